@@ -1,0 +1,1 @@
+"""Nature sounds, and the audio primitives that every layer shares."""

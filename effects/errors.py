@@ -1,0 +1,18 @@
+"""The exceptions that reach a user, each as one line on stderr.
+
+LatentError
+├── InputError   what was given does not fit: exit code 2
+└── RunError     what was asked failed on the way: exit code 1
+"""
+
+
+class LatentError(Exception):
+    """Base of all; its text says what was wrong, where, and what to do."""
+
+
+class InputError(LatentError, ValueError):
+    """An argument, a file or a folder that cannot be used (exit code 2)."""
+
+
+class RunError(LatentError, RuntimeError):
+    """A failure at run time: no device, a full disk (exit code 1)."""

@@ -1,0 +1,1 @@
+"""Nature sounds of our own, one a file."""

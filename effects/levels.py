@@ -1,0 +1,43 @@
+"""Audio as arrays, and levels between decibels and amplitudes.
+
+Audio is float32 of shape (n_samples, channels) everywhere; full scale is 1.0.
+Safe in the callback: numpy only.
+"""
+
+from typing import TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+Samples: TypeAlias = NDArray[np.float32]
+
+SILENCE_DB = -200.0  # what we call the level of digital silence, instead of -inf
+
+
+def db_to_amplitude(level_db: float) -> float:
+    """Linear amplitude of a level in dB.
+
+    >>> round(db_to_amplitude(-6.0), 4)
+    0.5012
+    """
+    return float(10.0 ** (level_db / 20.0))
+
+
+def amplitude_to_db(amplitude: float) -> float:
+    """Level in dB of a linear amplitude; `SILENCE_DB` for zero."""
+    if amplitude <= 0.0:
+        return SILENCE_DB
+    return max(SILENCE_DB, float(20.0 * np.log10(amplitude)))
+
+
+def peak_db(samples: Samples) -> float:
+    """Highest sample magnitude in dBFS."""
+    return amplitude_to_db(float(np.max(np.abs(samples), initial=0.0)))
+
+
+def rms_db(samples: Samples) -> float:
+    """Root mean square over all samples and channels in dBFS."""
+    if samples.size == 0:
+        return SILENCE_DB
+    mean_square = float(np.mean(np.square(samples, dtype=np.float64)))
+    return amplitude_to_db(mean_square**0.5)

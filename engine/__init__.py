@@ -1,0 +1,1 @@
+"""Composition, synthesis, the real-time path, and everything a user touches."""

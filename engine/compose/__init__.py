@@ -1,0 +1,1 @@
+"""What to play: pure, seeded, without clock or files."""

@@ -1,0 +1,1 @@
+"""The real-time path and what surrounds it."""

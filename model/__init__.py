@@ -1,0 +1,1 @@
+"""Timbre space: analysis, the corpus, the VAE, and decoding at run time."""
