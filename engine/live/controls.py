@@ -106,8 +106,9 @@ class Control:
     def _choice(self, value: object) -> str:
         if isinstance(value, str) and value in self.choices:
             return value
-        is_number = isinstance(value, int | float) and not isinstance(value, bool)
-        if is_number and 0 <= value < len(self.choices):  # false for NaN
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            pass
+        elif 0 <= value < len(self.choices):  # false for NaN
             return self.choices[int(value)]
         listed = ", ".join(self.choices)
         raise InputError(f"{self.name}: {value!r:.60} is none of {listed}")
