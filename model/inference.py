@@ -1,0 +1,274 @@
+"""A model folder at work: latents to timbres and back, on one thread.
+
+What playing needs of the model: numpy and onnxruntime, the latter imported only
+when a model is loaded. A folder holds `decoder.onnx`, `encoder.onnx`,
+`model.json` and `CARD.md`; it is checked wholly before it is used, since it may
+come from anywhere.
+"""
+
+import hashlib
+import json
+from pathlib import Path
+from threading import Timer
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from effects.errors import InputError
+from model.config import AXIS, N_LATENTS, Axis
+from model.prior import Latents, Prior
+
+Timbres = NDArray[np.float32]  # (n, n_bands), 0..1
+
+FORMAT = "latent-model"
+FORMAT_VERSION = 1
+ONNX_FILES = ("decoder.onnx", "encoder.onnx")
+MAX_BYTES = 128 * 2**20  # of one file; the bundled folder stays under 20 MB
+MAX_BATCH = 1024  # rows decoded at once, so that memory stays bounded
+PROBE_SECONDS = 10.0  # a decoder that takes longer than this hangs
+
+
+class TimbreModel:
+    """Decoder, encoder, prior and statistics of one model folder.
+
+    Attributes:
+        axis: bands and scale of the timbres.
+        n_latents: dimensions of `z`.
+        name: what the model calls itself.
+        hash: sha256 hex digest over the folder's files but the card.
+        card: content of model.json.
+        prior: what `sample` draws from.
+    """
+
+    def __init__(self, folder: Path, files: dict[str, bytes]) -> None:
+        self.card: dict[str, Any] = _parse_card(folder, files["model.json"])
+        self.axis = _axis(folder, self.card)
+        self.n_latents = int(self.card["n_latents"])
+        self.name = str(self.card.get("name", folder.name))
+        self.prior = _prior(folder, self.card)
+        self.hash = _digest(files)
+        _check_hashes(folder, self.card, files)
+        self._decoder = _session(folder / "decoder.onnx", files["decoder.onnx"])
+        self._encoder = _session(folder / "encoder.onnx", files["encoder.onnx"])
+        self._probe(folder)
+
+    @classmethod
+    def load(cls, folder: Path | None = None) -> "TimbreModel":
+        """Load and check a model folder.
+
+        Args:
+            folder: the model folder; None for the bundled model.
+
+        Raises:
+            InputError: a file is missing, damaged, or does not fit.
+        """
+        folder = Path(__file__).parent / "bundled" if folder is None else folder
+        if not folder.is_dir():
+            raise InputError(f"no model folder at {folder}")
+        names = ("model.json", *ONNX_FILES)
+        return cls(folder, {name: _read(folder / name) for name in names})
+
+    @property
+    def statistics(self) -> dict[str, Any]:
+        """Features of the prior's samples and the guard's limits."""
+        statistics: dict[str, Any] = self.card["statistics"]
+        return statistics
+
+    def decode(self, z: Latents) -> Timbres:
+        """Timbres of latent points.
+
+        Args:
+            z: shape (n, n_latents).
+
+        Returns:
+            Shape (n, n_bands), 0..1; what is not a number becomes silence.
+        """
+        points = self._rows(z, self.n_latents)
+        timbre = np.empty((len(points), self.axis.n_bands), np.float32)
+        for start in range(0, len(points), MAX_BATCH):
+            rows = slice(start, start + MAX_BATCH)
+            timbre[rows] = self._decoder.run(["spectrum"], {"z": points[rows]})[0]
+        np.nan_to_num(timbre, copy=False, nan=0.0)
+        return np.clip(timbre, 0.0, 1.0, out=timbre)
+
+    def encode(self, timbre: Timbres) -> tuple[Latents, Latents]:
+        """Posterior of timbres.
+
+        Args:
+            timbre: shape (n, n_bands), 0..1.
+
+        Returns:
+            Mean and logarithm of the variance, each of shape (n, n_latents).
+        """
+        timbres = np.clip(self._rows(timbre, self.axis.n_bands), 0.0, 1.0)
+        mean = np.empty((len(timbres), self.n_latents), np.float32)
+        logvar = np.empty_like(mean)
+        for start in range(0, len(timbres), MAX_BATCH):
+            rows = slice(start, start + MAX_BATCH)
+            mean[rows], logvar[rows] = self._encoder.run(
+                ["mean", "logvar"], {"spectrum": timbres[rows]}
+            )
+        return mean, logvar
+
+    def sample(self, n: int, rng: np.random.Generator) -> Latents:
+        """Draw points of timbre space, float32 of shape (n, n_latents)."""
+        return self.prior.sample(n, rng)
+
+    def weirdness(self, z: Latents) -> NDArray[np.float32]:
+        """Distance of points from the origin, shape (n,); about 5.6 is usual.
+
+        Latents are scaled to variance 1 each when a model is exported.
+        """
+        norm: NDArray[np.float32] = np.linalg.norm(z, axis=-1).astype(np.float32)
+        return norm
+
+    def _rows(self, values: NDArray[np.float32], width: int) -> NDArray[np.float32]:
+        if values.ndim != 2 or values.shape[1] != width:
+            raise ValueError(f"expected shape (n, {width}), got {values.shape}")
+        rows = np.ascontiguousarray(values, np.float32)
+        return np.nan_to_num(rows) if not np.all(np.isfinite(rows)) else rows
+
+    def _probe(self, folder: Path) -> None:
+        """Run the networks once on known points, and judge what comes out."""
+        rng = np.random.default_rng(0)
+        z = np.concatenate(
+            [np.zeros((1, self.n_latents), np.float32), self.sample(2, rng)]
+        )
+        spectrum = _run(folder / "decoder.onnx", self._decoder, {"z": z})
+        _check_output(folder / "decoder.onnx", spectrum, (3, self.axis.n_bands))
+        if spectrum[0].min() < 0.0 or spectrum[0].max() > 1.0:
+            raise InputError(f"{folder / 'decoder.onnx'}: output is not within 0..1")
+        if float(np.ptp(spectrum[0])) < 1e-6:
+            raise InputError(f"{folder / 'decoder.onnx'}: output is constant")
+        posterior = _run(
+            folder / "encoder.onnx", self._encoder, {"spectrum": spectrum[0]}
+        )
+        both = ((3, self.n_latents), (3, self.n_latents))
+        _check_output(folder / "encoder.onnx", posterior, *both)
+
+
+def _read(path: Path) -> bytes:
+    try:
+        if not path.is_file():
+            raise InputError(f"{path} is missing: not a model folder")
+        if path.stat().st_size > MAX_BYTES:
+            raise InputError(f"{path} is over {MAX_BYTES >> 20} MB: not a model file")
+        return path.read_bytes()
+    except OSError as error:
+        raise InputError(f"cannot read {path}: {error.strerror}") from error
+
+
+def _parse_card(folder: Path, content: bytes) -> dict[str, Any]:
+    path = folder / "model.json"
+    try:
+        card = json.loads(content)
+    except (ValueError, RecursionError) as error:
+        raise InputError(f"{path} is damaged: {error}") from error
+    if not isinstance(card, dict) or card.get("format") != FORMAT:
+        raise InputError(f"{path} does not describe a model")
+    if card.get("format_version") != FORMAT_VERSION:
+        raise InputError(
+            f"{path} has format version {card.get('format_version')!r}; "
+            f"this program reads {FORMAT_VERSION}"
+        )
+    if card.get("n_latents") != N_LATENTS:
+        raise InputError(
+            f"{path} has {card.get('n_latents')!r} latents, not {N_LATENTS}"
+        )
+    for key in ("axis", "prior", "statistics", "files"):
+        if not isinstance(card.get(key), dict):
+            raise InputError(f"{path} lacks {key!r}")
+    return card
+
+
+def _axis(folder: Path, card: dict[str, Any]) -> Axis:
+    try:
+        axis = Axis(**card["axis"])
+    except TypeError as error:
+        raise InputError(f"{folder / 'model.json'}: axis {error}") from error
+    if axis != AXIS:
+        raise InputError(f"{folder / 'model.json'}: made for other bands than ours")
+    return axis
+
+
+def _prior(folder: Path, card: dict[str, Any]) -> Prior:
+    try:
+        prior = Prior.from_json(card["prior"])
+        if prior.n_latents != card["n_latents"]:
+            raise ValueError(f"prior of {prior.n_latents} latents")
+    except (KeyError, TypeError, ValueError) as error:
+        raise InputError(f"{folder / 'model.json'}: {error}") from error
+    return prior
+
+
+def _digest(files: dict[str, bytes]) -> str:
+    digest = hashlib.sha256()
+    for name in sorted(files):
+        digest.update(files[name])
+    return digest.hexdigest()
+
+
+def _check_hashes(folder: Path, card: dict[str, Any], files: dict[str, bytes]) -> None:
+    for name in ONNX_FILES:
+        stored = card["files"].get(name)
+        expected = stored.get("sha256") if isinstance(stored, dict) else None
+        if hashlib.sha256(files[name]).hexdigest() != expected:
+            raise InputError(
+                f"{folder / name} is not the file that model.json describes: "
+                "damaged, truncated or replaced"
+            )
+
+
+def _session(path: Path, content: bytes) -> Any:
+    # Every reference to weights in another file has the key "location"; a model
+    # that may read other files of this machine is never opened.
+    if b"location" in content:
+        raise InputError(f"{path} keeps weights in another file: refused")
+    import onnxruntime
+
+    onnxruntime.set_default_logger_severity(4)  # faults are raised, not printed
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = 1
+    options.inter_op_num_threads = 1
+    # Spinning worker threads would starve the audio callback.
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    options.add_session_config_entry("session.set_denormal_as_zero", "1")
+    try:
+        return onnxruntime.InferenceSession(
+            content, options, providers=["CPUExecutionProvider"]
+        )
+    except Exception as error:  # onnxruntime has no common base of its own
+        raise InputError(f"{path} is no readable ONNX file") from error
+
+
+def _run(path: Path, session: Any, feed: dict[str, NDArray[np.float32]]) -> Any:
+    import onnxruntime
+
+    expected = {"z": ["spectrum"], "spectrum": ["mean", "logvar"]}
+    (name,) = feed
+    options = onnxruntime.RunOptions()
+
+    def give_up() -> None:
+        options.terminate = True
+
+    timer = Timer(PROBE_SECONDS, give_up)
+    timer.daemon = True
+    timer.start()
+    try:
+        return session.run(expected[name], feed, options)
+    except Exception as error:  # as above
+        raise InputError(
+            f"{path} does not fit: needs {name} float32 [n, {feed[name].shape[1]}]"
+            f" -> {', '.join(expected[name])}"
+        ) from error
+    finally:
+        timer.cancel()
+
+
+def _check_output(path: Path, outputs: Any, *shapes: tuple[int, int]) -> None:
+    for output, shape in zip(outputs, shapes, strict=True):
+        if getattr(output, "shape", None) != shape or output.dtype != np.float32:
+            raise InputError(f"{path} does not fit: output is not float32 {shape}")
+        if not np.all(np.isfinite(output)):
+            raise InputError(f"{path} gives NaN or infinite numbers")
