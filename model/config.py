@@ -44,7 +44,7 @@ class Axis:
 
     @property
     def range_db(self) -> float:
-        """dB between a timbre value of 0 and of 1."""
+        """How many dB lie between a timbre value of 0 and of 1."""
         return self.ceiling_db - self.floor_db
 
     def to_power(self, timbre: NDArray[np.float32]) -> NDArray[np.float64]:

@@ -162,7 +162,7 @@ TABLE: tuple[Control, ...] = (
     _rank("dissonance", "rougher"),
     _rank("motion", "farther apart"),
     Control("hop", 1.5, "Time between frames.", "plan", 0.25, 2.0, "s", "log"),
-    Control("clarity", 0.6, "From smeared partials (0) to clear tones (1).", "plan"),
+    Control("clarity", 0.8, "From smeared partials (0) to clear tones (1).", "plan"),
     Control(
         "dynamics", 0.5, "How much of the sounds' own level differences stays.", "plan"
     ),

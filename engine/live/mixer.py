@@ -1,0 +1,211 @@
+"""The mixer: layers of music and the bed of effects to the master, block by block.
+
+`Mixer.render` is the body of the audio callback and equally the crank of the offline
+render. It copies and mixes preallocated float32 arrays; it takes no lock, opens
+nothing, logs nothing. It reads one snapshot of controls a block.
+
+Every gain moves along a straight ramp of fixed length from the sample at which the
+change was first seen, and everything else is computed per absolute sample, so that
+the result does not depend on how the stream is cut into blocks. The sample of each
+change is kept in `changes`, from which a session is rendered again.
+"""
+
+from collections.abc import Callable
+from typing import Protocol
+
+import numpy as np
+
+from effects.levels import Samples, db_to_amplitude
+from effects.limiter import Limiter
+from effects.player import BedPlayer
+from engine.live.controls import Snapshot, defaults
+from engine.live.metrics import Metrics
+
+RAMP_S = 0.05  # within which a turned gain arrives
+MAX_BLOCK = 4096  # longer blocks are rendered in parts
+MAX_CHANGES = 256
+
+_N_GAINS = 5
+_LOW, _HIGH, _SIDE_LOW, _SIDE_HIGH, _BED = range(_N_GAINS)
+
+
+class Source(Protocol):
+    """What the mixer reads music from: a ring, or the stream itself offline."""
+
+    def read_into(self, out: Samples) -> int:
+        """Fill `out` and return how many samples of it were music."""
+
+
+class Tap(Protocol):
+    """Where the master goes besides the speaker."""
+
+    def write(self, samples: Samples) -> bool:
+        """Take a block, or refuse it; never blocks."""
+
+
+class Mixer:
+    """Mixes music and bed into blocks of the master.
+
+    Args:
+        source: of music, shape (n, 4), layers as in `synthesis.LAYERS`.
+        bed: the effects, or None.
+        sample_rate: Hz.
+        snapshot: gives the controls in force.
+        metrics: counters to keep.
+    """
+
+    def __init__(
+        self,
+        source: Source,
+        bed: BedPlayer | None,
+        sample_rate: int,
+        snapshot: Callable[[], Snapshot],
+        metrics: Metrics,
+    ) -> None:
+        self.position = 0  # the next sample to render
+        self.taps: tuple[Tap, ...] = ()  # replaced as a whole, never changed
+        self.n_changes = 0  # snapshots seen so far; the latest are in `changes`
+        self.changes: list[tuple[int, Snapshot]]
+        self.fade = Fade(sample_rate)
+        self._source, self._bed = source, bed
+        self._snapshot, self._metrics = snapshot, metrics
+        self._limiter = Limiter(sample_rate, channels=2, max_block=MAX_BLOCK)
+        self._ramp = max(1, round(RAMP_S * sample_rate))
+        self._seen: Snapshot | None = None
+        self.changes = [(0, defaults())] * MAX_CHANGES
+        self._from = np.zeros(_N_GAINS, np.float32)
+        self._to = np.zeros(_N_GAINS, np.float32)
+        self._turned_at = -self._ramp
+        self._layers = np.zeros((MAX_BLOCK, 4), np.float32)
+        self._bed_block = np.zeros((MAX_BLOCK, 2), np.float32)
+        self._side = np.zeros(MAX_BLOCK, np.float32)
+        self._gain = np.zeros(MAX_BLOCK, np.float32)
+        self._index = np.arange(MAX_BLOCK, dtype=np.float32)
+
+    @property
+    def latency(self) -> int:
+        """Samples by which the master comes behind what was read."""
+        return self._limiter.latency
+
+    def render(self, out: Samples) -> int:
+        """Fill `out`, shape (n, 2), with the next block; returns samples of music."""
+        n_music = 0
+        with np.errstate(all="ignore"):  # the limiter scrubs what is not finite
+            for start in range(0, len(out), MAX_BLOCK):
+                n_music += self._render_part(out[start : start + MAX_BLOCK])
+        return n_music
+
+    def _render_part(self, out: Samples) -> int:
+        n = len(out)
+        layers = self._layers[:n]
+        n_music = self._source.read_into(layers)
+        self._turn(self._snapshot())
+        side = self._side[:n]
+        mid = out[:, 0]
+        np.multiply(layers[:, 0], self._gain_of(_LOW, n), out=mid)
+        layers[:, 1] *= self._gain_of(_HIGH, n)
+        mid += layers[:, 1]
+        np.multiply(layers[:, 2], self._gain_of(_SIDE_LOW, n), out=side)
+        layers[:, 3] *= self._gain_of(_SIDE_HIGH, n)
+        side += layers[:, 3]
+        np.subtract(mid, side, out=out[:, 1])
+        mid += side
+        if self._bed is not None:
+            bed = self._bed_block[:n]
+            bed.fill(0.0)
+            self._bed.mix_into(bed, self.position)
+            gain = self._gain_of(_BED, n)
+            bed[:, 0] *= gain
+            bed[:, 1] *= gain
+            out += bed
+        self.fade.apply(out, self.position)
+        self._limiter.process(out)
+        self.position += n
+        for tap in self.taps:
+            tap.write(out)
+        return n_music
+
+    def _turn(self, snapshot: Snapshot) -> None:
+        """Begin a ramp to the gains of a snapshot that was not seen before."""
+        if snapshot is self._seen:
+            return
+        first = self._seen is None
+        self._seen = snapshot
+        self.changes[self.n_changes % MAX_CHANGES] = (self.position, snapshot)
+        self.n_changes += 1
+        target = _gains(snapshot)
+        if first:
+            self._from[:] = self._to[:] = target
+        elif target != tuple(self._to.tolist()):
+            progress = min(1.0, (self.position - self._turned_at) / self._ramp)
+            self._from += (self._to - self._from) * np.float32(progress)
+            self._to[:] = target
+            self._turned_at = self.position
+
+    def _gain_of(self, which: int, n: int) -> Samples:
+        gain = self._gain[:n]
+        start, stop = self._from[which], self._to[which]
+        since = self.position - self._turned_at
+        if since >= self._ramp or start == stop:
+            gain.fill(stop)
+            return gain
+        np.add(self._index[:n], since, out=gain)
+        gain *= 1.0 / self._ramp
+        np.minimum(gain, 1.0, out=gain)
+        gain *= stop - start
+        gain += start
+        return gain
+
+
+class Fade:
+    """A slow gain over everything: start, pause, sleep, stop.
+
+    `begin` is for a control thread, `apply` for the callback: the whole fade is one
+    tuple that is replaced, never changed.
+    """
+
+    def __init__(self, sample_rate: int) -> None:
+        self._sample_rate = sample_rate
+        self._plan: tuple[int, int, float, float] = (0, 1, 1.0, 1.0)
+        self._gain = np.zeros(MAX_BLOCK, np.float32)
+        self._index = np.arange(MAX_BLOCK, dtype=np.float32)
+
+    def begin(self, at: int, seconds: float, level: float) -> None:
+        """From sample `at` on, move to amplitude `level` in so many seconds."""
+        length = max(1, round(seconds * self._sample_rate))
+        self._plan = (at, length, self.level(at), level)
+
+    def level(self, position: int) -> float:
+        """Amplitude at a sample."""
+        at, length, start, stop = self._plan
+        progress = min(max((position - at) / length, 0.0), 1.0)
+        return start + (stop - start) * progress
+
+    def apply(self, block: Samples, position: int) -> None:
+        """Multiply a block, shape (n, 2), by the fade."""
+        at, length, start, stop = self._plan
+        if position >= at + length or start == stop:
+            if stop != 1.0:
+                block *= np.float32(stop)
+            return
+        n = len(block)
+        gain = self._gain[:n]
+        np.add(self._index[:n], position - at, out=gain)
+        gain *= 1.0 / length
+        np.clip(gain, 0.0, 1.0, out=gain)
+        gain *= stop - start
+        gain += start
+        block[:, 0] *= gain
+        block[:, 1] *= gain
+
+
+def _gains(snapshot: Snapshot) -> tuple[float, ...]:
+    master = db_to_amplitude(float(snapshot["master/gain"]))
+    if snapshot["master/mute"]:
+        master = 0.0
+    tilt = float(snapshot["tilt"]) / 2.0
+    width = float(snapshot["width"])
+    low, high = master * db_to_amplitude(-tilt), master * db_to_amplitude(tilt)
+    bed = master * db_to_amplitude(float(snapshot["effects/gain"]))
+    gains = (low, high, low * width, high * width, bed)
+    return tuple(float(np.float32(gain)) for gain in gains)

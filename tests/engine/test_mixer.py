@@ -1,0 +1,184 @@
+"""The mixer's laws: any block sizes, exact gains, straight ramps, no surprises."""
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from effects.levels import Samples
+from effects.player import BedPlayer, Layer
+from engine.live.controls import Controls, Snapshot
+from engine.live.metrics import Metrics
+from engine.live.mixer import MAX_BLOCK, RAMP_S, Mixer
+
+RATE = 8000
+TOTAL = 6000
+
+
+class Given:
+    """A source of samples known beforehand."""
+
+    def __init__(self, samples: Samples) -> None:
+        self.samples, self.position = samples, 0
+
+    def read_into(self, out: Samples) -> int:
+        part = self.samples[self.position : self.position + len(out)]
+        out[: len(part)] = part
+        out[len(part) :] = 0.0
+        self.position += len(out)
+        return len(part)
+
+
+class Kept:
+    """A tap that keeps all."""
+
+    def __init__(self) -> None:
+        self.blocks: list[Samples] = []
+
+    def write(self, samples: Samples) -> bool:
+        self.blocks.append(samples.copy())
+        return True
+
+
+def layers(seed: int = 0, level: float = 0.02) -> Samples:
+    rng = np.random.default_rng(seed)
+    return (level * rng.standard_normal((TOTAL, 4))).astype(np.float32)
+
+
+def bed() -> BedPlayer:
+    rng = np.random.default_rng(9)
+    loop = (0.01 * rng.standard_normal((700, 2))).astype(np.float32)
+    player = BedPlayer(MAX_BLOCK)
+    player.set_layers([Layer(loop, 100, 300, 4000, 500), Layer(loop, 2500, 900)])
+    return player
+
+
+def mix(
+    blocks: list[int],
+    turn: Callable[[int], Snapshot] | None = None,
+    *,
+    with_bed: bool = True,
+    source: Samples | None = None,
+) -> tuple[NDArray[np.float32], Mixer]:
+    """The master, cut into these blocks, with `turn` giving controls at a position."""
+    fixed = Controls().snapshot
+    mixer = Mixer(
+        Given(layers() if source is None else source),
+        bed() if with_bed else None,
+        RATE,
+        lambda: turn(mixer.position) if turn else fixed,
+        Metrics(),
+    )
+    out = np.zeros((sum(blocks), 2), np.float32)
+    start = 0
+    for n in blocks:
+        mixer.render(out[start : start + n])
+        start += n
+    return out, mixer
+
+
+@given(
+    sizes=st.lists(st.sampled_from([0, 1, 7, 64, 511, 512, 1000]), min_size=1),
+)
+@settings(max_examples=25, deadline=None)
+def test_any_blocks_give_the_same_master(sizes: list[int]) -> None:
+    whole, _ = mix([TOTAL])
+    cut: list[int] = []
+    while sum(cut) < TOTAL:
+        for n in [*sizes, 333]:
+            cut.append(min(n, TOTAL - sum(cut)))
+    parts, _ = mix(cut)
+    np.testing.assert_array_equal(parts, whole)
+
+
+def test_without_a_change_the_master_is_the_sum_delayed() -> None:
+    out, mixer = mix([TOTAL], with_bed=False)
+    music = layers()
+    mid, side = music[:, :2].sum(axis=1), music[:, 2:].sum(axis=1)
+    expected = np.stack([mid + side, mid - side], axis=1)
+    late = mixer.latency
+    np.testing.assert_allclose(out[late:], expected[:-late], atol=2e-6)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "law"),
+    [
+        ("master/gain", -6.0, lambda m: m * 10 ** (-6 / 20)),
+        ("master/mute", True, lambda m: m * 0.0),
+        ("width", 0.0, lambda m: m * np.array([1, 1, 0, 0])),
+        (
+            "tilt",
+            12.0,
+            lambda m: m * 10 ** (np.array([-6.0, 6.0, -6.0, 6.0]) / 20),
+        ),
+    ],
+)
+def test_a_turned_gain_arrives_on_a_straight_ramp(
+    name: str, value: float, law: Callable[[Samples], Samples]
+) -> None:
+    controls = Controls()
+    before = controls.snapshot
+    controls.set(name, value)
+    after = controls.snapshot
+    at = 2048
+    out, mixer = mix([256] * 23, lambda p: after if p >= at else before, with_bed=False)
+    music = layers()
+    ramp = round(RAMP_S * RATE)
+    share = np.clip((np.arange(TOTAL) - at) / ramp, 0.0, 1.0)[:, None]
+    mixed = music + share * (law(music) - music)
+    mid, side = mixed[:, :2].sum(axis=1), mixed[:, 2:].sum(axis=1)
+    expected = np.stack([mid + side, mid - side], axis=1)
+    late = mixer.latency
+    np.testing.assert_allclose(
+        out[late:], expected[: len(out) - late], atol=3e-6, err_msg=name
+    )
+    assert (at, after) in mixer.changes
+
+
+def test_the_bed_has_a_level_of_its_own() -> None:
+    controls = Controls()
+    controls.set("effects/gain", -60.0)
+    quiet = controls.snapshot
+    silence = np.zeros((TOTAL, 4), np.float32)
+    loud, _ = mix([TOTAL], source=silence)
+    low, _ = mix([TOTAL], lambda p: quiet, source=silence)
+    assert np.std(loud) > 0.003
+    assert np.std(low) < 0.002 * np.std(loud)
+
+
+def test_nothing_exceeds_the_ceiling_and_nothing_is_nan() -> None:
+    wild = layers(level=2.0)
+    wild[1000] = np.nan
+    wild[1001] = np.inf
+    out, _ = mix([512] * 11, source=wild)
+    assert np.all(np.isfinite(out))
+    assert np.abs(out).max() <= 10 ** (-1 / 20)
+
+
+def test_taps_get_the_master() -> None:
+    tap = Kept()
+    source = Given(layers())
+    controls = Controls()
+    mixer = Mixer(source, None, RATE, lambda: controls.snapshot, Metrics())
+    mixer.taps = (tap,)
+    out = np.zeros((3000, 2), np.float32)
+    for start in range(0, 3000, 300):
+        mixer.render(out[start : start + 300])
+    np.testing.assert_array_equal(np.concatenate(tap.blocks), out)
+
+
+def test_a_fade_is_straight_and_stays() -> None:
+    source = np.full((TOTAL, 4), 0.05, np.float32)
+    controls = Controls()
+    mixer = Mixer(Given(source), None, RATE, lambda: controls.snapshot, Metrics())
+    mixer.fade.begin(1000, 0.25, 0.0)
+    out = np.zeros((TOTAL, 2), np.float32)
+    for start in range(0, TOTAL, 250):
+        mixer.render(out[start : start + 250])
+    late = mixer.latency
+    share = np.clip((np.arange(TOTAL - late) - 1000) / 2000, 0.0, 1.0)
+    np.testing.assert_allclose(out[late:, 0], 0.2 * (1 - share), atol=1e-5)
+    np.testing.assert_allclose(out[late + 3000 :], 0.0, atol=1e-9)
