@@ -174,7 +174,8 @@ def _log_components(
     for i in range(k):
         whitened = (z - means[i]) @ inverses[i].T
         log_density[:, i] = -0.5 * np.einsum("nd,nd->n", whitened, whitened)
-    return log_density - log_scale - 0.5 * d * np.log(2.0 * np.pi)
+    log_density -= log_scale + 0.5 * d * np.log(2.0 * np.pi)
+    return log_density
 
 
 def _spread_starts(
@@ -198,7 +199,7 @@ def _hard_assignment(
     x = points.astype(np.float64)
     distance = -2.0 * x @ centres.T + (centres**2).sum(axis=1)  # less |x|^2
     assignment: NDArray[np.float64] = np.zeros(distance.shape)
-    assignment[np.arange(len(points)), distance.argmin(axis=1)] = 1.0
+    assignment[np.arange(len(points)), np.argmin(distance, axis=1)] = 1.0
     return assignment
 
 

@@ -1,0 +1,138 @@
+"""Timbres as tensors: a corpus split by song, and augmentation on the fly.
+
+Bands are log-spaced, so moving a timbre by some bands is a true transposition:
+every clip becomes as many clips as there are bands to move it by, for free.
+"""
+
+import hashlib
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from effects.errors import InputError
+from model.config import AXIS
+
+MIN_CLIPS = 60  # under this, nothing is learned and no split makes sense
+EDGE_BANDS = 12  # averaged to fill in beyond the first and last band
+
+
+@dataclass(frozen=True)
+class Split:
+    """Clips for training, for early stopping, and for measuring; by group.
+
+    A group is a song or a patch: clips of one never fall into two parts, or the
+    measures would praise a network for what it remembers.
+
+    Attributes:
+        train, validation, test: timbres, float16 of shape (n, n_bands).
+        test_groups: the group of each test clip, shape (n,).
+    """
+
+    train: NDArray[np.float16]
+    validation: NDArray[np.float16]
+    test: NDArray[np.float16]
+    test_groups: NDArray[np.str_]
+
+
+@dataclass(frozen=True)
+class Augmentation:
+    """How far a clip may be changed while it stays a plausible clip.
+
+    Attributes:
+        shift_bands: transposition, uniform within plus or minus this.
+        gain_db: level, normal with this standard deviation.
+        tilt_db: spectral slope per octave, likewise.
+    """
+
+    shift_bands: int = 61
+    gain_db: float = 2.0
+    tilt_db: float = 0.4
+
+
+def split(timbres: NDArray[np.float16], groups: NDArray[np.str_]) -> Split:
+    """Divide a corpus by group: 8 parts of 10 train, 1 validation, 1 test.
+
+    A group's part follows from its name alone, so that a corpus which has grown
+    still measures on clips that no earlier training saw.
+
+    Args:
+        timbres: shape (n, n_bands), 0..1.
+        groups: name of each clip's song or patch, shape (n,).
+
+    Raises:
+        InputError: too few clips, clips of too few songs, or NaN among them.
+    """
+    n = len(timbres)
+    if n < MIN_CLIPS:
+        raise InputError(
+            f"the corpus has {n} clips; training needs at least {MIN_CLIPS}: "
+            "add more music"
+        )
+    if timbres.shape[1:] != (AXIS.n_bands,):
+        raise InputError(f"the corpus holds timbres of shape {timbres.shape[1:]}")
+    bad = ~np.all(np.isfinite(timbres), axis=1)
+    if np.any(bad):
+        raise InputError(
+            f"{int(bad.sum())} of {n} clips hold NaN or infinite values "
+            f"(first: number {int(np.argmax(bad))}): build the corpus again"
+        )
+    names = np.unique(groups)
+    if len(names) < 3:
+        raise InputError(
+            f"the corpus has clips of {len(names)} songs; training needs 3 or more"
+        )
+    ranked = sorted(names, key=_hash)
+    fractions = {name: _hash(name) / 2**64 for name in names}
+    test = {name for name in names if fractions[name] < 0.1} or {ranked[0]}
+    validation = {name for name in names if 0.1 <= fractions[name] < 0.2} - test
+    validation = validation or {next(name for name in ranked if name not in test)}
+    in_test = np.isin(groups, sorted(test))
+    in_validation = np.isin(groups, sorted(validation))
+    return Split(
+        train=timbres[~(in_test | in_validation)],
+        validation=timbres[in_validation],
+        test=timbres[in_test],
+        test_groups=groups[in_test],
+    )
+
+
+def augment(batch: Tensor, generator: torch.Generator, how: Augmentation) -> Tensor:
+    """Transpose, level and tilt each timbre of a batch by chance.
+
+    Args:
+        batch: float32 of shape (n, n_bands), 0..1.
+        generator: source of chance.
+        how: how far to go.
+
+    Returns:
+        Same shape, 0..1. Bands that held nothing still hold nothing.
+    """
+    n, n_bands = batch.shape
+    shift = torch.randint(
+        -how.shift_bands, how.shift_bands + 1, (n, 1), generator=generator
+    )
+    moved = _shift(batch, shift)
+    gain_db = how.gain_db * torch.randn(n, 1, generator=generator)
+    slope_db = how.tilt_db * torch.randn(n, 1, generator=generator)
+    octave = torch.arange(n_bands) / AXIS.bands_per_octave
+    change_db = gain_db + slope_db * (octave - octave.mean())
+    changed = (moved + change_db / AXIS.range_db).clamp(0.0, 1.0)
+    return torch.where(moved > 0.0, changed, moved)
+
+
+def _shift(batch: Tensor, shift: Tensor) -> Tensor:
+    """Move row i up by shift[i, 0] bands; beyond the edge, the edge's mean."""
+    n_bands = batch.shape[1]
+    reach = int(shift.abs().max())
+    low = batch[:, :EDGE_BANDS].mean(dim=1, keepdim=True).expand(-1, reach)
+    high = batch[:, -EDGE_BANDS:].mean(dim=1, keepdim=True).expand(-1, reach)
+    padded = torch.cat([low, batch, high], dim=1)
+    index = torch.arange(n_bands)[None, :] + reach - shift
+    return torch.gather(padded, 1, index)
+
+
+def _hash(name: str) -> int:
+    return int.from_bytes(hashlib.sha256(str(name).encode()).digest()[:8], "big")

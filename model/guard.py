@@ -1,0 +1,146 @@
+"""The guard: what would be too loud, sharp, shrill or weird is never heard.
+
+All is read from the decoded timbre, before any audio exists. A point over the
+limits is drawn back along the line to a safe one until it is within them.
+"""
+
+from collections.abc import Mapping
+from functools import lru_cache
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from model.config import AXIS, Axis
+from model.prior import Latents
+from model.spectrum import k_weighting, loudness
+
+FEATURES = ("loudness", "sharpness", "whistle", "weirdness")
+STEPS = 7  # halvings of the way back: to within 1 % of the farthest safe point
+WHISTLE_HZ = 1_000.0  # tones above this stand out as shrill
+WHISTLE_BANDS = 9  # two thirds of a semitone on either side of a tone's centre
+
+Timbres = NDArray[np.float32]
+
+
+class Decoder(Protocol):
+    """What the guard needs of a model."""
+
+    @property
+    def axis(self) -> Axis:
+        """Bands of the timbres."""
+
+    def decode(self, z: Latents) -> Timbres:
+        """Timbres of points."""
+
+    def weirdness(self, z: Latents) -> NDArray[np.float32]:
+        """Distance of points from the origin."""
+
+
+def features(model: Decoder, z: Latents) -> dict[str, NDArray[np.float64]]:
+    """What the limits are about, for points of shape (n, n_latents).
+
+    Returns:
+        By name, shape (n,): loudness in LUFS, sharpness in acum, whistle as a
+        share of power, weirdness.
+    """
+    return {
+        **timbre_features(model.decode(z), model.axis),
+        "weirdness": model.weirdness(z).astype(np.float64),
+    }
+
+
+def timbre_features(
+    timbre: Timbres, axis: Axis = AXIS
+) -> dict[str, NDArray[np.float64]]:
+    """The features that need no latents, for timbres of shape (n, n_bands)."""
+    power = axis.to_power(timbre)
+    return {
+        "loudness": loudness(power, axis),
+        "sharpness": sharpness(power, axis),
+        "whistle": whistle(power, axis),
+    }
+
+
+def sharpness(power: NDArray[np.float64], axis: Axis = AXIS) -> NDArray[np.float64]:
+    """Sharpness in acum of band powers (n, n_bands), shape (n,).
+
+    The weighted centroid of specific loudness over critical-band rate, with the
+    weighting of DIN 45692; specific loudness is taken as power to 0.23 (Zwicker)
+    in each Bark, without masking between them, which is enough to rank sounds.
+    """
+    bark = _bark(axis)
+    shares = np.eye(25)[np.minimum(bark.astype(int), 24)]  # (n_bands, 25)
+    specific = (power @ shares) ** 0.23
+    specific = np.maximum(specific - 1e-10**0.23, 0.0)  # under -100 dB: unheard
+    rate = np.arange(25) + 0.5
+    weight = np.where(rate <= 15.8, 1.0, 0.15 * np.exp(0.42 * (rate - 15.8)) + 0.85)
+    total = specific.sum(axis=-1)
+    weighted = 0.11 * (specific @ (weight * rate))
+    acum: NDArray[np.float64] = weighted / np.maximum(total, 1e-12)
+    return acum
+
+
+def whistle(power: NDArray[np.float64], axis: Axis = AXIS) -> NDArray[np.float64]:
+    """Largest share of K-weighted power in one narrow peak above 1 kHz, (n,)."""
+    weighted = power * k_weighting(axis.centres)
+    cumulative = np.concatenate(
+        [np.zeros((*power.shape[:-1], 1)), np.cumsum(weighted, axis=-1)], axis=-1
+    )
+    narrow = cumulative[..., WHISTLE_BANDS:] - cumulative[..., :-WHISTLE_BANDS]
+    first = int(np.searchsorted(axis.centres, WHISTLE_HZ))
+    share: NDArray[np.float64] = narrow[..., first:].max(axis=-1) / np.maximum(
+        cumulative[..., -1], 1e-12
+    )
+    return share
+
+
+def exceeds(
+    model: Decoder, z: Latents, limits: Mapping[str, float]
+) -> NDArray[np.bool_]:
+    """Which of points (n, n_latents) are over any limit, shape (n,)."""
+    over = np.zeros(len(z), np.bool_)
+    for name, values in features(model, z).items():
+        over |= ~(values <= limits[name])  # NaN counts as over
+    return over
+
+
+def draw_back(
+    model: Decoder,
+    z: Latents,
+    anchor: Latents,
+    limits: Mapping[str, float],
+) -> tuple[Latents, NDArray[np.bool_]]:
+    """Draw points over the limits toward an anchor until they are within.
+
+    Args:
+        model: decodes the points.
+        z: shape (n, n_latents).
+        anchor: a point within the limits, shape (n_latents,), or one for each
+            row; a row whose anchor is over the limits ends at the anchor.
+        limits: highest value of each feature, as `statistics["limits"]`.
+
+    Returns:
+        The points, and which of them were moved, shape (n,).
+    """
+    moved = exceeds(model, z, limits)
+    if not moved.any():
+        return z, moved
+    start = np.broadcast_to(anchor, z.shape)[moved].astype(np.float32)
+    way = z[moved] - start
+    safe = np.zeros((len(way), 1), np.float32)
+    over = np.ones((len(way), 1), np.float32)
+    for _ in range(STEPS):
+        middle = 0.5 * (safe + over)
+        bad = exceeds(model, start + middle * way, limits)[:, None]
+        safe, over = np.where(bad, safe, middle), np.where(bad, middle, over)
+    drawn = z.copy()
+    drawn[moved] = start + safe * way
+    return drawn, moved
+
+
+@lru_cache(maxsize=4)
+def _bark(axis: Axis) -> NDArray[np.float64]:
+    """Critical-band rate of the bands (Traunmueller, JASA 88, 1990)."""
+    bark: NDArray[np.float64] = 26.81 * axis.centres / (1960.0 + axis.centres) - 0.53
+    return np.clip(bark, 0.0, 24.99)

@@ -1,0 +1,201 @@
+"""The two networks: timbre (1,233) to posterior of 32 latents, and back.
+
+`SeedVAE` is the network of the project's beginning, 1-D ResNet blocks over the
+bands; `DenseVAE` looks at all bands at once, which is what it takes to place the
+partials of a chord, and measures far better. Both map shape (n, 1233) in 0..1 to
+the same, and both are one encoder and one decoder that are exported apart.
+"""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from model.config import AXIS, N_LATENTS
+
+LOGVAR_RANGE = (-10.0, 4.0)  # exp() of what lies beyond helps no training
+
+
+@dataclass(frozen=True)
+class VAEConfig:
+    """What a network is built from; stored in checkpoints and cards.
+
+    Attributes:
+        arch: "dense" or "seed".
+        width: of the dense trunk; channels of the seed's widest layers.
+        hidden: of a dense block's inside.
+        encoder_blocks: residual blocks of the dense encoder.
+        decoder_blocks: residual blocks of the dense decoder.
+    """
+
+    arch: str = "dense"
+    width: int = 768
+    hidden: int = 768
+    encoder_blocks: int = 2
+    decoder_blocks: int = 3
+    n_bands: int = AXIS.n_bands
+    n_latents: int = N_LATENTS
+
+
+class VAE(nn.Module):
+    """Encoder, reparameterization, decoder."""
+
+    encoder: nn.Module
+    decoder: nn.Module
+
+    def encode(self, timbre: Tensor) -> tuple[Tensor, Tensor]:
+        """Posterior mean and log variance, each (n, n_latents)."""
+        mean, logvar = self.encoder(timbre).chunk(2, dim=-1)
+        return mean, logvar.clamp(*LOGVAR_RANGE)
+
+    def decode(self, z: Tensor) -> Tensor:
+        """Timbres (n, n_bands); unbounded, so that training has gradients."""
+        decoded: Tensor = self.decoder(z)
+        return decoded
+
+    def forward(self, timbre: Tensor, noise: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Reconstruction, mean and log variance, with the noise handed in."""
+        mean, logvar = self.encode(timbre)
+        z = mean + torch.exp(0.5 * logvar) * noise
+        return self.decode(z), mean, logvar
+
+
+class ResidualBlock(nn.Module):
+    """Normalise, widen, bend, narrow, and add to what came in."""
+
+    def __init__(self, width: int, hidden: int) -> None:
+        super().__init__()
+        self.norm = nn.LayerNorm(width)
+        self.widen = nn.Linear(width, hidden)
+        self.narrow = nn.Linear(hidden, width)
+        nn.init.zeros_(self.narrow.weight)  # a new block begins as the identity
+        nn.init.zeros_(self.narrow.bias)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(n, width) to the same."""
+        inner = nn.functional.gelu(self.widen(self.norm(x)))
+        out: Tensor = x + self.narrow(inner)
+        return out
+
+
+class DenseVAE(VAE):
+    """A dense residual trunk on either side of the latents."""
+
+    def __init__(self, config: VAEConfig) -> None:
+        super().__init__()
+        width, hidden = config.width, config.hidden
+        self.encoder = nn.Sequential(
+            Centre(),
+            nn.Linear(config.n_bands, width),
+            *[ResidualBlock(width, hidden) for _ in range(config.encoder_blocks)],
+            nn.LayerNorm(width),
+            nn.Linear(width, 2 * config.n_latents),
+        )
+        self.decoder = nn.Sequential(
+            nn.Linear(config.n_latents, width),
+            *[ResidualBlock(width, hidden) for _ in range(config.decoder_blocks)],
+            nn.LayerNorm(width),
+            nn.Linear(width, config.n_bands),
+        )
+
+
+class Centre(nn.Module):
+    """Timbres of 0..1 to numbers of about unit size around zero."""
+
+    def forward(self, timbre: Tensor) -> Tensor:
+        """Any shape to the same."""
+        return (timbre - 0.4) * 4.0
+
+
+class Upsample(nn.Module):
+    """UPSAMPLE(X, Y): X times as long, each position repeated, Y zeros after."""
+
+    def __init__(self, times: int, zeros: int) -> None:
+        super().__init__()
+        self.times = times
+        self.zeros = zeros
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(n, c, length) to (n, c, times * length + zeros)."""
+        longer = torch.repeat_interleave(x, self.times, dim=-1)  # (n, c, X * length)
+        return nn.functional.pad(longer, (0, self.zeros))
+
+
+class ConvBlock(nn.Module):
+    """A 1-D ResNet block with same-size padding; the last one has no skip.
+
+    `transposed` uses inverse convolutions, as the decoder does.
+    """
+
+    def __init__(
+        self, inputs: int, outputs: int, *, transposed: bool, skip: bool
+    ) -> None:
+        super().__init__()
+        conv = nn.ConvTranspose1d if transposed else nn.Conv1d
+        self.body = nn.Sequential(
+            conv(inputs, outputs, kernel_size=5, padding=2),
+            nn.GroupNorm(1, outputs),
+            nn.GELU(),
+            conv(outputs, outputs, kernel_size=5, padding=2),
+        )
+        self.match = conv(inputs, outputs, kernel_size=1) if skip else None
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(n, inputs, length) to (n, outputs, length)."""
+        out: Tensor = self.body(x)
+        if self.match is not None:
+            out = out + self.match(x)
+        return out
+
+
+class SeedVAE(VAE):
+    """The seed's network: ResNet blocks, halved and doubled seven times.
+
+    Bands 1233 -> 616 -> 308 -> 154 -> 77 -> 38 -> 19 -> 9 by average pooling, and
+    back by UPSAMPLE(2, 0) or UPSAMPLE(2, 1) where a length is odd.
+    """
+
+    def __init__(self, config: VAEConfig) -> None:
+        super().__init__()
+        lengths = [config.n_bands]
+        while lengths[-1] > 9:
+            lengths.append(lengths[-1] // 2)
+        steps = len(lengths) - 1
+        # Few channels where there are many bands, `width` where there are nine.
+        channels = [max(4, config.width >> (steps - i)) for i in range(steps + 1)]
+        encoder: list[nn.Module] = [Centre(), nn.Unflatten(1, (1, config.n_bands))]
+        for i in range(steps):
+            inputs = 1 if i == 0 else channels[i]
+            last = i == steps - 1
+            encoder += [
+                ConvBlock(inputs, channels[i + 1], transposed=False, skip=not last),
+                nn.AvgPool1d(2),
+            ]
+        flat = channels[-1] * lengths[-1]
+        self.encoder = nn.Sequential(
+            *encoder, nn.Flatten(), nn.Linear(flat, 2 * config.n_latents)
+        )
+        decoder: list[nn.Module] = [
+            nn.Linear(config.n_latents, flat),
+            nn.Unflatten(1, (channels[-1], lengths[-1])),
+        ]
+        for i in reversed(range(steps)):
+            outputs = 1 if i == 0 else channels[i]
+            decoder += [
+                Upsample(2, lengths[i] - 2 * lengths[i + 1]),
+                ConvBlock(channels[i + 1], outputs, transposed=True, skip=i > 0),
+            ]
+        self.decoder = nn.Sequential(*decoder, nn.Flatten())
+
+
+def build(config: VAEConfig) -> VAE:
+    """The network of a configuration, with fresh weights.
+
+    Raises:
+        ValueError: an architecture that does not exist.
+    """
+    networks = {"dense": DenseVAE, "seed": SeedVAE}
+    if config.arch not in networks:
+        known = ", ".join(sorted(networks))
+        raise ValueError(f"no architecture {config.arch!r}; there are: {known}")
+    return networks[config.arch](config)
