@@ -58,7 +58,8 @@ class Axis:
         floor = 10.0 ** (self.floor_db / 10.0)
         level_db = 10.0 * np.log10(np.maximum(power, floor))
         timbre = (level_db - self.floor_db) / self.range_db
-        return np.clip(timbre, 0.0, 1.0).astype(np.float32)
+        clipped: NDArray[np.float32] = np.clip(timbre, 0.0, 1.0).astype(np.float32)
+        return clipped
 
 
 AXIS = Axis()

@@ -125,7 +125,8 @@ def _sine_tapers(n: int) -> NDArray[np.float32]:
     order = np.arange(1, N_TAPERS + 1)[:, None]
     position = np.arange(1, n + 1)[None, :] / (n + 1)
     tapers = np.sqrt(2.0 / (n + 1)) * np.sin(np.pi * order * position)
-    return tapers.astype(np.float32)
+    rounded: NDArray[np.float32] = tapers.astype(np.float32)
+    return rounded
 
 
 def _integrate(

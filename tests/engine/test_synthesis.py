@@ -44,7 +44,7 @@ def stream(
 def noise_power() -> NDArray[np.float64]:
     """Band powers of noise that falls by 6 dB an octave, RMS 0.1."""
     power = AXIS.centres**-1.0
-    return 0.01 * power / power.sum()
+    return np.asarray(0.01 * power / power.sum())
 
 
 def chord_power() -> NDArray[np.float64]:
@@ -54,7 +54,7 @@ def chord_power() -> NDArray[np.float64]:
         for partial in range(1, 6):
             band = int(np.argmin(np.abs(AXIS.centres - root * partial)))
             power[band - 1 : band + 2] += np.array([0.5, 1.0, 0.5]) / partial**2
-    return 0.01 * power / power.sum()
+    return np.asarray(0.01 * power / power.sum())
 
 
 @pytest.mark.parametrize("rate", [44_100, 48_000, 96_000])
