@@ -1,1 +1,49 @@
-"""Nature sounds of our own, one a file."""
+"""Nature sounds made by the project itself: one sound a module, rendered once.
+
+Each module has `render(sample_rate, seconds, rng) -> Samples`: deterministic for a
+generator of chance, stereo, and periodic over its length, so that it loops without a
+seam.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from importlib import import_module
+from types import MappingProxyType
+
+import numpy as np
+
+from effects.levels import Samples
+
+VERSION = 1  # of the sounds: a change makes the cached renderings stale
+
+
+@dataclass(frozen=True)
+class Generator:
+    """A bundled sound: the module that renders it, and with which options."""
+
+    name: str
+    module: str
+    text: str
+    seconds: float = 60.0
+    options: Mapping[str, float] = field(default_factory=dict)
+
+    def render(self, sample_rate: int, seed: int = 0) -> Samples:
+        """The sound as a seamless loop, shape (n_samples, 2)."""
+        module = import_module(f"effects.generators.{self.module}")
+        rng = np.random.default_rng([VERSION, seed, *self.name.encode()])
+        samples: Samples = module.render(
+            sample_rate, self.seconds, rng, **dict(self.options)
+        )
+        return samples
+
+
+GENERATORS: Mapping[str, Generator] = MappingProxyType(
+    {
+        generator.name: generator
+        for generator in (
+            Generator("rain", "rain", "steady rain"),
+            Generator("wind", "wind", "wind with gusts"),
+            Generator("waves", "waves", "waves on a sandy shore"),
+        )
+    }
+)

@@ -1,0 +1,87 @@
+"""Waves breaking on a sandy shore.
+
+What it follows: sea and swell arrive with periods of 6 to 12 s, in groups; a breaker
+is a roar of bubble plumes, low (some hundred hertz) as it plunges, then a hiss of
+small bubbles (1-8 kHz) as the foam spreads and runs back (Deane, Nature 418, 2002:
+bubble sizes follow two power laws, split at 1 mm, 3.3 kHz; Means and Heitmeyer,
+JASA 110, 2001: surf noise falls about 5 dB an octave from 100 Hz on).
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from effects.generators import noise
+from effects.levels import Samples
+
+PERIOD_S = (6.5, 11.0)
+
+
+def render(sample_rate: int, seconds: float, rng: np.random.Generator) -> Samples:
+    """Surf as a seamless loop, shape (n_samples, 2), RMS near 1."""
+    n = noise.length_of(sample_rate, seconds)
+    roar = noise.shaped_noise(n, sample_rate, _roar, rng, coherence=0.5)
+    body = noise.shaped_noise(n, sample_rate, _body, rng, coherence=0.25)
+    foam = noise.shaped_noise(n, sample_rate, _foam, rng, coherence=0.1)
+    rise = [np.zeros((n, 2), np.float32) for _ in range(3)]
+    for start, strength in _breakers(n, sample_rate, rng):
+        pan = rng.uniform(-0.6, 0.6)
+        for layer, envelope in zip(
+            rise, _envelopes(sample_rate, strength, rng), strict=True
+        ):
+            for channel, side in enumerate((-1.0, 1.0)):
+                # A breaker runs along the shore: one ear hears it first.
+                late = int((0.25 + 0.25 * side * pan) * sample_rate)
+                gain = 1.0 + 0.3 * side * pan
+                column = layer[:, channel : channel + 1]
+                noise.scatter(column, envelope[:, None], start + late, gain)
+    sea = np.float32(0.10) * roar + np.float32(0.05) * body
+    sea += roar * rise[0] + body * rise[1] + foam * rise[2]
+    return noise.unit_rms(sea)
+
+
+def _breakers(
+    n: int, sample_rate: int, rng: np.random.Generator
+) -> list[tuple[int, float]]:
+    """When waves break, and how strong: groups of strong ones, then a lull."""
+    seconds = n / sample_rate
+    count = max(1, round(seconds / np.mean(PERIOD_S)))
+    gaps = rng.uniform(*PERIOD_S, count)
+    times = np.cumsum(gaps * (seconds / gaps.sum()))
+    group = np.sin(2 * np.pi * (np.arange(count) / max(3, count // 2) + rng.random()))
+    strength = np.clip(0.75 + 0.3 * group + 0.12 * rng.standard_normal(count), 0.3, 1.3)
+    return [
+        (int(t * sample_rate), float(s)) for t, s in zip(times, strength, strict=True)
+    ]
+
+
+def _envelopes(
+    sample_rate: int, strength: float, rng: np.random.Generator
+) -> list[NDArray[np.float32]]:
+    """Rise and fall of roar, body and foam of one breaker; the foam is late."""
+    envelopes = []
+    for delay, attack, decay, level in (
+        (0.0, 1.1, 1.5, 1.0),
+        (0.5, 0.9, 1.9, 0.75),
+        (1.1, 0.9, 3.0, 0.33),
+    ):
+        attack, decay = attack * rng.uniform(0.8, 1.25), decay * rng.uniform(0.8, 1.3)
+        time = np.arange(int((delay + attack + 6 * decay) * sample_rate)) / sample_rate
+        t = np.maximum(time - delay, 0.0) / attack
+        rise = np.sin(0.5 * np.pi * np.minimum(t, 1.0)) ** 2
+        fall = np.exp(-np.maximum(time - delay - attack, 0.0) / decay)
+        end = np.clip(6.0 - np.maximum(time - delay - attack, 0.0) / decay, 0.0, 1.0)
+        envelopes.append((level * strength * rise * fall * end).astype(np.float32))
+    return envelopes
+
+
+def _roar(hz: NDArray[np.float32]) -> NDArray[np.float32]:
+    fall = (1.0 + (hz / 180.0) ** 2) ** np.float32(-0.55)
+    return np.asarray(fall * noise.band(hz, 40.0, 2_500.0, 1), np.float32)
+
+
+def _body(hz: NDArray[np.float32]) -> NDArray[np.float32]:
+    return noise.band(hz, 350.0, 2_200.0, 1)
+
+
+def _foam(hz: NDArray[np.float32]) -> NDArray[np.float32]:
+    return noise.band(hz, 1_800.0, 8_500.0, 1)
