@@ -9,6 +9,7 @@ import re
 import tomllib
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 from packaging.requirements import Requirement
 
@@ -18,12 +19,21 @@ EXTRAS = ("train", "album", "web", "live", "desktop", "dev")
 
 def wanted(extra: str | None = None) -> list[str]:
     """Requirements of the project itself, or of one extra, as in pyproject."""
-    with (ROOT / "pyproject.toml").open("rb") as file:
-        project = tomllib.load(file)["project"]
-    found: list[str] = (
-        project["dependencies"] if extra is None else _extra(project, extra)
-    )
-    return found
+    project = _pyproject()["project"]
+    if extra is None:
+        return list(project["dependencies"])
+    return list(project["optional-dependencies"][extra])
+
+
+def requirements(extra: str | None = None) -> list[Requirement]:
+    """What `wanted` says, taken apart."""
+    return [Requirement(text) for text in wanted(extra)]
+
+
+def project_table(tool: str) -> dict[str, Any]:
+    """The table of a tool in pyproject."""
+    table: dict[str, Any] = _pyproject()["tool"][tool]
+    return table
 
 
 def closure(requirements: Iterable[str]) -> dict[str, str]:
@@ -66,8 +76,9 @@ def write_locks(folder: Path) -> None:
         )
 
 
-def _extra(project: dict[str, dict[str, list[str]]], extra: str) -> list[str]:
-    return project["optional-dependencies"][extra]
+def _pyproject() -> dict[str, Any]:
+    with (ROOT / "pyproject.toml").open("rb") as file:
+        return tomllib.load(file)
 
 
 def _applies(requirement: Requirement) -> bool:
