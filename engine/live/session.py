@@ -73,7 +73,7 @@ class Session:
         )
         self.mixer = Mixer(
             feed,
-            graph.bed and graph.bed.player,
+            graph.player,
             rate,
             lambda: graph.controls.snapshot,
             self.metrics,

@@ -1,0 +1,98 @@
+"""Options that several commands share, and what they mean together."""
+
+import secrets
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from effects.errors import InputError
+from engine.compose import preset as presets
+from engine.graph import Settings
+from engine.live.controls import TABLE, Snapshot, snapshot_of
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+DEFAULT_PRESET = "shoreline"
+MAX_MINUTES = 24 * 60.0
+RATES = (22_050, 192_000)
+
+
+def composition_options(command: Command) -> Command:
+    """Seed, model, preset, grammar, effects, and a flag for every control."""
+    for control in reversed(TABLE):
+        flag = "--" + control.name.replace("/", "-")
+        span = "" if control.choices else f" {control.low:g}..{control.high:g}"
+        text = f"{control.text}{span and f' [{span.strip()} {control.unit}]'}"
+        option = click.option(
+            flag,
+            control.name.replace("/", "_"),
+            type=_click_type(control.default),
+            default=None,
+            help=text.replace(" ]", "]"),
+        )
+        command = option(command)
+    options = [
+        click.option("--seed", type=click.IntRange(0, 2**31 - 1), help="Same, same."),
+        click.option("--preset", "preset_name", help="Name or TOML file."),
+        click.option("--grammar", help="Name or file of the song grammar."),
+        click.option("--model", "model_dir", type=Path, help="Model folder."),
+        click.option("--no-effects", is_flag=True, help="Music alone, without a bed."),
+    ]
+    for option in reversed(options):
+        command = option(command)
+    return command
+
+
+def settings_from(
+    options: Mapping[str, Any], *, sample_rate: int, minutes: float | None
+) -> Settings:
+    """The settings that the shared options ask for.
+
+    Raises:
+        InputError: a preset, a value or a length that cannot be used.
+    """
+    if minutes is not None and not 0.05 <= minutes <= MAX_MINUTES:
+        raise InputError(
+            f"--minutes {minutes:g}: choose from 0.05 to {MAX_MINUTES:g} minutes"
+        )
+    seed = options["seed"]
+    return Settings(
+        seed=secrets.randbelow(2**31) if seed is None else seed,
+        sample_rate=sample_rate,
+        duration=None if minutes is None else 60.0 * minutes,
+        controls=controls_from(options),
+        model=options["model_dir"],
+        grammar=options["grammar"] or "seed",
+        effects=not options["no_effects"],
+    )
+
+
+def controls_from(options: Mapping[str, Any]) -> Snapshot:
+    """Controls of the preset, with what the flags say in their place."""
+    preset = presets.load(options["preset_name"] or DEFAULT_PRESET)
+    flags = {
+        control.name: options[control.name.replace("/", "_")]
+        for control in TABLE
+        if options[control.name.replace("/", "_")] is not None
+    }
+    return snapshot_of({**preset.controls, **flags})
+
+
+def check_rate(rate: int) -> int:
+    """A sample rate that can be synthesised.
+
+    Raises:
+        InputError: it is out of range.
+    """
+    low, high = RATES
+    if not low <= rate <= high:
+        raise InputError(f"--rate {rate}: choose from {low} to {high} Hz")
+    return rate
+
+
+def _click_type(default: object) -> Any:
+    if isinstance(default, bool):
+        return click.BOOL
+    return click.FLOAT if isinstance(default, float) else click.STRING

@@ -1,0 +1,119 @@
+"""Presets: named sets of control values, in TOML."""
+
+import difflib
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+from effects.errors import InputError
+from effects.paths import config_dir
+from engine.live.controls import CONTROLS, Value
+
+MAX_FILE = 64 * 1024  # bytes
+
+
+@dataclass(frozen=True)
+class Preset:
+    """A named set of control values; what it does not name keeps its default."""
+
+    name: str
+    description: str
+    controls: Mapping[str, Value]
+
+
+def names() -> list[str]:
+    """Names of the bundled presets and of the user's own."""
+    own = config_dir() / "presets"
+    found = {path.stem for path in own.glob("*.toml")} if own.is_dir() else set()
+    return sorted(found | set(_bundled()))
+
+
+def load(name_or_path: str) -> Preset:
+    """A preset by name, or from a file.
+
+    Raises:
+        InputError: there is none, or something in it does not fit.
+    """
+    bundled = _bundled()
+    own = config_dir() / "presets" / f"{name_or_path}.toml"
+    path = Path(name_or_path)
+    if path.suffix == ".toml" or path.is_file():
+        return parse(_read(path), str(path), path.stem)
+    if path.name == name_or_path and own.is_file():
+        return parse(_read(own), str(own), name_or_path)
+    if name_or_path in bundled:
+        return parse(bundled[name_or_path], name_or_path, name_or_path)
+    raise InputError(
+        f"{name_or_path}: no such preset{_did_you_mean(name_or_path, names())}; "
+        f"there are {', '.join(names())}"
+    )
+
+
+def parse(text: str, where: str, name: str) -> Preset:
+    """The preset that a TOML text holds.
+
+    Raises:
+        InputError: not TOML, an unknown key, or a value out of kind.
+    """
+    try:
+        content = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise InputError(f"{where}: {error}") from error
+    description = content.pop("description", "")
+    if not isinstance(description, str):
+        raise InputError(f"{where}: description is not a text")
+    controls: dict[str, Value] = {}
+    for key, value in _flat(content).items():
+        if key not in CONTROLS:
+            hint = _did_you_mean(key, list(CONTROLS))
+            raise InputError(f"{where}: {key} is no control{hint}")
+        control = CONTROLS[key]
+        try:
+            controls[key] = control.check(value)
+        except InputError as error:
+            raise InputError(f"{where}: {error}") from error
+        if isinstance(value, int | float) and controls[key] != value:
+            raise InputError(
+                f"{where}: {key} = {value} is not in {control.low:g}..{control.high:g}"
+            )
+    return Preset(name, description, controls)
+
+
+def _bundled() -> dict[str, str]:
+    folder = resources.files("engine.compose.presets")
+    return {
+        entry.name.removesuffix(".toml"): entry.read_text(encoding="utf-8")
+        for entry in folder.iterdir()
+        if entry.name.endswith(".toml")
+    }
+
+
+def _read(path: Path) -> str:
+    try:
+        with path.open("rb") as file:
+            content = file.read(MAX_FILE + 1)
+        if len(content) > MAX_FILE:
+            raise InputError(f"{path}: over {MAX_FILE} bytes; is it a preset?")
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        raise InputError(f"{path}: not a text file in UTF-8") from None
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror})") from error
+
+
+def _flat(table: Mapping[str, Any], prefix: str = "") -> dict[str, object]:
+    flat: dict[str, object] = {}
+    for key, value in table.items():
+        if isinstance(value, dict):
+            flat |= _flat(value, f"{prefix}{key}/")
+        else:
+            flat[prefix + key] = value
+    return flat
+
+
+def _did_you_mean(word: str, known: list[str]) -> str:
+    close = difflib.get_close_matches(word, known, n=1)
+    return f"; did you mean {close[0]}?" if close else ""

@@ -1,0 +1,178 @@
+"""Tuning: since bands are log-spaced, to transpose a sound is to shift its bands.
+
+A sound's detuning and tonal centre are read from its spectrum, with a confidence;
+confident sounds are drawn to the key, noise is left alone.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from engine.live.controls import KEYS, Snapshot
+from model.config import Axis
+
+# Degrees in cents above the tonic. Just intonation after Ptolemy's intense diatonic.
+SCALES: dict[str, tuple[float, ...]] = {
+    "chromatic": tuple(100.0 * i for i in range(12)),
+    "major": (0, 200, 400, 500, 700, 900, 1100),
+    "minor": (0, 200, 300, 500, 700, 800, 1000),
+    "dorian": (0, 200, 300, 500, 700, 900, 1000),
+    "phrygian": (0, 100, 300, 500, 700, 800, 1000),
+    "lydian": (0, 200, 400, 600, 700, 900, 1100),
+    "mixolydian": (0, 200, 400, 500, 700, 900, 1000),
+    "pentatonic": (0, 200, 400, 700, 900),
+    "minor-pentatonic": (0, 300, 500, 700, 1000),
+    "just": (0, 203.91, 386.31, 498.04, 701.96, 884.36, 1088.27),
+}
+
+PEAK_DB = 6.0  # a partial stands so far above its third of an octave
+SURE = 0.6  # confidence from which a sound is drawn to key with full strength
+UNSURE = 0.3  # and below which it is left alone
+_FLOOR_BANDS = 41
+_HARMONICS = 6
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Where sounds are drawn to.
+
+    Attributes:
+        tonic: pitch class of the key, 0 is C.
+        scale: name in `SCALES`.
+        a4: Hz.
+        strength: 0 leaves all as it is, 1 tunes fully.
+    """
+
+    tonic: int
+    scale: str
+    a4: float
+    strength: float
+
+    @classmethod
+    def of(cls, controls: Snapshot) -> "Plan":
+        """The plan that the controls ask for."""
+        return cls(
+            KEYS.index(str(controls["tuning/key"])),
+            str(controls["tuning/scale"]),
+            float(controls["tuning/a4"]),
+            float(controls["tuning/strength"]),
+        )
+
+
+@dataclass(frozen=True)
+class Pitch:
+    """What a sound is tuned to.
+
+    Attributes:
+        root_cents: tonal centre in cents above C, 0..1200, at the a4 it was asked for.
+        confidence: 0 for noise, up to 1.
+    """
+
+    root_cents: float
+    confidence: float
+
+
+def find_pitch(power: NDArray[np.float64], axis: Axis, a4: float = 440.0) -> Pitch:
+    """Tonal centre of a sound.
+
+    Its partials vote: each for the pitch class of which it would be the first,
+    second, ... sixth harmonic, with less weight the higher. The root is the fullest
+    place on the circle of pitch classes, refined by the partials that agree with it.
+
+    Args:
+        power: band powers, shape (n_bands,).
+        axis: the bands.
+        a4: Hz.
+    """
+    cents, weight = _partials(power, axis, a4)
+    if len(cents) == 0:
+        return Pitch(0.0, 0.0)
+    harmonic = np.arange(1, _HARMONICS + 1)
+    votes = (cents[:, None] - 1200.0 * np.log2(harmonic)) % 1200.0
+    vote_weight = weight[:, None] * (1.0 / harmonic)
+    grid = np.arange(0.0, 1200.0, 10.0)
+    apart = (votes.ravel()[None, :] - grid[:, None] + 600.0) % 1200.0 - 600.0
+    fullness = np.exp(-0.5 * (apart / 20.0) ** 2) @ vote_weight.ravel()
+    root = float(grid[np.argmax(fullness)])
+    offset = (votes - root + 600.0) % 1200.0 - 600.0
+    agreeing = vote_weight * (np.abs(offset) < 40.0)
+    root += float((agreeing * offset).sum() / max(agreeing.sum(), 1e-12))
+    tonal_share = min(1.0, weight.sum())
+    agreement = min(1.0, agreeing.sum() / max(weight.sum(), 1e-12))
+    return Pitch(root % 1200.0, tonal_share * agreement)
+
+
+def point_shifts(
+    power: NDArray[np.float64], plan: Plan, axis: Axis
+) -> NDArray[np.float64]:
+    """Bands by which to shift sounds so that their roots lie in the key.
+
+    Args:
+        power: band powers, shape (n, n_bands).
+        plan: of the key.
+        axis: the bands.
+
+    Returns:
+        Shape (n,), up is positive; 0 for sounds without a clear root.
+    """
+    degrees = np.array(SCALES[plan.scale]) + 100.0 * plan.tonic
+    shifts = np.zeros(len(power))
+    for i, sound in enumerate(power):
+        pitch = find_pitch(sound, axis, plan.a4)
+        sure = np.clip((pitch.confidence - UNSURE) / (SURE - UNSURE), 0.0, 1.0)
+        apart = (degrees - pitch.root_cents + 600.0) % 1200.0 - 600.0
+        nearest = apart[np.argmin(np.abs(apart))]
+        cents = plan.strength * float(sure) * float(nearest)
+        shifts[i] = cents / 1200.0 * axis.bands_per_octave
+    return shifts
+
+
+def shift_bands(power: NDArray[np.float64], bands: float) -> NDArray[np.float64]:
+    """Band powers moved up by a number of bands, fractions included.
+
+    What is moved in from beyond an end is the end's own level.
+
+    Args:
+        power: shape (..., n_bands).
+        bands: how far; negative moves down.
+    """
+    if bands == 0.0:
+        return power
+    n = power.shape[-1]
+    source = np.clip(np.arange(n) - bands, 0.0, n - 1.0)
+    below = np.minimum(source.astype(np.intp), n - 2)
+    fraction = source - below
+    shifted: NDArray[np.float64] = (
+        power[..., below] * (1.0 - fraction) + power[..., below + 1] * fraction
+    )
+    return shifted
+
+
+def _partials(
+    power: NDArray[np.float64], axis: Axis, a4: float
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Cents above C and share of the loudness of partials from 40 to 5000 Hz."""
+    level_db = 10.0 * np.log10(power + 1e-12)
+    half = _FLOOR_BANDS // 2
+    padded = np.pad(level_db, half, mode="edge")
+    sums = np.cumsum(np.concatenate([[0.0], padded]))
+    floor = (sums[_FLOOR_BANDS:] - sums[:-_FLOOR_BANDS]) / _FLOOR_BANDS
+    inner = slice(1, -1)
+    is_peak = (
+        (level_db[inner] >= level_db[:-2])
+        & (level_db[inner] > level_db[2:])
+        & ((level_db - floor)[inner] > PEAK_DB)
+    )
+    peaks = np.flatnonzero(is_peak) + 1
+    in_range = (axis.centres[peaks] > 40.0) & (axis.centres[peaks] < 5000.0)
+    peaks = peaks[in_range]
+    before, here, after = (level_db[peaks + i] for i in (-1, 0, 1))
+    bend = before - 2.0 * here + after
+    offset = np.where(bend < 0, 0.5 * (before - after) / np.minimum(bend, -1e-9), 0.0)
+    octaves = (peaks + offset + 0.5) / axis.bands_per_octave
+    hertz = axis.low_hz * 2.0**octaves
+    amplitude = np.sqrt(power)
+    weight = sum(amplitude[np.clip(peaks + i, 0, len(power) - 1)] for i in (-1, 0, 1))
+    cents = 1200.0 * np.log2(hertz / a4) + 900.0  # A is nine semitones above C
+    return cents, np.asarray(weight / amplitude.sum())

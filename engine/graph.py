@@ -1,0 +1,100 @@
+"""What sounds: model, composition, music and bed, built from one value.
+
+A live session and an offline render build the same graph from the same `Settings`;
+they differ only in who turns the crank.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from effects.player import BedPlayer
+from engine.compose import grammar as grammars
+from engine.live.controls import Controls, Snapshot, defaults
+from engine.sound.bed import Bed
+from engine.sound.music import Music
+from model.inference import TimbreModel
+
+TARGET_LUFS = -18.0
+BED_LUFS = -30.0
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Everything that decides what is played.
+
+    Attributes:
+        seed: of everything random.
+        sample_rate: Hz.
+        duration: seconds, or None for a radio without end.
+        controls: in force at the start.
+        model: folder, or None for the bundled one.
+        grammar: file or name.
+        effects: whether a bed of nature sounds is laid.
+    """
+
+    seed: int
+    sample_rate: int = 44_100
+    duration: float | None = None
+    controls: Snapshot | None = None
+    model: Path | None = None
+    grammar: str = "seed"
+    effects: bool = True
+
+
+@dataclass(frozen=True)
+class Graph:
+    """The parts that make sound, before anybody turns the crank."""
+
+    settings: Settings
+    model: TimbreModel
+    controls: Controls
+    music: Music
+    bed: Bed | None
+
+    @property
+    def sample_rate(self) -> int:
+        """Hz."""
+        return self.settings.sample_rate
+
+    @property
+    def player(self) -> BedPlayer | None:
+        """What the mixer plays the bed from."""
+        return self.bed.player if self.bed else None
+
+
+def build(settings: Settings) -> Graph:
+    """The graph of these settings.
+
+    Raises:
+        InputError: the model, the grammar or an effect cannot be used.
+    """
+    model = TimbreModel.load(settings.model)
+    controls = Controls(settings.controls or defaults())
+    music = Music(
+        model,
+        grammars.load(settings.grammar),
+        controls.snapshot,
+        seed=settings.seed,
+        sample_rate=settings.sample_rate,
+        duration=settings.duration,
+        target_lufs=_music_lufs(settings.effects),
+    )
+    bed = None
+    if settings.effects:
+        bed = Bed(
+            controls,
+            seed=settings.seed,
+            sample_rate=settings.sample_rate,
+            n_samples=music.n_samples,
+        )
+    return Graph(settings, model, controls, music, bed)
+
+
+def _music_lufs(effects: bool) -> float:
+    """Loudness of the music such that with its bed it meets the target."""
+    if not effects:
+        return TARGET_LUFS
+    power = 10.0 ** (TARGET_LUFS / 10.0) - 10.0 ** (BED_LUFS / 10.0)
+    return float(10.0 * np.log10(power))

@@ -1,0 +1,382 @@
+"""The stream of music: songs placed in time, decoded, synthesised and blended.
+
+`Music` yields the stream hop by hop, as the four layers of `synthesis.LAYERS`, and
+can go back: `replan` and `command` change what is played from a given sample on, and
+the next hops start there again. Whoever holds what was already rendered crossfades
+into the new. What a `Music` yields depends on its seed, model, grammar and on those
+calls alone, so a live session and its replay are the same object turned by another
+crank. One thread owns it.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from effects.errors import InputError
+from effects.levels import Samples, db_to_amplitude
+from engine.compose.composer import Song, compose, levelled
+from engine.compose.grammar import Grammar
+from engine.compose.path import SYMBOLS
+from engine.compose.tuning import shift_bands
+from engine.live.controls import Snapshot
+from engine.sound.blend import blend
+from engine.sound.synthesis import Frame, synthesise
+from model.inference import TimbreModel
+from model.spectrum import loudness
+
+CROSSFADE_S = 16.0  # from one song into the next
+NEXT_S = 4.0  # the same when asked to go on at once
+GLIDE_S = 4.0  # to a point that was asked for, and back
+FADE_IN_S, FADE_OUT_S = 3.0, 8.0  # of the whole stream
+COMMANDS = ("next", "go")
+
+_KEPT_SONGS = 4  # placed songs kept: behind the ring's depth none is asked for again
+
+
+@dataclass(frozen=True)
+class Placed:
+    """A song at its place: seconds of composition time at which it starts.
+
+    `overlap` is the time in which it gives way to its successor.
+    """
+
+    song: Song
+    start: float
+    overlap: float
+
+    @property
+    def end(self) -> float:
+        """When it has faded away."""
+        return self.start + self.song.duration
+
+
+@dataclass(frozen=True)
+class Transport:
+    """How stream time maps to composition time, from sample `at` on.
+
+    Attributes:
+        at: sample from which this holds.
+        tau: composition time there, seconds.
+        running: False while held.
+        turns: of the wiggler, at that sample.
+        glide_from: latent from which a glide set out at sample `glide_at`, or None.
+        target: symbol that is glided to, or None for the path.
+    """
+
+    at: int = 0
+    tau: float = 0.0
+    running: bool = True
+    turns: float = 0.0
+    glide_at: int = 0
+    glide_from: NDArray[np.float64] | None = field(default=None, compare=False)
+    target: str | None = None
+
+
+@dataclass(frozen=True)
+class Now:
+    """Where the music is, for those who watch."""
+
+    index: int
+    pattern: str
+    symbol: int
+    progress: float
+
+
+class Music:
+    """An endless, or `duration` seconds long, stream of songs.
+
+    Args:
+        model: timbre space.
+        grammar: of the patterns.
+        controls: in force at the start.
+        seed: of everything random.
+        sample_rate: Hz.
+        duration: seconds, or None for a radio without end.
+        target_lufs: integrated loudness of the music.
+    """
+
+    def __init__(
+        self,
+        model: TimbreModel,
+        grammar: Grammar,
+        controls: Snapshot,
+        *,
+        seed: int,
+        sample_rate: int,
+        duration: float | None = None,
+        target_lufs: float = -18.0,
+    ) -> None:
+        self.sample_rate = sample_rate
+        self.position = 0  # the next sample that `next` yields
+        self.bad_frames = 0
+        self.n_samples = None if duration is None else round(duration * sample_rate)
+        self._model, self._grammar, self._controls = model, grammar, controls
+        self._seed, self._duration, self._target_lufs = seed, duration, target_lufs
+        self._transport = Transport()
+        self._placed: list[Placed] = []
+        self._last_good = np.zeros(model.axis.n_bands)
+        self._frames: dict[int, Frame] = {}
+        self._hop_length = _hop_length(controls, sample_rate)
+
+    def next(self) -> Samples | None:
+        """The next hop, shape (n, 4) with n up to a hop; None at the end."""
+        if self.n_samples is not None and self.position >= self.n_samples:
+            return None
+        hop = self._hop_length
+        index = self.position // hop
+        samples = blend(self._frame(index), self._frame(index + 1))
+        self._frames.pop(index, None)
+        start = self.position - index * hop
+        stop = hop
+        if self.n_samples is not None:
+            stop = min(hop, self.n_samples - index * hop)
+        samples = samples[start:stop]
+        samples *= self._envelope(self.position, len(samples))[:, None]
+        self.position += len(samples)
+        return samples
+
+    def replan(self, at: int, controls: Snapshot) -> None:
+        """From sample `at` on, play under these controls; `next` goes on there."""
+        transport = self._transport_at(at)
+        self._controls = controls
+        self._transport = replace(transport, running=not controls["hold"])
+        self._hop_length = _hop_length(controls, self.sample_rate)
+        kept = [placed for placed in self._placed if placed.start <= transport.tau]
+        self._placed = [
+            replace(p, song=self._compose(p.song.index, p.song.duration)) for p in kept
+        ]
+        self._restart(at)
+
+    def command(self, at: int, name: str, args: tuple[object, ...] = ()) -> None:
+        """From sample `at` on, do what `name` says.
+
+        `next` goes over to the next song; `go` glides to a point ("A".."E"), or back
+        to the path (without a point).
+
+        Raises:
+            InputError: no such command, or an argument that it does not take.
+        """
+        transport = self._transport_at(at)
+        if name == "next":
+            self._cut_short(transport.tau)
+        elif name == "go":
+            target = str(args[0]) if args and args[0] else None
+            if target is not None and target not in SYMBOLS:
+                raise InputError(f"go: {target!r:.20} is none of A, B, C, D, E")
+            transport = replace(
+                transport,
+                glide_at=at,
+                glide_from=self._line(at, transport),
+                target=target,
+            )
+        else:
+            raise InputError(f"{name}: no such command; there are {COMMANDS}")
+        self._transport = transport
+        self._restart(at)
+
+    def now(self, position: int) -> Now:
+        """Where the music is at a sample that was rendered lately."""
+        tau = self._transport_at(position).tau
+        placed = self._songs_at(tau)[-1]
+        seconds = tau - placed.start
+        return Now(
+            placed.song.index,
+            placed.song.path.pattern,
+            placed.song.path.symbol_at(seconds),
+            min(1.0, seconds / placed.song.duration),
+        )
+
+    def song(self, index: int) -> Song | None:
+        """A song that is placed now."""
+        return next((p.song for p in self._placed if p.song.index == index), None)
+
+    # Time.
+
+    def _restart(self, at: int) -> None:
+        self.position = at
+        self._frames.clear()
+
+    def _transport_at(self, at: int) -> Transport:
+        transport = self._transport
+        seconds = (at - transport.at) / self.sample_rate
+        turns = transport.turns + seconds * float(self._controls["wiggle/rate"])
+        tau = transport.tau + (seconds if transport.running else 0.0)
+        return replace(transport, at=at, tau=tau, turns=turns % 1.0)
+
+    def _envelope(self, start: int, n_samples: int) -> NDArray[np.float32]:
+        """Fade-in at the stream's start, fade-out at its end."""
+        position = np.arange(start, start + n_samples)
+        total = self.n_samples
+        longest = np.inf if total is None else total / self.sample_rate / 8.0
+        fade_in = max(1.0, min(FADE_IN_S, longest) * self.sample_rate)
+        envelope = np.minimum(position / fade_in, 1.0)
+        if total is not None:
+            fade_out = max(1.0, min(FADE_OUT_S, longest) * self.sample_rate)
+            envelope = np.minimum(envelope, (total - 1 - position) / fade_out)
+        return np.sin(0.5 * np.pi * np.clip(envelope, 0.0, 1.0)).astype(np.float32)
+
+    # Songs.
+
+    def _songs_at(self, tau: float) -> list[Placed]:
+        """The songs that sound at composition time `tau`: one, or two in transit."""
+        if not self._placed:
+            self._place(0, 0.0)
+        while self._placed[-1].end - self._placed[-1].overlap <= tau:
+            last = self._placed[-1]
+            self._place(last.song.index + 1, last.end - last.overlap)
+        del self._placed[:-_KEPT_SONGS]
+        sounding = [p for p in self._placed if p.start <= tau < p.end]
+        return sounding or [self._placed[-1]]
+
+    def _place(self, index: int, start: float) -> None:
+        duration, overlap = self._song_length(index)
+        self._placed.append(Placed(self._compose(index, duration), start, overlap))
+
+    def _song_length(self, index: int) -> tuple[float, float]:
+        """Duration and overlap of a song, in seconds."""
+        nominal = 60.0 * float(self._controls["song/minutes"])
+        overlap = min(CROSSFADE_S, nominal / 4.0)
+        if self._duration is None:
+            rng = np.random.default_rng([self._seed, index])
+            return nominal * rng.uniform(0.85, 1.15), overlap
+        # A finite stream holds whole songs of equal length.
+        n_songs = max(1, round(self._duration / nominal))
+        overlap = min(overlap, self._duration / n_songs / 4.0)
+        return (self._duration + (n_songs - 1) * overlap) / n_songs, overlap
+
+    def _compose(self, index: int, duration: float) -> Song:
+        return compose(
+            self._model,
+            self._grammar,
+            self._arc(index),
+            seed=self._seed,
+            index=index,
+            duration=duration,
+        )
+
+    def _arc(self, index: int) -> Mapping[str, float | bool | str]:
+        """The controls with a slow swing of brightness over about twelve songs."""
+        if self._duration is not None:
+            return self._controls
+        swing = 0.35 * float(np.sin(2.0 * np.pi * index / 12.0))
+        brightness = float(self._controls["rank/brightness"]) + swing
+        return {**self._controls, "rank/brightness": brightness}
+
+    def _cut_short(self, tau: float) -> None:
+        """End the song at `tau` soon, and start its successor there."""
+        current = self._songs_at(tau)[-1]
+        ended = replace(current.song, duration=tau - current.start + NEXT_S)
+        self._placed = [p for p in self._placed if p.start < current.start]
+        self._placed.append(Placed(ended, current.start, NEXT_S))
+        self._place(current.song.index + 1, tau)
+
+    # Sound.
+
+    def _frame(self, index: int) -> Frame:
+        """Frame that sounds in hops index - 1 and index; centred between them."""
+        if index not in self._frames:
+            power = self._band_power(index * self._hop_length)
+            self._frames[index] = synthesise(
+                power,
+                hop_length=self._hop_length,
+                sample_rate=self.sample_rate,
+                index=index,
+                seed=self._seed,
+                clarity=float(self._controls["clarity"]),
+                axis=self._model.axis,
+            )
+        return self._frames[index]
+
+    def _band_power(self, at: int) -> NDArray[np.float64]:
+        """Levelled band powers of each channel at a sample."""
+        transport = self._transport_at(at)
+        songs = self._songs_at(transport.tau)
+        total = np.zeros(self._model.axis.n_bands)
+        lines = [self._song_line(placed, transport.tau) for placed in songs]
+        for i, placed in enumerate(songs):
+            z = self._pulled(i, lines, songs, transport.tau)
+            z = self._glided(z, placed, at, transport)
+            power = self._decoded(z, placed.song, transport)
+            total += _presence(placed, songs, transport.tau) * power
+        return total
+
+    def _song_line(self, placed: Placed, tau: float) -> NDArray[np.float64]:
+        weights = placed.song.path.weights(np.array([tau - placed.start]))
+        line: NDArray[np.float64] = weights[0] @ placed.song.points
+        return line
+
+    def _pulled(
+        self,
+        i: int,
+        lines: list[NDArray[np.float64]],
+        songs: list[Placed],
+        tau: float,
+    ) -> NDArray[np.float64]:
+        """In transit between two songs, each is drawn towards the other."""
+        if len(songs) < 2:
+            return lines[i]
+        return lines[i] + 0.5 * (1.0 - _presence(songs[i], songs, tau)) * (
+            lines[1 - i] - lines[i]
+        )
+
+    def _glided(
+        self, z: NDArray[np.float64], placed: Placed, at: int, transport: Transport
+    ) -> NDArray[np.float64]:
+        if transport.glide_from is None:
+            return z
+        goal = z
+        if transport.target is not None:
+            goal = placed.song.points[SYMBOLS.index(transport.target)]
+        progress = (at - transport.glide_at) / (GLIDE_S * self.sample_rate)
+        share = float(np.clip(progress, 0.0, 1.0))
+        return transport.glide_from + share * (goal - transport.glide_from)
+
+    def _line(self, at: int, transport: Transport) -> NDArray[np.float64]:
+        """Where on its line, without wiggle, the leading song is."""
+        placed = self._songs_at(transport.tau)[-1]
+        line = self._song_line(placed, transport.tau)
+        return self._glided(line, placed, at, transport)
+
+    def _decoded(
+        self, z: NDArray[np.float64], song: Song, transport: Transport
+    ) -> NDArray[np.float64]:
+        turns = np.array([transport.turns])
+        amount = float(self._controls["wiggle/amount"])
+        z = z + song.wiggler.offset(turns, amount)[0]
+        timbre = self._model.decode(z[None].astype(np.float32))[0]
+        if not np.all(np.isfinite(timbre)):
+            self.bad_frames += 1
+            return self._last_good
+        power = self._model.axis.to_power(timbre)
+        power[timbre <= 0.0] = 0.0
+        self._last_good = self._tuned(power, z, song)
+        return self._last_good
+
+    def _tuned(
+        self, power: NDArray[np.float64], z: NDArray[np.float64], song: Song
+    ) -> NDArray[np.float64]:
+        """Transposed as the nearest points are, and brought to level."""
+        distance = np.linalg.norm(song.points - z, axis=1)
+        nearness = 1.0 / (distance + 1e-3) ** 4
+        shift = float(nearness @ song.shifts / nearness.sum())
+        level = loudness(power, self._model.axis)
+        dynamics = float(self._controls["dynamics"])
+        relative = float(levelled(level, song.reference, dynamics)) + song.offset
+        gain = db_to_amplitude(self._target_lufs + relative - float(level))
+        return shift_bands(power, shift) * gain**2
+
+
+def _hop_length(controls: Snapshot, sample_rate: int) -> int:
+    return 2 * round(float(controls["hop"]) * sample_rate / 2)
+
+
+def _presence(placed: Placed, songs: list[Placed], tau: float) -> float:
+    """Share of the power that a sounding song has at `tau`; the shares sum to 1."""
+    if len(songs) < 2:
+        return 1.0
+    first = songs[0]
+    progress = (tau - (first.end - first.overlap)) / first.overlap
+    share = float(np.sin(0.5 * np.pi * np.clip(progress, 0.0, 1.0)) ** 2)
+    return 1.0 - share if placed is first else share

@@ -1,0 +1,171 @@
+"""The producer against a reader that the test turns by hand."""
+
+import threading
+import time
+from dataclasses import dataclass, field
+
+import numpy as np
+import pytest
+
+from effects.errors import InputError
+from effects.levels import Samples
+from engine.live.controls import Controls, Snapshot
+from engine.live.feed import Feed
+from engine.live.metrics import Metrics
+from engine.live.producer import MARGIN_S, SPLICE_S, Producer
+from engine.live.ring import RingBuffer
+
+RATE = 1000
+HOP = 700
+
+
+@dataclass
+class Ramp:
+    """A `Music` in miniature: each sample says its position and the plan's number."""
+
+    n_samples: int | None = None
+    sample_rate: int = RATE
+    position: int = 0
+    bad_frames: int = 0
+    plan: int = 0
+    calls: list[tuple[int, object]] = field(default_factory=list)
+
+    def next(self) -> Samples | None:
+        stop = (self.position // HOP + 1) * HOP
+        if self.n_samples is not None:
+            stop = min(stop, self.n_samples)
+        if stop <= self.position:
+            return None
+        samples = np.full((stop - self.position, 4), 10.0 * (self.plan + 1), np.float32)
+        samples[:, 1] = np.arange(self.position, stop)
+        self.position = stop
+        return samples
+
+    def replan(self, at: int, controls: Snapshot) -> None:
+        self.calls.append((at, dict(controls)))
+        self.plan += 1
+        self.position = at
+
+    def command(self, at: int, name: str, args: tuple[object, ...] = ()) -> None:
+        if name != "next":
+            raise InputError(f"{name}: no such command")
+        self.calls.append((at, name))
+        self.plan += 1
+        self.position = at
+
+
+class Rig:
+    def __init__(self, n_samples: int | None = None) -> None:
+        self.music = Ramp(n_samples)
+        self.ring = RingBuffer(10_000, 4)
+        self.metrics = Metrics()
+        self.feed = Feed(self.ring, RATE, self.metrics, 4096)
+        self.controls = Controls()
+        self.events: list[dict[str, object]] = []
+        self.producer = Producer(
+            self.music,  # type: ignore[arg-type]
+            self.ring,
+            self.feed,
+            self.controls,
+            self.metrics,
+            lambda event: self.events.append(dict(event)),
+        )
+
+    def wait(self, condition: object, seconds: float = 5.0) -> None:
+        assert callable(condition)
+        deadline = time.monotonic() + seconds
+        while not condition():
+            assert time.monotonic() < deadline, "the producer did nothing"
+            time.sleep(0.002)
+
+    def read(self, n: int) -> Samples:
+        out = np.empty((n, 4), np.float32)
+        self.feed.read_into(out)
+        return out
+
+
+@pytest.fixture
+def rig() -> Rig:
+    return Rig()
+
+
+def test_priming_fills_without_a_thread(rig: Rig) -> None:
+    rig.producer.prime(2.0)
+    assert 2000 <= rig.ring.written <= 2000 + HOP
+    assert threading.active_count() == 1
+
+
+def test_the_ring_is_kept_full_and_in_order(rig: Rig) -> None:
+    rig.producer.start()
+    heard = []
+    for _ in range(40):
+        rig.wait(lambda: rig.ring.available >= 3000)
+        heard.append(rig.read(1000))
+    rig.producer.stop()
+    np.testing.assert_array_equal(np.concatenate(heard)[:, 1], np.arange(40_000))
+    assert rig.metrics.underruns == 0
+
+
+def test_a_change_is_heard_after_the_margin_and_without_a_gap(rig: Rig) -> None:
+    rig.producer.start()
+    rig.wait(lambda: rig.ring.available >= 5000)
+    rig.read(500)
+    rig.controls.set("wiggle/amount", 1.5)
+    rig.producer.wake()
+    rig.wait(lambda: rig.metrics.replans == 1)
+    rig.wait(lambda: rig.ring.available >= 5000)
+    rig.producer.stop()
+    out = rig.read(4000)
+    at = 500 + round(MARGIN_S * RATE)
+    assert rig.events == [{"at": at, "set": {"wiggle/amount": 1.5}}]
+    np.testing.assert_array_equal(out[:, 1], np.arange(500, 4500))
+    np.testing.assert_array_equal(out[: at - 500, 0], 10.0)
+    splice = round(SPLICE_S * RATE)
+    np.testing.assert_array_equal(out[at - 500 + splice :, 0], 20.0)
+
+
+def test_fast_controls_do_not_disturb_the_plan(rig: Rig) -> None:
+    rig.producer.start()
+    rig.wait(lambda: rig.ring.available >= 5000)
+    rig.controls.set("master/gain", -6.0)
+    rig.controls.set("effects/gain", -6.0)
+    rig.producer.wake()
+    time.sleep(0.05)
+    rig.producer.stop()
+    assert rig.metrics.replans == 0
+
+
+def test_commands_are_carried_out_and_bad_ones_change_nothing(rig: Rig) -> None:
+    rig.producer.start()
+    rig.wait(lambda: rig.ring.available >= 5000)
+    rig.producer.command("dance")
+    rig.producer.command("next")
+    rig.wait(lambda: rig.metrics.replans == 1)
+    rig.wait(lambda: rig.ring.available >= 5000)
+    rig.producer.stop()
+    assert [event.get("command") for event in rig.events] == ["next"]
+    np.testing.assert_array_equal(rig.read(5000)[:, 1], np.arange(5000))
+
+
+def test_the_end_of_the_music_is_told() -> None:
+    rig = Rig(n_samples=2500)
+    rig.producer.start()
+    rig.wait(lambda: rig.feed.finished)
+    rig.producer.stop()
+    assert rig.ring.written == 2500
+
+
+def test_a_failure_is_kept_for_the_session(rig: Rig) -> None:
+    def fail() -> Samples:
+        raise ValueError("broken")
+
+    rig.music.next = fail  # type: ignore[method-assign]
+    raised: list[object] = []
+    hook, threading.excepthook = threading.excepthook, lambda a: raised.append(a)
+    try:
+        rig.producer.start()
+        rig.wait(lambda: rig.producer.failure is not None)
+        rig.producer.stop()
+    finally:
+        threading.excepthook = hook
+    assert isinstance(rig.producer.failure, ValueError)
