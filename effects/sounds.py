@@ -44,6 +44,10 @@ class SoundError(InputError):
     """A sound file that cannot be read or written; the text names it and says why."""
 
 
+class UnsupportedSound(SoundError):
+    """A sound file in good order, but of a kind that is not on the allow list."""
+
+
 def read_sound(
     path: Path | str,
     *,
@@ -65,7 +69,7 @@ def read_sound(
             with samples that are not finite or absurdly loud.
     """
     path = Path(path)
-    with _opened(path) as file:
+    with opened(path) as file:
         limit = int(max_seconds * file.samplerate)
         samples = _read_blocks(path, file, limit)
         file_rate = int(file.samplerate)
@@ -84,7 +88,7 @@ def read_tags(path: Path | str) -> dict[str, str]:
     Raises:
         SoundError: the file cannot be read.
     """
-    with _opened(Path(path)) as file:
+    with opened(Path(path)) as file:
         tags = {name: str(getattr(file, name, "") or "") for name in TAGS}
     return {name: _one_line(text) for name, text in tags.items() if text.strip()}
 
@@ -141,6 +145,30 @@ def write_sound(
             raise RunError(
                 f"{shown(path)}: writing failed ({_reason(error) or 'disk full?'})"
             ) from error
+
+
+@contextmanager
+def opened(path: Path) -> Iterator[Any]:
+    """A `soundfile.SoundFile` of a file that passed all checks, to read pieces from.
+
+    Raises:
+        SoundError: no such file, not a format of the allow list, or broken.
+    """
+    import soundfile
+
+    descriptor = _open_regular(path)
+    try:
+        try:
+            file = soundfile.SoundFile(descriptor, closefd=False)
+        except (soundfile.LibsndfileError, ValueError, TypeError) as error:
+            raise SoundError(
+                f"{shown(path)}: not a sound that can be read here ({READABLE})"
+            ) from error
+        with file:
+            _check(path, file)
+            yield file
+    finally:
+        os.close(descriptor)
 
 
 @contextmanager
@@ -223,25 +251,6 @@ def _one_line(text: str) -> str:
     return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)[:400]
 
 
-@contextmanager
-def _opened(path: Path) -> Iterator[Any]:
-    import soundfile
-
-    descriptor = _open_regular(path)
-    try:
-        try:
-            file = soundfile.SoundFile(descriptor, closefd=False)
-        except (soundfile.LibsndfileError, ValueError, TypeError) as error:
-            raise SoundError(
-                f"{shown(path)}: not a sound that can be read here ({READABLE})"
-            ) from error
-        with file:
-            _check(path, file)
-            yield file
-    finally:
-        os.close(descriptor)
-
-
 def _open_regular(path: Path) -> int:
     """A descriptor of a regular file; opening a FIFO by name would hang."""
     try:
@@ -265,13 +274,13 @@ def _open_regular(path: Path) -> int:
 
 def _check(path: Path, file: Any) -> None:
     if file.format not in FORMATS or file.subtype not in SUBTYPES:
-        raise SoundError(
+        raise UnsupportedSound(
             f"{shown(path)}: {file.format} {file.subtype} is not read ({READABLE})"
         )
     if not LOWEST_RATE <= file.samplerate <= HIGHEST_RATE:
-        raise SoundError(f"{shown(path)}: sample rate of {file.samplerate} Hz")
+        raise UnsupportedSound(f"{shown(path)}: sample rate of {file.samplerate} Hz")
     if not 1 <= file.channels <= MAX_CHANNELS:
-        raise SoundError(f"{shown(path)}: {file.channels} channels, 8 at most")
+        raise UnsupportedSound(f"{shown(path)}: {file.channels} channels, 8 at most")
 
 
 def _read_blocks(path: Path, file: Any, limit: int) -> Samples:
