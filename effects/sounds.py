@@ -44,7 +44,7 @@ class SoundError(InputError):
     """A sound file that cannot be read or written; the text names it and says why."""
 
 
-class UnsupportedSound(SoundError):
+class UnsupportedError(SoundError):
     """A sound file in good order, but of a kind that is not on the allow list."""
 
 
@@ -274,13 +274,13 @@ def _open_regular(path: Path) -> int:
 
 def _check(path: Path, file: Any) -> None:
     if file.format not in FORMATS or file.subtype not in SUBTYPES:
-        raise UnsupportedSound(
+        raise UnsupportedError(
             f"{shown(path)}: {file.format} {file.subtype} is not read ({READABLE})"
         )
     if not LOWEST_RATE <= file.samplerate <= HIGHEST_RATE:
-        raise UnsupportedSound(f"{shown(path)}: sample rate of {file.samplerate} Hz")
+        raise UnsupportedError(f"{shown(path)}: sample rate of {file.samplerate} Hz")
     if not 1 <= file.channels <= MAX_CHANNELS:
-        raise UnsupportedSound(f"{shown(path)}: {file.channels} channels, 8 at most")
+        raise UnsupportedError(f"{shown(path)}: {file.channels} channels, 8 at most")
 
 
 def _read_blocks(path: Path, file: Any, limit: int) -> Samples:
