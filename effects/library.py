@@ -22,7 +22,7 @@ from effects.paths import cache_dir, data_dir
 from effects.sounds import SoundError, read_sound, replacing, resample, write_sound
 
 PREPARED_RATE = 48_000
-KEPT_LOOPS = 6  # in memory, about 23 MB each at 48 kHz
+KEPT_LOOPS = 4  # in memory, about 23 MB a minute each at 48 kHz
 SIDECAR_VERSION = 1
 LONGEST_S = 900.0
 

@@ -16,6 +16,7 @@ from effects.generators import noise
 from effects.levels import Samples
 
 # Centre in Hz, damping in s, drops a second, loudness: from fine to coarse drops.
+N_SHAPES = 60  # bubbles of each class, none quite like another
 CLASSES = (
     (13_500.0, 0.0010, 420.0, 0.30),
     (9_000.0, 0.0014, 260.0, 0.45),
@@ -45,7 +46,7 @@ def render(
         Shape (n_samples, 2), RMS near 1.
     """
     n = noise.length_of(sample_rate, seconds)
-    wash = _wash(n, sample_rate, rng, intensity)
+    wash = far_drops(n, sample_rate, rng, intensity)
     drops = _drops(n, sample_rate, rng, intensity)
     # Showers breathe over tens of seconds; a few tenths of a dB to a dB or two.
     breath = noise.slow_curve(n, sample_rate, rng, low_hz=0.03, high_hz=0.8)
@@ -55,10 +56,10 @@ def render(
     return noise.unit_rms(mixed)
 
 
-def _wash(
+def far_drops(
     n: int, sample_rate: int, rng: np.random.Generator, intensity: float
 ) -> Samples:
-    """The far drops: noise with a broad hump that falls and widens with intensity."""
+    """Rain without its near drops: noise with a hump, lower in heavier rain."""
     centre = 6_500.0 - 3_500.0 * intensity
     bass = 0.05 + 0.22 * intensity**2
 
@@ -83,10 +84,10 @@ def _drops(
         coarse = 1.0 if centre > 5_000 else 0.4 + 1.6 * intensity
         grains = [
             _bubble(centre * variant, damping, sample_rate, rng)
-            for variant in (0.84, 0.92, 1.0, 1.09, 1.19)
+            for variant in np.exp(rng.uniform(-0.24, 0.24, N_SHAPES))
         ]
         times = noise.poisson_times(rate_hz * density * coarse, n, sample_rate, rng)
-        strength = level * rng.exponential(1.0, len(times)) ** 1.2
+        strength = level * rng.exponential(1.0, len(times))
         kinds = rng.integers(0, len(grains), len(times))
         pan = rng.uniform(0.15, np.pi / 2 - 0.15, len(times))
         shapes = np.stack(grains)[kinds] * strength[:, None].astype(np.float32)

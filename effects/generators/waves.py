@@ -34,7 +34,7 @@ def render(sample_rate: int, seconds: float, rng: np.random.Generator) -> Sample
                 gain = 1.0 + 0.3 * side * pan
                 column = layer[:, channel : channel + 1]
                 noise.scatter(column, envelope[:, None], start + late, gain)
-    sea = np.float32(0.10) * roar + np.float32(0.05) * body
+    sea = np.float32(0.2) * roar + np.float32(0.13) * body + np.float32(0.04) * foam
     sea += roar * rise[0] + body * rise[1] + foam * rise[2]
     return noise.unit_rms(sea)
 

@@ -31,7 +31,7 @@ def render(sample_rate: int, seconds: float, rng: np.random.Generator) -> Sample
     for channel in range(2):
         # The same gust reaches both ears, its eddies do not.
         speed = 0.85 * common + 0.5 * _gusts(n, sample_rate, rng)
-        relative = np.clip(1.0 + 0.26 * speed, 0.25, 2.4).astype(np.float32)
+        relative = np.clip(1.0 + 0.19 * speed, 0.35, 2.2).astype(np.float32)
         level = relative ** np.float32(LOUDNESS_EXPONENT)
         wind[:, channel] += level * rumble[:, channel]
         wind[:, channel] += level * _whistle(n, sample_rate, relative, rng)
@@ -78,7 +78,7 @@ def _whistle(
                 continue
             hz = centre * 2.0 ** (step * spacing)
             tone = noise.mono_noise(n, low_rate, _bump(hz), rng)
-            total += np.float32(0.35 * level) * np.sqrt(weight) * tone
+            total += np.float32(0.5 * level) * np.sqrt(weight) * tone
     return noise.upsample(total, SLOWER)
 
 
