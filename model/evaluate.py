@@ -4,7 +4,8 @@ Everything is measured through the exported folder, as playing uses it, on clips
 that no training saw. numpy only.
 """
 
-from typing import Any, Protocol
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,11 +29,7 @@ HEARD_FRAMES = 4
 Timbres = NDArray[np.float32]
 
 
-class Reporter(Protocol):
-    """Told which measure is being taken, for a progress bar."""
-
-    def __call__(self, what: str) -> None:
-        """`what` has begun."""
+Reporter = Callable[[str], None]  # told which measure is being taken
 
 
 def evaluate(

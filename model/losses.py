@@ -6,6 +6,7 @@ So the error of the *detail* (the spectrum less its moving mean) counts again,
 and the amount of detail in each region must match, wherever it lies.
 """
 
+import math
 from dataclasses import dataclass
 
 import torch
@@ -13,6 +14,8 @@ from torch import Tensor
 from torch.nn import functional
 
 from model.config import AXIS
+from model.spectrum import k_weighting
+from model.vae import VAE
 
 DETAIL_BANDS = 41  # a third of an octave: what is narrower is a partial
 AUDIBLE = 0.3  # timbre value under which detail is not counted
@@ -28,6 +31,9 @@ class LossWeights:
         beta: of the KL divergence from N(0, I).
         detail: of the detail's squared error.
         contrast: of the difference in the amount of detail.
+        level: of the squared error of the loudness, which hangs on few bands.
+        between: of the same two for points halfway between clips, which have no
+            clip to equal, but should sound no blurrier and no louder than both.
         free_nats: KL of a latent that costs nothing, so that none collapses.
     """
 
@@ -35,6 +41,8 @@ class LossWeights:
     beta: float = 1.0
     detail: float = 1.0
     contrast: float = 0.5
+    level: float = 100.0
+    between: float = 0.5
     free_nats: float = 0.0
 
 
@@ -48,6 +56,8 @@ class Losses:
         kl: in nats, summed over latents.
         detail: as `squared`, of the detail.
         contrast: absolute error of the amount of detail in sigmas, summed.
+        level: half the squared error of the loudness in sigmas.
+        between: contrast and level, weighted, of points between clips.
     """
 
     total: Tensor
@@ -55,44 +65,67 @@ class Losses:
     kl: Tensor
     detail: Tensor
     contrast: Tensor
+    level: Tensor
+    between: Tensor
 
 
 def losses(
-    decoded: Tensor,
-    timbre: Tensor,
-    mean: Tensor,
-    logvar: Tensor,
-    weights: LossWeights,
-    beta: float,
+    network: VAE, timbre: Tensor, noise: Tensor, weights: LossWeights, beta: float
 ) -> Losses:
     """Loss terms of a batch.
 
     Args:
-        decoded: (n, n_bands), unbounded.
-        timbre: (n, n_bands), what it should be.
-        mean: (n, n_latents) of the posterior.
-        logvar: likewise.
+        network: encodes and decodes.
+        timbre: (n, n_bands).
+        noise: (n, n_latents), standard normal.
         weights: how the terms are weighed.
         beta: weight of the KL now; it grows over the first epochs.
     """
+    mean, logvar = network.encode(timbre)
+    z = mean + torch.exp(0.5 * logvar) * noise
+    # From its own noise each row draws how far it lies from the next clip.
+    share = 0.5 + 0.5 * torch.erf(noise[:, :1] / math.sqrt(2.0))
+    mixed = z + share * (z.roll(1, dims=0) - z)
+    both = network.decode(torch.cat([z, mixed])).float()
+    decoded, between = both.chunk(2)
+    mean, logvar = mean.float(), logvar.float()
+
     per_sigma = AXIS.range_db / weights.sigma_db
-    error = (decoded - timbre) * per_sigma
-    squared = 0.5 * error.square().sum(dim=1).mean()
+    squared = 0.5 * ((decoded - timbre) * per_sigma).square().sum(dim=1).mean()
     wanted, got = detail(timbre), detail(decoded)
     detail_error = 0.5 * ((got - wanted) * per_sigma).square().sum(dim=1).mean()
-    amount_error = (_amount(got) - _amount(wanted)) * per_sigma
-    # Half of it would suffice to reach the amount; nothing rewards exceeding it.
-    contrast = amount_error.abs().sum(dim=1).mean()
+
+    amount, loudness = _amount(wanted), _loudness_db(timbre)
+    contrast = _contrast(_amount(got), amount, per_sigma)
+    level = _level(_loudness_db(decoded), loudness, weights.sigma_db)
+    amount_between = amount + share * (amount.roll(1, dims=0) - amount)
+    loudness_between = torch.lerp(loudness, loudness.roll(1), share[:, 0])
+    of_between = weights.contrast * _contrast(
+        _amount(detail(between)), amount_between, per_sigma
+    ) + weights.level * _level(
+        _loudness_db(between), loudness_between, weights.sigma_db
+    )
+
     kl_each = kl_divergence(mean, logvar).mean(dim=0)
-    kl = kl_each.sum()
-    kl_counted = kl_each.clamp(min=weights.free_nats).sum()
     total = (
         squared
-        + beta * kl_counted
+        + beta * kl_each.clamp(min=weights.free_nats).sum()
         + weights.detail * detail_error
         + weights.contrast * contrast
+        + weights.level * level
+        + weights.between * of_between
     )
-    return Losses(total, squared, kl, detail_error, contrast)
+    return Losses(
+        total, squared, kl_each.sum(), detail_error, contrast, level, of_between
+    )
+
+
+def _contrast(got: Tensor, wanted: Tensor, per_sigma: float) -> Tensor:
+    return ((got - wanted) * per_sigma).abs().sum(dim=1).mean()
+
+
+def _level(got_db: Tensor, wanted_db: Tensor, sigma_db: float) -> Tensor:
+    return 0.5 * ((got_db - wanted_db) / sigma_db).square().mean()
 
 
 def kl_divergence(mean: Tensor, logvar: Tensor) -> Tensor:
@@ -105,6 +138,14 @@ def detail(timbre: Tensor) -> Tensor:
     return timbre - _moving_mean(timbre, DETAIL_BANDS)
 
 
+def _loudness_db(timbre: Tensor) -> Tensor:
+    """K-weighted level in dB of timbres (n, n_bands), shape (n,)."""
+    weight = torch.from_numpy(k_weighting(AXIS.centres)).float().log()
+    per_db = math.log(10.0) / 10.0
+    level_db = AXIS.floor_db + AXIS.range_db * timbre.clamp(-0.5, 1.5)
+    return torch.logsumexp(per_db * level_db + weight, dim=1) / per_db
+
+
 def _amount(detail_of: Tensor) -> Tensor:
     """How much detail there is around each band, same shape."""
     return _moving_mean(detail_of.abs(), 2 * DETAIL_BANDS - 1)
@@ -112,6 +153,6 @@ def _amount(detail_of: Tensor) -> Tensor:
 
 def _moving_mean(x: Tensor, width: int) -> Tensor:
     half = width // 2
-    padded = functional.pad(x.unsqueeze(1), (half, half), mode="replicate")
-    mean: Tensor = torch.nn.functional.avg_pool1d(padded, width, stride=1)
-    return mean.squeeze(1)
+    padded = functional.pad(x.unsqueeze(1), (half + 1, half), mode="replicate")
+    sums = padded.squeeze(1).cumsum(dim=1)  # far quicker than pooling
+    return (sums[:, width:] - sums[:, :-width]) / width

@@ -6,6 +6,7 @@ training that was never interrupted.
 """
 
 import json
+import math
 import os
 import time
 from collections.abc import Callable
@@ -13,7 +14,6 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -27,6 +27,7 @@ BEST = "best.pt"
 METRICS = "metrics.jsonl"
 SAVE_SECONDS = 30.0  # between checkpoints: the most work that a kill can lose
 WARM_UP = 0.03  # share of all steps over which the learning rate rises
+FOLLOW_STEPS = 4  # between updates of the averaged weights
 KL_WARM_UP = 0.15  # likewise, over which the KL's weight rises
 
 
@@ -150,6 +151,7 @@ class _Run:
             lr=settings.learning_rate,
             weight_decay=settings.weight_decay,
             betas=(0.9, 0.98),
+            fused=True,
         )
         self.best_total = float("inf")
         self.best_weights = _copy(self.network)
@@ -256,15 +258,7 @@ class _Run:
         self, network: VAE, batch: Tensor, noise: Tensor, beta: float
     ) -> Losses:
         with torch.autocast("cpu", torch.bfloat16, enabled=self.fast):
-            decoded, mean, logvar = network(batch, noise)
-        return losses(
-            decoded.float(),
-            batch,
-            mean.float(),
-            logvar.float(),
-            self.settings.loss,
-            beta,
-        )
+            return losses(network, batch, noise, self.settings.loss, beta)
 
     def _beta(self) -> float:
         rise = self.step / max(1.0, KL_WARM_UP * self.total_steps)
@@ -273,16 +267,19 @@ class _Run:
     def _set_learning_rate(self) -> None:
         done = self.step / self.total_steps
         rise = min(1.0, (self.step + 1) / max(1.0, WARM_UP * self.total_steps))
-        fall = 0.5 * (1.0 + np.cos(np.pi * min(1.0, done)))
+        fall = 0.5 * (1.0 + math.cos(math.pi * min(1.0, done)))
         for group in self.optimiser.param_groups:
             group["lr"] = self.settings.learning_rate * rise * fall
 
     @torch.no_grad()
     def _follow(self) -> None:
+        if self.step % FOLLOW_STEPS:
+            return
         # A young average would remember the first, random weights for long.
         decay = min(self.settings.ema, (1.0 + self.step) / (10.0 + self.step))
+        weight = 1.0 - decay**FOLLOW_STEPS
         for name, value in self.network.state_dict().items():
-            self.average[name].lerp_(value, 1.0 - decay)
+            self.average[name].lerp_(value, weight)
 
     def _averaged_network(self) -> VAE:
         network = build(self.settings.vae)
