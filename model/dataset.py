@@ -5,7 +5,9 @@ every clip becomes as many clips as there are bands to move it by, for free.
 """
 
 import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -14,6 +16,7 @@ from torch import Tensor
 
 from effects.errors import InputError
 from model.config import AXIS
+from model.corpus import Corpus
 
 MIN_CLIPS = 60  # under this, nothing is learned and no split makes sense
 EDGE_BANDS = 12  # averaged to fill in beyond the first and last band
@@ -50,6 +53,23 @@ class Augmentation:
     shift_bands: int = 61
     gain_db: float = 2.0
     tilt_db: float = 0.4
+
+
+def load(corpus_dir: Path) -> tuple[Split, dict[str, str]]:
+    """The kept clips of a corpus folder, divided, and facts for a model's card.
+
+    Raises:
+        InputError: no corpus there, or one that nothing can be learned from.
+    """
+    corpus = Corpus.open(corpus_dir)
+    divided = split(corpus.timbres(), corpus.groups())
+    summary = corpus.summary()
+    facts = {
+        "clips": f"{summary['kept']:,} of {summary['groups']:,} songs or patches",
+        "sources": _counted(summary["sources"]),
+        "licences": _counted(summary["licences"]),
+    }
+    return divided, facts
 
 
 def split(timbres: NDArray[np.float16], groups: NDArray[np.str_]) -> Split:
@@ -121,6 +141,11 @@ def augment(batch: Tensor, generator: torch.Generator, how: Augmentation) -> Ten
     change_db = gain_db + slope_db * (octave - octave.mean())
     changed = (moved + change_db / AXIS.range_db).clamp(0.0, 1.0)
     return torch.where(moved > 0.0, changed, moved)
+
+
+def _counted(counts: Mapping[str, int]) -> str:
+    most_first = sorted(counts.items(), key=lambda item: -item[1])
+    return ", ".join(f"{name} ({count:,})" for name, count in most_first)
 
 
 def _shift(batch: Tensor, shift: Tensor) -> Tensor:

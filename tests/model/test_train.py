@@ -8,11 +8,14 @@ import pytest
 import torch
 
 from effects.errors import InputError, RunError
-from model import train
+from model import fit as loop
 from model.config import AXIS
+from model.corpus import Corpus
 from model.dataset import Augmentation, augment, split
+from model.fit import EpochReport, fit, read_checkpoint
+from model.inference import TimbreModel
 from model.losses import LossWeights, detail, kl_divergence
-from model.train import EpochReport, fit, read_checkpoint
+from model.train import train
 from tests.support.timbres import harmonic_split, harmonic_timbres, tiny_settings
 
 
@@ -38,7 +41,7 @@ class Killed(BaseException):
 def test_resumed_training_equals_uninterrupted(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(train, "SAVE_SECONDS", 0.0)
+    monkeypatch.setattr(loop, "SAVE_SECONDS", 0.0)
     corpus = harmonic_split(200)
     settings = tiny_settings(epochs=4)
     whole, whole_history = fit(corpus, tmp_path / "whole", settings)
@@ -75,6 +78,40 @@ def test_training_ends_early_when_nothing_gets_better(tmp_path: Path) -> None:
     assert len(history) < 10
 
 
+def test_corpus_to_model_folder_and_again(tmp_path: Path) -> None:
+    corpus = Corpus.create(tmp_path / "corpus")
+    timbres = harmonic_timbres(240, np.random.default_rng(0)).astype(np.float32)
+    rows = [
+        {"group": f"song {i // 3}", "source": "own", "licence": "MIT"}
+        for i in range(240)
+    ]
+    corpus.append(timbres, rows)
+    told: list[str] = []
+    result = train(
+        tmp_path / "corpus",
+        tmp_path / "mine",
+        tiny_settings(epochs=3),
+        about={"licence": "CC0"},
+        stage=told.append,
+    )
+    assert told[0] == "export"
+    assert len(result["history"]) == 3
+    model = TimbreModel.load(tmp_path / "mine")
+    assert model.name == "mine"
+    assert model.card["figures"]["rmse_db"] == result["figures"]["rmse_db"]
+    card = (tmp_path / "mine" / "CARD.md").read_text()
+    assert "CC0" in card
+    assert "240 of 80 songs" in card
+    again = train(tmp_path / "corpus", tmp_path / "mine", tiny_settings(epochs=3))
+    assert again["figures"] == result["figures"]
+
+
+def test_a_folder_without_a_corpus_is_one_line(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="no corpus here"):
+        train(tmp_path, tmp_path / "out", tiny_settings())
+    assert not (tmp_path / "out").exists()
+
+
 def test_checkpoint_of_other_settings_is_refused(tmp_path: Path) -> None:
     corpus = harmonic_split(200)
     fit(corpus, tmp_path, tiny_settings())
@@ -104,7 +141,7 @@ def test_a_malicious_checkpoint_does_not_run(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("content", [b"", b"garbage", b"\x89PNG\r\n"])
 def test_a_damaged_checkpoint_is_one_line(tmp_path: Path, content: bytes) -> None:
-    (tmp_path / train.LAST).write_bytes(content)
+    (tmp_path / loop.LAST).write_bytes(content)
     with pytest.raises(InputError) as caught:
         fit(harmonic_split(200), tmp_path, tiny_settings())
     assert "\n" not in str(caught.value)

@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 from model.config import AXIS
 from model.dataset import Augmentation, Split, split
 from model.export import export
+from model.fit import TrainSettings
 from model.inference import TimbreModel
-from model.train import TrainSettings
 from model.vae import VAEConfig, build
 
 TINY = VAEConfig(width=24, hidden=24, encoder_blocks=1, decoder_blocks=1)
