@@ -1,0 +1,161 @@
+"""`latent corpus`: the music that a model is trained on."""
+
+import json
+from collections import Counter
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from effects.paths import data_dir
+from engine.cli.progress import bar
+
+if TYPE_CHECKING:
+    from model.ingest import Report
+
+SHOWN = 20  # refused files that are named; the rest are counted
+
+
+def default_corpus() -> Path:
+    """Where a corpus lies unless --corpus says otherwise."""
+    return data_dir() / "corpus"
+
+
+corpus_option = click.option(
+    "--corpus",
+    "corpus_dir",
+    type=click.Path(path_type=Path, file_okay=False),
+    default=None,
+    help="Folder of the corpus [default: in the data folder].",
+)
+json_option = click.option(
+    "--json", "as_json", is_flag=True, help="Print the result as JSON."
+)
+
+
+@click.group()
+def corpus() -> None:
+    """Gather the music that a model is trained on.
+
+    \b
+    Example:
+      latent corpus add ~/Music/ambient && latent train
+    """
+
+
+@corpus.command()
+@click.argument("folder", type=click.Path(path_type=Path))
+@corpus_option
+@click.option("--clips", type=click.IntRange(1, 100), default=3, show_default=True)
+@click.option("--seed", type=click.IntRange(0), default=0, show_default=True)
+@json_option
+def add(
+    folder: Path, corpus_dir: Path | None, clips: int, seed: int, as_json: bool
+) -> None:
+    """Take clips of two seconds from every song in FOLDER and below.
+
+    Songs that the corpus has already are passed over. What cannot be used is refused,
+    and why is said.
+
+    \b
+    Example:
+      latent corpus add ~/Music/ambient --clips 5
+    """
+    import numpy as np
+
+    from effects.errors import RunError
+    from model.corpus import Corpus
+    from model.ingest import add_folder
+
+    with bar("taking clips") as progress:
+        report = add_folder(
+            folder,
+            Corpus.create(corpus_dir or default_corpus()),
+            clips_per_song=clips,
+            rng=np.random.default_rng(seed),
+            progress=progress,
+        )
+    if as_json:
+        click.echo(json.dumps(asdict(report)))
+    else:
+        _tell(report)
+    if not report.songs and not report.known:
+        raise RunError(f"{folder}: nothing in it could be used")
+
+
+@corpus.command()
+@corpus_option
+@click.option("--clips", type=click.IntRange(1), default=40_000, show_default=True)
+@click.option("--seed", type=click.IntRange(0), default=1, show_default=True)
+@click.option("--workers", type=click.IntRange(1), help="Processes [default: cores].")
+@click.option("--font", type=click.Path(path_type=Path), help="General MIDI font.")
+def demo(
+    corpus_dir: Path | None,
+    clips: int,
+    seed: int,
+    workers: int | None,
+    font: Path | None,
+) -> None:
+    """Make the corpus of the bundled model from the project's own instruments.
+
+    May be stopped at any time; the next call goes on.
+
+    \b
+    Example:
+      latent corpus demo --clips 2000
+    """
+    import os
+
+    from model.demo import make_demo_corpus, soundfont
+
+    with bar("making clips") as progress:
+        make_demo_corpus(
+            corpus_dir or default_corpus(),
+            clips,
+            seed,
+            workers=workers or os.cpu_count() or 1,
+            progress=progress,
+            font=font or soundfont.FONT,
+        )
+
+
+@corpus.command()
+@corpus_option
+@json_option
+def info(corpus_dir: Path | None, as_json: bool) -> None:
+    """Say what a corpus holds.
+
+    \b
+    Example:
+      latent corpus info
+    """
+    from model.corpus import Corpus
+
+    folder = corpus_dir or default_corpus()
+    summary = Corpus.open(folder).summary()
+    if as_json:
+        click.echo(json.dumps({"folder": str(folder), **summary}))
+        return
+    rejected = summary["clips"] - summary["kept"]
+    click.echo(
+        f"{folder}: {summary['clips']} clips of {summary['groups']} songs or patches, "
+        f"{rejected} rejected"
+    )
+    for title in ("sources", "licences"):
+        for name, n in Counter(summary[title]).most_common(SHOWN):
+            click.echo(f"  {title:8s} {n:7d}  {name or 'not stated'}")
+
+
+def _tell(report: "Report") -> None:
+    click.echo(f"{report.clips} clips from {report.songs} songs")
+    if report.known:
+        click.echo(f"{report.known} songs are in the corpus already")
+    for reason, n in sorted(report.draws_refused.items()):
+        click.echo(f"{n} draws refused: {reason}")
+    for refusal in report.refused[:SHOWN]:
+        click.echo(f"refused {refusal.name}: {refusal.reason} ({refusal.detail})")
+    if len(report.refused) > SHOWN:
+        reasons = Counter(r.reason for r in report.refused[SHOWN:])
+        rest = ", ".join(f"{n} {reason}" for reason, n in reasons.most_common())
+        click.echo(f"refused {len(report.refused) - SHOWN} more: {rest}")

@@ -1,0 +1,162 @@
+"""`latent train`: a corpus into a model folder that `--model` takes."""
+
+import importlib.util
+import json
+import shutil
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from effects.errors import InputError, RunError
+from effects.paths import data_dir
+from engine.cli.corpus import corpus_option, default_corpus, json_option
+
+if TYPE_CHECKING:
+    from model.fit import EpochReport, TrainSettings
+
+NEEDED = ("torch", "onnx")
+
+
+def default_model() -> Path:
+    """Where a trained model goes unless --out says otherwise."""
+    return data_dir() / "models" / "mine"
+
+
+@click.command()
+@corpus_option
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path, file_okay=False),
+    default=None,
+    help="Model folder to write [default: models/mine in the data folder].",
+)
+@click.option(
+    "--arch", type=click.Choice(["dense", "seed"]), default="dense", show_default=True
+)
+@click.option("--epochs", type=click.IntRange(1, 10_000), default=60, show_default=True)
+@click.option("--minutes", type=click.FloatRange(0.1), help="Train about this long.")
+@click.option("--seed", type=click.IntRange(0), default=0, show_default=True)
+@json_option
+def train(
+    corpus_dir: Path | None,
+    out: Path | None,
+    arch: str,
+    epochs: int,
+    minutes: float | None,
+    seed: int,
+    as_json: bool,
+) -> None:
+    """Train a model on a corpus; `latent corpus` makes one.
+
+    May be stopped at any time; the same command goes on.
+
+    \b
+    Example:
+      latent train --out ~/models/mine && latent play --model ~/models/mine
+    """
+    _check_packages()
+    from model import train as training
+    from model.fit import TrainSettings
+    from model.vae import VAEConfig
+
+    folder, out = corpus_dir or default_corpus(), out or default_model()
+    _check_writable(out)
+    settings = TrainSettings(vae=VAEConfig(arch=arch), epochs=epochs, seed=seed)
+    if minutes is not None:
+        settings = replace(settings, epochs=_epochs_in(minutes, folder, settings, out))
+    about = {"command": " ".join(["latent", *sys.argv[1:]])}
+    with _losses() as progress:
+        made = training.train(
+            folder,
+            out,
+            settings,
+            progress,
+            about=about,
+            stage=lambda what: click.echo(f"measuring: {what}", err=True),
+        )
+    shutil.rmtree(out / training.CHECKPOINTS, ignore_errors=True)
+    figures, history = made["figures"], made["history"]
+    if as_json:
+        row = {"model": str(out), "epochs": len(history), "figures": figures}
+        click.echo(json.dumps(row))
+        return
+    click.echo(
+        f"{out}: {len(history)} epochs, {figures['rmse_db']:.2f} dB off on clips"
+    )
+    click.echo(f"that training did not see; play it: latent play --model {out}")
+
+
+def _check_packages() -> None:
+    missing = [name for name in NEEDED if importlib.util.find_spec(name) is None]
+    if missing:
+        raise RunError(
+            f"training needs {' and '.join(missing)}: start it as bin/latent train, "
+            "which installs them, or pip install 'latent[train]'"
+        )
+
+
+def _check_writable(out: Path) -> None:
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"{out}: cannot write ({error.strerror})") from error
+
+
+def _epochs_in(
+    minutes: float, corpus_dir: Path, settings: "TrainSettings", out: Path
+) -> int:
+    """How many epochs fit into the time, by trying one."""
+    from model.dataset import load
+    from model.fit import fit
+    from model.train import CHECKPOINTS
+
+    # A training that goes on must keep the schedule that it began with.
+    plan = out / CHECKPOINTS / "epochs.json"
+    if plan.exists():
+        return int(json.loads(plan.read_text())["epochs"])
+    parts, _ = load(corpus_dir)
+    with tempfile.TemporaryDirectory() as folder:
+        _, history = fit(parts, Path(folder), replace(settings, epochs=1))
+    epochs = max(1, int(60.0 * minutes / max(history[0]["seconds"], 1e-3)))
+    plan.parent.mkdir(exist_ok=True)
+    plan.write_text(json.dumps({"epochs": epochs}))
+    return epochs
+
+
+@contextmanager
+def _losses() -> Iterator[Callable[["EpochReport"], None]]:
+    """A bar with the losses on a terminal; elsewhere one plain line an epoch."""
+    if not sys.stderr.isatty():
+        yield lambda report: click.echo(
+            f"epoch {report.epoch}/{report.epochs}  {_terms(report)}", err=True
+        )
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = (
+        TextColumn("epoch {task.completed:.0f}/{task.total:.0f}"),
+        BarColumn(),
+        TimeRemainingColumn(),
+        TextColumn("{task.fields[terms]}"),
+    )
+    with Progress(*columns, console=Console(stderr=True)) as bar:
+        task = bar.add_task("training", total=None, terms="")
+
+        def report_epoch(report: "EpochReport") -> None:
+            bar.update(
+                task, completed=report.epoch, total=report.epochs, terms=_terms(report)
+            )
+
+        yield report_epoch
+
+
+def _terms(report: "EpochReport") -> str:
+    losses = "  ".join(f"{name} {x:.3g}" for name, x in report.validation.items())
+    return f"{report.rmse_db:.2f} dB  {losses}{' *' if report.is_best else ''}"

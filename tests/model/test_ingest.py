@@ -1,0 +1,264 @@
+import json
+import os
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+from effects.levels import Samples
+from effects.sounds import SoundError
+from model import ingest
+from model.config import SAMPLE_RATE
+from model.corpus import Corpus
+from model.ingest import CLIP_LENGTH, Report, add_folder, count_flat_tops, fault
+from model.spectrum import analyse
+from tests.support import signals
+
+PAD = [110.0, 165.0, 220.0, 277.0, 441.0, 882.0]
+
+
+def song(seconds: float, rate: int = SAMPLE_RATE, seed: int = 0) -> Samples:
+    """A slowly changing chord over faint noise, stereo."""
+    rng = np.random.default_rng(seed)
+    frequencies = [hz * 2 ** rng.uniform(-0.4, 0.4) for hz in PAD]
+    mono = signals.chord(frequencies, seconds, rate, amplitude=0.08)
+    swell = 0.7 + 0.3 * np.sin(np.linspace(0.0, 9.0, len(mono)))[:, None]
+    sound = np.repeat(mono * swell, 2, axis=1)
+    sound += signals.noise(seconds, rate, rng, amplitude=0.001)
+    return sound.astype(np.float32)
+
+
+def write(path: Path, samples: Samples, rate: int = SAMPLE_RATE) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    subtype = "OPUS" if path.suffix == ".opus" else None
+    container = "OGG" if path.suffix == ".opus" else None
+    soundfile.write(path, samples, rate, subtype=subtype, format=container)
+    return path
+
+
+def add(folder: Path, corpus: Path, seed: int = 1, clips: int = 3) -> Report:
+    return add_folder(
+        folder,
+        Corpus.create(corpus),
+        clips_per_song=clips,
+        rng=np.random.default_rng(seed),
+    )
+
+
+def reasons(report: Report) -> dict[str, str]:
+    return {Path(r.name).name: r.reason for r in report.refused}
+
+
+def test_songs_of_all_formats_become_clips(tmp_path: Path) -> None:
+    rates = {
+        "a.flac": 44_100,
+        "deep/b.ogg": 48_000,
+        "deep/er/c.wav": 96_000,
+        "d.opus": 48_000,
+        "e.mp3": 44_100,
+        "f.aiff": 22_050,
+    }
+    for number, (name, rate) in enumerate(rates.items()):
+        write(tmp_path / "in" / name, song(20.0, rate, number), rate)
+    report = add(tmp_path / "in", tmp_path / "corpus")
+    assert (report.songs, report.clips, report.refused) == (6, 18, ())
+    corpus = Corpus.open(tmp_path / "corpus")
+    assert corpus.timbres().shape == (18, 1233)
+    assert len(set(corpus.groups())) == 6
+    for row in corpus.rows():
+        assert 0.0 <= row["start_s"] <= 18.0
+        audio, rate = soundfile.read(tmp_path / "corpus" / row["file_name"])
+        assert (len(audio), rate) == (CLIP_LENGTH, SAMPLE_RATE)
+
+
+def test_clips_are_where_the_manifest_says_and_sound_like_it(tmp_path: Path) -> None:
+    sound = song(30.0)
+    write(tmp_path / "in" / "a.wav", sound)
+    add(tmp_path / "in", tmp_path / "corpus")
+    corpus = Corpus.open(tmp_path / "corpus")
+    starts = [row["start_s"] for row in corpus.rows()]
+    assert [int(start // 10.0) for start in starts] == [0, 1, 2]
+    for row, timbre in zip(corpus.rows(), corpus.timbres(), strict=True):
+        first = round(row["start_s"] * SAMPLE_RATE)
+        expected = analyse(sound[first : first + CLIP_LENGTH])
+        heard, _ = soundfile.read(
+            tmp_path / "corpus" / row["file_name"], dtype="float32"
+        )
+        loud = expected > 0.4
+        assert np.max(np.abs(timbre - expected)[loud]) < 0.01
+        assert np.max(np.abs(analyse(heard) - expected)[loud]) < 0.01
+
+
+def test_every_bad_file_has_its_reason_and_the_rest_is_taken(tmp_path: Path) -> None:
+    folder, rng = tmp_path / "in", np.random.default_rng(5)
+    write(folder / "good.flac", song(12.0))
+    write(folder / "copy.flac", song(12.0))
+    write(folder / "silence.wav", signals.silence(10.0, SAMPLE_RATE))
+    write(folder / "drums.wav", signals.drum_hits(10.0, SAMPLE_RATE, rng, 4.0))
+    write(folder / "short.wav", song(1.5))
+    write(folder / "clipped.wav", np.clip(8.0 * song(10.0), -1.0, 1.0))
+    nan = song(10.0)
+    nan[::1000] = np.nan
+    soundfile.write(folder / "nan.wav", nan, SAMPLE_RATE, subtype="FLOAT")
+    soundfile.write(folder / "adpcm.wav", song(10.0), SAMPLE_RATE, subtype="IMA_ADPCM")
+    (folder / "text.mp3").write_text("this is not a sound\n" * 100)
+    (folder / "empty.ogg").touch()
+    (folder / "foreign.m4a").write_bytes(b"\0\0\0\x20ftypM4A " + bytes(1000))
+    broken = write(folder / "cut.flac", song(12.0, seed=9))
+    broken.write_bytes(broken.read_bytes()[:2000])
+    report = add(folder, tmp_path / "corpus")
+    assert reasons(report) == {
+        "good.flac": ingest.DUPLICATE,
+        "silence.wav": ingest.SILENCE,
+        "drums.wav": ingest.TRANSIENT,
+        "short.wav": ingest.TOO_SHORT,
+        "clipped.wav": ingest.CLIPPING,
+        "nan.wav": ingest.BROKEN,
+        "adpcm.wav": ingest.UNSUPPORTED,
+        "text.mp3": ingest.BROKEN,
+        "empty.ogg": ingest.BROKEN,
+        "foreign.m4a": ingest.UNSUPPORTED,
+        "cut.flac": ingest.BROKEN,
+    }
+    assert (report.songs, report.clips) == (1, 3)
+    assert all(refusal.detail for refusal in report.refused)
+
+
+def test_what_could_hang_or_lead_astray_is_passed_over(tmp_path: Path) -> None:
+    folder = tmp_path / "in"
+    write(folder / "good.wav", song(12.0))
+    outside = write(tmp_path / "outside.wav", song(12.0, seed=3))
+    os.mkfifo(folder / "pipe.wav")
+    (folder / "link.wav").symlink_to(outside)
+    (folder / "loop").symlink_to(folder)
+    (folder / "folder.wav").mkdir()
+    write(folder / ".hidden.wav", song(12.0, seed=4))
+    report = add(folder, tmp_path / "corpus")
+    assert (report.songs, report.refused) == (1, ())
+
+
+def test_a_bad_stretch_is_drawn_again_elsewhere(tmp_path: Path) -> None:
+    sound = song(30.0)
+    rng = np.random.default_rng(6)
+    sound[: 4 * SAMPLE_RATE] += signals.drum_hits(4.0, SAMPLE_RATE, rng, 4.0)
+    write(tmp_path / "in" / "a.flac", sound)
+    seen: Counter[str] = Counter()
+    for seed in range(6):
+        report = add(tmp_path / "in", tmp_path / f"corpus{seed}", seed)
+        assert report.clips == 3
+        seen.update(report.draws_refused)
+        first = Corpus.open(tmp_path / f"corpus{seed}").rows()[0]
+        assert first["start_s"] > 3.5
+    assert seen.keys() == {ingest.TRANSIENT}
+
+
+def test_the_same_seed_takes_the_same_clips_whatever_the_neighbours(
+    tmp_path: Path,
+) -> None:
+    write(tmp_path / "in" / "m.flac", song(25.0, seed=1))
+    add(tmp_path / "in", tmp_path / "one")
+    write(tmp_path / "in" / "a.flac", song(25.0, seed=2))
+    add(tmp_path / "in", tmp_path / "two")
+    add(tmp_path / "in", tmp_path / "other", seed=2)
+
+    def starts(corpus: str) -> dict[str, list[float]]:
+        found: dict[str, list[float]] = {}
+        for row in Corpus.open(tmp_path / corpus).rows():
+            found.setdefault(row["song"], []).append(row["start_s"])
+        return found
+
+    assert starts("one")["m.flac"] == starts("two")["m.flac"]
+    assert starts("two")["m.flac"] != starts("other")["m.flac"]
+
+
+def test_songs_of_the_corpus_are_not_taken_again(tmp_path: Path) -> None:
+    write(tmp_path / "in" / "a.flac", song(12.0, seed=1))
+    add(tmp_path / "in", tmp_path / "corpus")
+    manifest = tmp_path / "corpus" / "manifest.jsonl"
+    before = manifest.read_bytes()
+    (tmp_path / "in" / "a.flac").rename(tmp_path / "in" / "renamed.flac")
+    write(tmp_path / "in" / "b.flac", song(12.0, seed=2))
+    report = add(tmp_path / "in", tmp_path / "corpus")
+    assert (report.known, report.songs, report.clips) == (1, 1, 3)
+    assert manifest.read_bytes().startswith(before)
+    assert len(manifest.read_text().splitlines()) == 6
+    assert add(tmp_path / "in", tmp_path / "corpus").known == 2
+
+
+def test_a_short_song_gives_fewer_clips_and_a_clip_long_one_gives_one(
+    tmp_path: Path,
+) -> None:
+    write(tmp_path / "in" / "two.wav", song(5.0, seed=1))
+    write(tmp_path / "in" / "one.wav", song(2.0, seed=2))
+    report = add(tmp_path / "in", tmp_path / "corpus")
+    assert (report.songs, report.clips) == (2, 3)
+
+
+def test_a_long_file_is_not_read_whole(tmp_path: Path) -> None:
+    rate, hours = 8_000, 2
+    path = tmp_path / "in" / "long.flac"
+    path.parent.mkdir()
+    piece = song(60.0, rate)
+    with soundfile.SoundFile(path, "w", rate, 2) as file:
+        for _ in range(60 * hours):
+            file.write(piece)
+    import tracemalloc
+
+    tracemalloc.start()
+    report = add(tmp_path / "in", tmp_path / "corpus")
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert report.clips == 3
+    assert peak < 64e6, "the file holds 460 MB"
+    starts = [row["start_s"] for row in Corpus.open(tmp_path / "corpus").rows()]
+    assert starts[-1] > 60 * 60 * hours * 2 / 3
+
+
+def test_a_flac_of_unknown_length_is_still_cut(tmp_path: Path) -> None:
+    path = write(tmp_path / "in" / "a.flac", song(15.0))
+    content = bytearray(path.read_bytes())
+    content[21] &= 0xF0  # the 36 bits of the sample count, as a killed writer
+    content[22:26] = bytes(4)
+    path.write_bytes(content)
+    assert soundfile.info(path).frames > 2**60
+    assert add(tmp_path / "in", tmp_path / "corpus").clips == 3
+
+
+def test_tags_of_the_song_go_into_the_manifest(tmp_path: Path) -> None:
+    path = tmp_path / "in" / "a.flac"
+    path.parent.mkdir()
+    with soundfile.SoundFile(path, "w", SAMPLE_RATE, 2) as file:
+        file.title, file.artist = "Fog", "Someone"
+        file.license = "CC0-1.0"
+        file.write(song(12.0))
+    add(path, tmp_path / "corpus")
+    line = (tmp_path / "corpus" / "manifest.jsonl").read_text().splitlines()[0]
+    row = json.loads(line)
+    assert (row["song"], row["author"], row["licence"]) == ("Fog", "Someone", "CC0-1.0")
+
+
+def test_an_empty_or_missing_folder_is_said(tmp_path: Path) -> None:
+    (tmp_path / "in").mkdir()
+    with pytest.raises(SoundError, match="no sound files"):
+        add(tmp_path / "in", tmp_path / "corpus")
+    with pytest.raises(SoundError, match="no such"):
+        add(tmp_path / "nowhere", tmp_path / "corpus")
+
+
+@pytest.mark.parametrize("hz", [20.0, 50.0, 440.0, 997.0, 6_000.0])
+@pytest.mark.parametrize("bits", [15, 23])
+def test_a_full_scale_sine_is_not_clipped_and_a_cut_one_is(
+    hz: float, bits: int
+) -> None:
+    sine = signals.tone(hz, 2.0, SAMPLE_RATE, amplitude=1.0)
+    sine = (np.round(sine * 2**bits) / 2**bits).astype(np.float32)
+    assert count_flat_tops(sine) == 0
+    if 300.0 < hz < 2_000.0:
+        assert count_flat_tops(np.clip(sine, -0.7, 0.7)) > 100
+
+
+def test_a_clip_that_is_good_has_no_fault() -> None:
+    assert fault(song(2.0)) is None
+    assert fault(song(2.0)[:-1]) == ingest.BROKEN
