@@ -1,1 +1,89 @@
-"""The recipe of the bundled model's corpus."""
+"""The recipe of the bundled model's corpus: every clip made here, from nothing.
+
+`make_demo_corpus` writes the corpus; `recipe.render_patch` gives the clips' audio.
+"""
+
+from collections.abc import Callable, Iterator
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from effects.errors import InputError
+from model.corpus import Corpus
+from model.demo import soundfont
+from model.demo.recipe import CLIPS_PER_PATCH, render_patch
+from model.spectrum import analyse
+
+N_CLIPS = 40_000
+
+_Task = tuple[int, int, Path | None]
+_Made = tuple[NDArray[np.float32], list[Any]]
+
+
+def make_demo_corpus(
+    folder: Path,
+    n_clips: int = N_CLIPS,
+    seed: int = 1,
+    workers: int = 2,
+    progress: Callable[[int, int], None] | None = None,
+    font: Path | None = soundfont.FONT,
+) -> Corpus:
+    """Make, or go on making, the demo corpus.
+
+    Patches are a function of (seed, number), so that the result is the same however
+    often the making was interrupted and with however many workers.
+
+    Args:
+        folder: of the corpus.
+        n_clips: how many clips it is to have.
+        seed: of the recipe.
+        workers: processes.
+        progress: told of clips done and in all.
+        font: sound font, or None to do without one.
+
+    Raises:
+        InputError: the folder holds another corpus.
+        RunError: FluidSynth or the sound font is missing, or the disk is full.
+    """
+    if font is not None:
+        soundfont.SoundFont(font).close()  # fails here rather than in a worker
+    corpus = Corpus.create(folder)
+    _check_same_recipe(corpus, seed)
+    first, skip = divmod(len(corpus), CLIPS_PER_PATCH)
+    tasks = [(seed, g, font) for g in range(first, -(-n_clips // CLIPS_PER_PATCH))]
+    for timbres, rows in _made(tasks, workers):
+        stop = n_clips - len(corpus) + skip
+        rows = [{**row, "seed": seed} for row in rows[skip:stop]]
+        corpus.append(timbres[skip:stop], rows)
+        skip = 0
+        if progress:
+            progress(len(corpus), n_clips)
+    return corpus
+
+
+def _made(tasks: list[_Task], workers: int) -> Iterator[_Made]:
+    """Timbres and rows of the patches, in order."""
+    if workers < 2:
+        yield from map(_make, tasks)
+        return
+    with get_context("spawn").Pool(workers) as pool:
+        yield from pool.imap(_make, tasks, chunksize=2)
+
+
+def _make(task: _Task) -> _Made:
+    clips = render_patch(*task)
+    return np.stack([analyse(audio) for audio, _ in clips]), [row for _, row in clips]
+
+
+def _check_same_recipe(corpus: Corpus, seed: int) -> None:
+    rows = corpus.rows()
+    if not rows:
+        return
+    last = rows[-1]
+    if last.get("number") != len(rows) - 1 or last.get("seed") != seed:
+        raise InputError(
+            f"{corpus.folder}: holds another corpus; choose another folder or its seed"
+        )
