@@ -20,11 +20,12 @@ from engine.compose.ranking import rank
 from engine.compose.tuning import Plan, point_shifts
 from engine.compose.wiggler import Wiggler, draw_wiggler
 from engine.live.controls import Snapshot
+from model.guard import draw_back
 from model.inference import TimbreModel
 from model.spectrum import loudness
 
 POOL = 384  # candidate sounds a song is picked from
-PROBES = 48  # places along the path at which its level is measured
+PROBES = 96  # places along the path at which its level is measured
 
 _POOL, _PATTERN, _PICK, _STEPS, _WIGGLE = range(5)
 
@@ -83,16 +84,23 @@ def compose(
     shifts = point_shifts(
         model.axis.to_power(pool.timbres[chosen]), Plan.of(controls), model.axis
     )
-    reference, offset = _levels(model, path, points, wiggler, controls)
+    reference, offset = _levels(model, path, duration, points, wiggler, controls)
     return Song(index, duration, path, points, shifts, wiggler, reference, offset)
 
 
 @lru_cache(maxsize=4)
 def draw_pool(model: TimbreModel, seed: int, index: int) -> Pool:
     """The candidates of one song: prior samples, decoded and measured."""
-    z = model.sample(POOL, _rng(seed, index, _POOL))
+    z = guarded(model, model.sample(POOL, _rng(seed, index, _POOL)))
     timbres = model.decode(z)
     return Pool(z, timbres, measure(timbres, z, model.axis))
+
+
+def guarded(model: TimbreModel, z: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Latents drawn back where they would be too loud, shrill or weird."""
+    statistics = model.statistics
+    anchor = np.asarray(statistics["anchor"], np.float32)
+    return draw_back(model, z, anchor, statistics["limits"])[0]
 
 
 def rank_weights(controls: Snapshot) -> dict[str, float]:
@@ -117,15 +125,16 @@ def levelled(
 def _levels(
     model: TimbreModel,
     path: Path,
+    duration: float,
     points: NDArray[np.float32],
     wiggler: Wiggler,
     controls: Snapshot,
 ) -> tuple[float, float]:
-    seconds = np.linspace(0.0, 2.0 * path.times[-1] - path.times[-2], PROBES)
+    seconds = np.linspace(0.0, duration, PROBES)
     z = path.weights(seconds) @ points
     amount = float(controls["wiggle/amount"])
     z = z + wiggler.offset(float(controls["wiggle/rate"]) * seconds, amount)
-    timbres = model.decode(z.astype(np.float32))
+    timbres = model.decode(guarded(model, z.astype(np.float32)))
     level = loudness(model.axis.to_power(timbres), model.axis)
     reference = float(np.median(level))
     relative = levelled(level, reference, float(controls["dynamics"]))

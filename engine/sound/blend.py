@@ -1,9 +1,9 @@
 """Frames to an endless stream: overlapped by half, at constant power.
 
 Neighbouring frames of noise are uncorrelated, so a linear crossfade of them would
-dip by 3 dB in the middle of every hop; the tonal parts are nearly the same signal,
-so an equal-power crossfade of those would swell by 3 dB. The crossfade for signals
-of correlation r keeps a² + b² + 2rab = 1.
+dip by 3 dB in the middle of every hop; the tonal parts, while a sound holds, are
+nearly the same signal, so an equal-power crossfade of those would swell by 3 dB. The
+crossfade for signals of correlation r keeps a² + b² + 2rab = 1.
 """
 
 from functools import lru_cache
@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from effects.fades import crossfade_gains
 from effects.levels import Samples
-from engine.sound.synthesis import TONAL_CORRELATION, Frame
+from engine.sound.synthesis import Frame, tonal_correlation
 
 
 def blend(previous: Frame, current: Frame) -> Samples:
@@ -25,15 +25,15 @@ def blend(previous: Frame, current: Frame) -> Samples:
     hop_samples = np.zeros((hop, current.noise.shape[1]), np.float32)
     for old, new, correlation in (
         (previous.noise, current.noise, 0.0),
-        (previous.tonal, current.tonal, TONAL_CORRELATION),
+        (previous.tonal, current.tonal, tonal_correlation(previous, current)),
     ):
-        fade_out, fade_in = _gains(hop, correlation)
+        fade_out, fade_in = _gains(hop, round(correlation, 1))
         hop_samples += old[hop:] * fade_out
         hop_samples += new[:hop] * fade_in
     return hop_samples
 
 
-@lru_cache(maxsize=8)
+@lru_cache(maxsize=24)
 def _gains(
     hop_length: int, correlation: float
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:

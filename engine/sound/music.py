@@ -8,7 +8,6 @@ calls alone, so a live session and its replay are the same object turned by anot
 crank. One thread owns it.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -16,40 +15,20 @@ from numpy.typing import NDArray
 
 from effects.errors import InputError
 from effects.levels import Samples, db_to_amplitude
-from engine.compose.composer import Song, compose, levelled
+from engine.compose.composer import Song, guarded, levelled
 from engine.compose.grammar import Grammar
 from engine.compose.path import SYMBOLS
 from engine.compose.tuning import shift_bands
 from engine.live.controls import Snapshot
 from engine.sound.blend import blend
+from engine.sound.programme import Placed, Programme, presence
 from engine.sound.synthesis import Frame, synthesise
 from model.inference import TimbreModel
 from model.spectrum import loudness
 
-CROSSFADE_S = 16.0  # from one song into the next
-NEXT_S = 4.0  # the same when asked to go on at once
 GLIDE_S = 4.0  # to a point that was asked for, and back
 FADE_IN_S, FADE_OUT_S = 3.0, 8.0  # of the whole stream
 COMMANDS = ("next", "go")
-
-_KEPT_SONGS = 4  # placed songs kept: behind the ring's depth none is asked for again
-
-
-@dataclass(frozen=True)
-class Placed:
-    """A song at its place: seconds of composition time at which it starts.
-
-    `overlap` is the time in which it gives way to its successor.
-    """
-
-    song: Song
-    start: float
-    overlap: float
-
-    @property
-    def end(self) -> float:
-        """When it has faded away."""
-        return self.start + self.song.duration
 
 
 @dataclass(frozen=True)
@@ -112,10 +91,12 @@ class Music:
         self.position = 0  # the next sample that `next` yields
         self.bad_frames = 0
         self.n_samples = None if duration is None else round(duration * sample_rate)
-        self._model, self._grammar, self._controls = model, grammar, controls
-        self._seed, self._duration, self._target_lufs = seed, duration, target_lufs
+        self._model, self._controls = model, controls
+        self._seed, self._target_lufs = seed, target_lufs
+        self._programme = Programme(
+            model, grammar, controls, seed=seed, duration=duration
+        )
         self._transport = Transport()
-        self._placed: list[Placed] = []
         self._last_good = np.zeros(model.axis.n_bands)
         self._frames: dict[int, Frame] = {}
         self._hop_length = _hop_length(controls, sample_rate)
@@ -143,10 +124,7 @@ class Music:
         self._controls = controls
         self._transport = replace(transport, running=not controls["hold"])
         self._hop_length = _hop_length(controls, self.sample_rate)
-        kept = [placed for placed in self._placed if placed.start <= transport.tau]
-        self._placed = [
-            replace(p, song=self._compose(p.song.index, p.song.duration)) for p in kept
-        ]
+        self._programme.recompose(transport.tau, controls)
         self._restart(at)
 
     def command(self, at: int, name: str, args: tuple[object, ...] = ()) -> None:
@@ -160,7 +138,7 @@ class Music:
         """
         transport = self._transport_at(at)
         if name == "next":
-            self._cut_short(transport.tau)
+            self._programme.cut_short(transport.tau)
         elif name == "go":
             target = str(args[0]) if args and args[0] else None
             if target is not None and target not in SYMBOLS:
@@ -179,7 +157,7 @@ class Music:
     def now(self, position: int) -> Now:
         """Where the music is at a sample that was rendered lately."""
         tau = self._transport_at(position).tau
-        placed = self._songs_at(tau)[-1]
+        placed = self._programme.at(tau)[-1]
         seconds = tau - placed.start
         return Now(
             placed.song.index,
@@ -187,10 +165,6 @@ class Music:
             placed.song.path.symbol_at(seconds),
             min(1.0, seconds / placed.song.duration),
         )
-
-    def song(self, index: int) -> Song | None:
-        """A song that is placed now."""
-        return next((p.song for p in self._placed if p.song.index == index), None)
 
     # Time.
 
@@ -217,61 +191,6 @@ class Music:
             envelope = np.minimum(envelope, (total - 1 - position) / fade_out)
         return np.sin(0.5 * np.pi * np.clip(envelope, 0.0, 1.0)).astype(np.float32)
 
-    # Songs.
-
-    def _songs_at(self, tau: float) -> list[Placed]:
-        """The songs that sound at composition time `tau`: one, or two in transit."""
-        if not self._placed:
-            self._place(0, 0.0)
-        while self._placed[-1].end - self._placed[-1].overlap <= tau:
-            last = self._placed[-1]
-            self._place(last.song.index + 1, last.end - last.overlap)
-        del self._placed[:-_KEPT_SONGS]
-        sounding = [p for p in self._placed if p.start <= tau < p.end]
-        return sounding or [self._placed[-1]]
-
-    def _place(self, index: int, start: float) -> None:
-        duration, overlap = self._song_length(index)
-        self._placed.append(Placed(self._compose(index, duration), start, overlap))
-
-    def _song_length(self, index: int) -> tuple[float, float]:
-        """Duration and overlap of a song, in seconds."""
-        nominal = 60.0 * float(self._controls["song/minutes"])
-        overlap = min(CROSSFADE_S, nominal / 4.0)
-        if self._duration is None:
-            rng = np.random.default_rng([self._seed, index])
-            return nominal * rng.uniform(0.85, 1.15), overlap
-        # A finite stream holds whole songs of equal length.
-        n_songs = max(1, round(self._duration / nominal))
-        overlap = min(overlap, self._duration / n_songs / 4.0)
-        return (self._duration + (n_songs - 1) * overlap) / n_songs, overlap
-
-    def _compose(self, index: int, duration: float) -> Song:
-        return compose(
-            self._model,
-            self._grammar,
-            self._arc(index),
-            seed=self._seed,
-            index=index,
-            duration=duration,
-        )
-
-    def _arc(self, index: int) -> Mapping[str, float | bool | str]:
-        """The controls with a slow swing of brightness over about twelve songs."""
-        if self._duration is not None:
-            return self._controls
-        swing = 0.35 * float(np.sin(2.0 * np.pi * index / 12.0))
-        brightness = float(self._controls["rank/brightness"]) + swing
-        return {**self._controls, "rank/brightness": brightness}
-
-    def _cut_short(self, tau: float) -> None:
-        """End the song at `tau` soon, and start its successor there."""
-        current = self._songs_at(tau)[-1]
-        ended = replace(current.song, duration=tau - current.start + NEXT_S)
-        self._placed = [p for p in self._placed if p.start < current.start]
-        self._placed.append(Placed(ended, current.start, NEXT_S))
-        self._place(current.song.index + 1, tau)
-
     # Sound.
 
     def _frame(self, index: int) -> Frame:
@@ -292,14 +211,14 @@ class Music:
     def _band_power(self, at: int) -> NDArray[np.float64]:
         """Levelled band powers of each channel at a sample."""
         transport = self._transport_at(at)
-        songs = self._songs_at(transport.tau)
+        songs = self._programme.at(transport.tau)
         total = np.zeros(self._model.axis.n_bands)
         lines = [self._song_line(placed, transport.tau) for placed in songs]
         for i, placed in enumerate(songs):
             z = self._pulled(i, lines, songs, transport.tau)
             z = self._glided(z, placed, at, transport)
             power = self._decoded(z, placed.song, transport)
-            total += _presence(placed, songs, transport.tau) * power
+            total += presence(placed, songs, transport.tau) * power
         return total
 
     def _song_line(self, placed: Placed, tau: float) -> NDArray[np.float64]:
@@ -317,7 +236,7 @@ class Music:
         """In transit between two songs, each is drawn towards the other."""
         if len(songs) < 2:
             return lines[i]
-        return lines[i] + 0.5 * (1.0 - _presence(songs[i], songs, tau)) * (
+        return lines[i] + 0.5 * (1.0 - presence(songs[i], songs, tau)) * (
             lines[1 - i] - lines[i]
         )
 
@@ -335,7 +254,7 @@ class Music:
 
     def _line(self, at: int, transport: Transport) -> NDArray[np.float64]:
         """Where on its line, without wiggle, the leading song is."""
-        placed = self._songs_at(transport.tau)[-1]
+        placed = self._programme.at(transport.tau)[-1]
         line = self._song_line(placed, transport.tau)
         return self._glided(line, placed, at, transport)
 
@@ -345,7 +264,8 @@ class Music:
         turns = np.array([transport.turns])
         amount = float(self._controls["wiggle/amount"])
         z = z + song.wiggler.offset(turns, amount)[0]
-        timbre = self._model.decode(z[None].astype(np.float32))[0]
+        safe = guarded(self._model, z[None].astype(np.float32))
+        timbre = self._model.decode(safe)[0]
         if not np.all(np.isfinite(timbre)):
             self.bad_frames += 1
             return self._last_good
@@ -370,13 +290,3 @@ class Music:
 
 def _hop_length(controls: Snapshot, sample_rate: int) -> int:
     return 2 * round(float(controls["hop"]) * sample_rate / 2)
-
-
-def _presence(placed: Placed, songs: list[Placed], tau: float) -> float:
-    """Share of the power that a sounding song has at `tau`; the shares sum to 1."""
-    if len(songs) < 2:
-        return 1.0
-    first = songs[0]
-    progress = (tau - (first.end - first.overlap)) / first.overlap
-    share = float(np.sin(0.5 * np.pi * np.clip(progress, 0.0, 1.0)) ** 2)
-    return 1.0 - share if placed is first else share

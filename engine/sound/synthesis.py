@@ -44,10 +44,16 @@ _NOISE, _TONE, _SIDE = 0, 1, 2
 
 @dataclass(frozen=True)
 class Frame:
-    """Audio of one latent point, unwindowed; both of shape (frame_length, 4)."""
+    """Audio of one latent point, unwindowed.
+
+    Attributes:
+        noise, tonal: shape (frame_length, 4).
+        partials: amplitude of the tonal part in each FFT bin, of unit norm.
+    """
 
     noise: Samples
     tonal: Samples
+    partials: NDArray[np.float32]
 
 
 def synthesise(
@@ -89,14 +95,26 @@ def synthesise(
         length,
         sample_rate,
     )
+    tonal_power = gather_peaks(tonal_bands, length, sample_rate, axis)
     tonal = _layers(
-        gather_peaks(tonal_bands, length, sample_rate, axis),
+        tonal_power,
         _slow_phases(seed, hop_key, index, n_phases),
         sides,
         length,
         sample_rate,
     )
-    return Frame(noise, tonal)
+    partials = np.sqrt(tonal_power / max(tonal_power.sum(), 1e-30))
+    return Frame(noise, tonal, partials.astype(np.float32))
+
+
+def tonal_correlation(previous: Frame, current: Frame) -> float:
+    """Correlation of the tonal parts of neighbouring frames, 0..1.
+
+    Bins correlate by `TONAL_CORRELATION`; partials that move to other bins not at all.
+    """
+    if len(previous.partials) != len(current.partials):
+        return 0.0
+    return TONAL_CORRELATION * float(previous.partials @ current.partials)
 
 
 def split_tonal(

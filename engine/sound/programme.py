@@ -1,0 +1,134 @@
+"""Songs in composition time: which sound at a moment, and how much of each.
+
+A programme is endless, or holds whole songs of equal length in a given duration. Each
+song gives way to the next over an overlap.
+"""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from engine.compose.composer import Song, compose
+from engine.compose.grammar import Grammar
+from engine.live.controls import Snapshot
+from model.inference import TimbreModel
+
+CROSSFADE_S = 16.0  # from one song into the next
+NEXT_S = 4.0  # the same when asked to go on at once
+ARC_SONGS = 12  # an hour: the period in which an endless programme brightens and dims
+ARC_DEPTH = 0.35  # of that, in ranking weight
+
+_KEPT_SONGS = 4  # behind the ring's depth none is asked for again
+
+
+@dataclass(frozen=True)
+class Placed:
+    """A song at its place: seconds of composition time at which it starts.
+
+    `overlap` is the time in which it gives way to its successor.
+    """
+
+    song: Song
+    start: float
+    overlap: float
+
+    @property
+    def end(self) -> float:
+        """When it has faded away."""
+        return self.start + self.song.duration
+
+
+class Programme:
+    """The songs of a stream, composed when they are needed.
+
+    Args:
+        model: timbre space.
+        grammar: of the patterns.
+        controls: in force at the start.
+        seed: of everything random.
+        duration: seconds, or None for a programme without end.
+    """
+
+    def __init__(
+        self,
+        model: TimbreModel,
+        grammar: Grammar,
+        controls: Snapshot,
+        *,
+        seed: int,
+        duration: float | None,
+    ) -> None:
+        self._model, self._grammar, self._controls = model, grammar, controls
+        self._seed, self._duration = seed, duration
+        self._placed: list[Placed] = []
+
+    def at(self, tau: float) -> list[Placed]:
+        """The songs that sound at `tau` seconds: one, or two while one gives way."""
+        if not self._placed:
+            self._place(0, 0.0)
+        while self._placed[-1].end - self._placed[-1].overlap <= tau:
+            last = self._placed[-1]
+            self._place(last.song.index + 1, last.end - last.overlap)
+        del self._placed[:-_KEPT_SONGS]
+        sounding = [p for p in self._placed if p.start <= tau < p.end]
+        return sounding[-2:] or [self._placed[-1]]
+
+    def recompose(self, tau: float, controls: Snapshot) -> None:
+        """From `tau` on, compose so; songs that have begun keep their length."""
+        self._controls = controls
+        self._placed = [
+            replace(p, song=self._compose(p.song.index, p.song.duration))
+            for p in self._placed
+            if p.start <= tau
+        ]
+
+    def cut_short(self, tau: float) -> None:
+        """End the song at `tau` soon, and start its successor there."""
+        current = self.at(tau)[-1]
+        ended = replace(current.song, duration=tau - current.start + NEXT_S)
+        self._placed = [p for p in self._placed if p.start < current.start]
+        self._placed.append(Placed(ended, current.start, NEXT_S))
+        self._place(current.song.index + 1, tau)
+
+    def _place(self, index: int, start: float) -> None:
+        duration, overlap = self._song_length(index)
+        self._placed.append(Placed(self._compose(index, duration), start, overlap))
+
+    def _song_length(self, index: int) -> tuple[float, float]:
+        """Duration and overlap of a song, in seconds."""
+        nominal = 60.0 * float(self._controls["song/minutes"])
+        overlap = min(CROSSFADE_S, nominal / 4.0)
+        if self._duration is None:
+            rng = np.random.default_rng([self._seed, index])
+            return nominal * rng.uniform(0.85, 1.15), overlap
+        n_songs = max(1, round(self._duration / nominal))
+        overlap = min(overlap, self._duration / n_songs / 4.0)
+        return (self._duration + (n_songs - 1) * overlap) / n_songs, overlap
+
+    def _compose(self, index: int, duration: float) -> Song:
+        return compose(
+            self._model,
+            self._grammar,
+            self._with_arc(index),
+            seed=self._seed,
+            index=index,
+            duration=duration,
+        )
+
+    def _with_arc(self, index: int) -> Snapshot:
+        """The controls, with the slow swing of an endless programme."""
+        if self._duration is not None:
+            return self._controls
+        swing = ARC_DEPTH * float(np.sin(2.0 * np.pi * index / ARC_SONGS))
+        brightness = float(self._controls["rank/brightness"]) + swing
+        return {**self._controls, "rank/brightness": brightness}
+
+
+def presence(placed: Placed, songs: list[Placed], tau: float) -> float:
+    """Share of the power that a sounding song has at `tau`; the shares sum to 1."""
+    if len(songs) < 2:
+        return 1.0
+    first = songs[0]
+    progress = (tau - (first.end - first.overlap)) / first.overlap
+    share = float(np.sin(0.5 * np.pi * np.clip(progress, 0.0, 1.0)) ** 2)
+    return 1.0 - share if placed is first else share
