@@ -53,7 +53,7 @@ class Library:
 
     def names(self) -> list[str]:
         """Names of all effects, sorted."""
-        return sorted({*GENERATORS, *self._added()})
+        return sorted({*GENERATORS, *self.added()})
 
     def entries(self) -> list[Entry]:
         """All effects, with length, mode and credits."""
@@ -66,7 +66,7 @@ class Library:
             InputError: no effect has that name.
         """
         sidecar = self._sidecar(name) or {}
-        if name in self._added():
+        if name in self.added():
             credit = {str(k): str(v) for k, v in sidecar.get("credit", {}).items()}
             text = credit.get("title", "") or "recording of your own"
             seconds, mode = sidecar.get("seconds"), str(sidecar.get("mode", "loop"))
@@ -99,26 +99,31 @@ class Library:
         """Put a loop of the user's own on the shelf, replacing one of its name."""
         self._write(self.folder / f"{loop.name}.flac", loop, details or {})
 
+    def details(self, name: str) -> dict[str, Any]:
+        """All that was noted of an added effect when it was prepared."""
+        return _read_json(self.folder / f"{name}.json") or {}
+
     def remove(self, name: str) -> None:
         """Take an added effect off the shelf.
 
         Raises:
             InputError: no added effect has that name.
         """
-        if name not in self._added():
+        if name not in self.added():
             why = "is bundled" if name in GENERATORS else "no such effect"
             raise InputError(f"{name}: {why}; only added effects can be removed")
         for path in (self.folder / f"{name}.json", self.folder / f"{name}.flac"):
             path.unlink(missing_ok=True)
         self._loaded.clear()
 
-    def _added(self) -> list[str]:
+    def added(self) -> list[str]:
+        """Names of the effects that the user added."""
         if not self.folder.is_dir():
             return []
         return [p.stem for p in self.folder.glob("[!.]*.json")]
 
     def _prepared(self, name: str) -> Loop:
-        if name in self._added():
+        if name in self.added():
             loop = self._read(self.folder / f"{name}.flac", name)
             if loop is None:
                 raise SoundError(f"{name}: its file is gone or broken; add it again")

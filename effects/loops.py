@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import fft
 
+from effects.bands import frame_band_power, window_means
 from effects.errors import InputError
 from effects.fades import crossfade
 from effects.levels import Samples, peak_db, rms_db
@@ -20,9 +21,11 @@ CLIPPED_SHARE = 1e-3  # of samples in runs at full scale
 CROSSFADE_S = (0.5, 4.0)
 CROSSFADE_SHARE = 0.15  # of the recording
 SEARCH_SHARE = 0.25  # of the recording, at either end, where the seam may lie
+MOST_PLACES = 300  # at either end; 15 s of frames
 FRAME_S = 0.05
-BANDS_HZ = np.geomspace(60.0, 14_000.0, 25)
 CORRELATION_WORTH_DB = 3.0  # a seam that matches in phase may differ so much more
+LENGTH_WORTH_DB = 1.5  # so much better must a seam be that leaves nothing of the loop
+EVEN_OUT_DB = 2.0  # by how much at most a crossfade is brought to its surroundings
 
 
 class LoopError(InputError):
@@ -42,6 +45,7 @@ class Loop:
     seam: int = 0  # where the crossfade ends; before it the end flows in
     mode: str = "loop"  # or "texture", or "generated"
     credit: dict[str, str] = field(default_factory=dict)
+    bands: tuple[Samples, ...] = ()  # split by `room`, if asked for
 
     @property
     def seconds(self) -> float:
@@ -83,10 +87,7 @@ def prepared_body(samples: Samples, sample_rate: int) -> Samples:
     Raises:
         LoopError: silent, too short, or clipped.
     """
-    if len(samples) == 0 or rms_db(samples) < QUIETEST_DBFS:
-        raise LoopError("is silent")
-    if _clipped_share(samples) > CLIPPED_SHARE:
-        raise LoopError("is clipped")
+    check_usable(samples)
     stereo = to_stereo(samples)
     stereo = np.asarray(stereo - stereo.mean(axis=0), np.float32)
     if rms_db(stereo) < QUIETEST_DBFS:
@@ -98,6 +99,18 @@ def prepared_body(samples: Samples, sample_rate: int) -> Samples:
             f"is too short: {seconds:.1f} s of steady sound, {SHORTEST_S:.0f} s needed"
         )
     return stereo[start:end]
+
+
+def check_usable(samples: Samples) -> None:
+    """Refuse what no loop can be made of, whatever its length.
+
+    Raises:
+        LoopError: silent or clipped.
+    """
+    if len(samples) == 0 or rms_db(samples) < QUIETEST_DBFS:
+        raise LoopError("is silent")
+    if _clipped_share(samples) > CLIPPED_SHARE:
+        raise LoopError("is clipped")
 
 
 def trim_points(samples: Samples, sample_rate: int) -> tuple[int, int]:
@@ -112,13 +125,13 @@ def trim_points(samples: Samples, sample_rate: int) -> tuple[int, int]:
     smooth = np.convolve(power, np.ones(width) / width, "valid")
     if len(smooth) < 8:
         return 0, len(samples)
-    middle = smooth[len(smooth) // 5 : -(len(smooth) // 5)]
-    usual = 10.0 ** (-0.05) * np.quantile(middle, 0.3)
+    middle = smooth[3 * len(smooth) // 10 : 7 * len(smooth) // 10 + 1]
+    usual = 10.0 ** (-0.02) * np.quantile(middle, 0.1)
     loud = np.flatnonzero(smooth >= usual)
     first, last = int(loud[0]), int(loud[-1])
     # A window that is loud enough may still begin within the fade: go on to its end.
     start = (first + width) * frame if first else 0
-    end = (last) * frame if last < len(smooth) - 1 else len(samples)
+    end = last * frame if last < len(smooth) - 1 else len(samples)
     if end - start < len(samples) // 4:
         return first * frame, min(len(samples), (last + width) * frame)
     return start, end
@@ -127,9 +140,9 @@ def trim_points(samples: Samples, sample_rate: int) -> tuple[int, int]:
 def find_seam(samples: Samples, sample_rate: int) -> tuple[int, int, int]:
     """The pair of places whose sound is most alike, to crossfade at.
 
-    Every place in the first quarter is compared with every place in the last: the
-    level in 24 bands over the crossfade, and on both sides of it. The best few are
-    aligned to the sample by cross-correlation, and compared again.
+    Every place in the first quarter (at most 15 s) is compared with every place in
+    the last, by the level in 24 bands over the crossfade and around it. The best few
+    are aligned to the sample by cross-correlation, and compared again.
 
     Returns:
         `start`, `end` and `length` in samples: samples[end : end + length] is to be
@@ -140,18 +153,14 @@ def find_seam(samples: Samples, sample_rate: int) -> tuple[int, int, int]:
     frame = max(1, int(FRAME_S * sample_rate))
     length = max(1, round(crossfade_s * sample_rate / frame)) * frame
     n_window = length // frame
-    levels = _band_levels(samples, sample_rate, frame)
-    windows = _window_means(levels, n_window)
-    n_search = max(1, int(SEARCH_SHARE * len(windows)))
+    levels = frame_band_power(samples, sample_rate, frame)
+    windows = window_means(levels, n_window)
+    n_search = max(1, min(int(SEARCH_SHARE * len(windows)), MOST_PLACES))
     heads = np.arange(n_search)
     tails = np.arange(len(windows) - n_search, len(windows))
-    cost = _distance(windows[tails][:, None, :], windows[heads][None, :, :])
-    # What comes before the tail and after the head is heard side by side with them.
-    halves = _window_means(levels, max(1, n_window // 3))
-    for shift in (0, n_window - max(1, n_window // 3)):
-        cost += 0.5 * _distance(
-            halves[tails + shift][:, None, :], halves[heads + shift][None, :, :]
-        )
+    cost = _seam_cost(levels, windows, tails, heads, n_window)
+    lengths = tails[:, None] - heads[None, :]
+    cost += LENGTH_WORTH_DB * (1.0 - lengths / lengths.max())
     best = (np.inf, 0, 0)
     for index in _spread_minima(cost, count=6):
         tail, head = np.unravel_index(index, cost.shape)
@@ -176,7 +185,46 @@ def close_loop(samples: Samples, start: int, end: int, length: int) -> Samples:
         Shape (end - start, channels).
     """
     joined = crossfade(samples[end : end + length], samples[start : start + length])
+    before = samples[max(start + length, end - length) : end]
+    after = samples[start + length : min(start + 2 * length, end)]
+    if len(before) and len(after):
+        joined = _evened_out(joined, before, after)
     return np.concatenate([joined, samples[start + length : end]])
+
+
+def _evened_out(joined: Samples, before: Samples, after: Samples) -> Samples:
+    """A crossfade brought to the level around it, gently and not at its ends."""
+    target = 0.5 * (rms_db(before) + rms_db(after))
+    # What the fade takes and gives in the middle weighs half, so ask for double.
+    excess_db = 2.0 * np.clip(target - rms_db(joined), -EVEN_OUT_DB, EVEN_OUT_DB)
+    bump = np.hanning(len(joined))[:, None]
+    evened: Samples = joined * 10.0 ** (excess_db * bump / 20.0)
+    return np.asarray(evened, np.float32)
+
+
+def _seam_cost(
+    levels: NDArray[np.float32],
+    windows: NDArray[np.float64],
+    tails: NDArray[np.intp],
+    heads: NDArray[np.intp],
+    n_window: int,
+) -> NDArray[np.float64]:
+    """Mean difference in dB over all pairs of places, shape (n_tails, n_heads)."""
+    cost = _distance(windows[tails][:, None, :], windows[heads][None, :, :])
+    # The halves of the crossfade, and what comes before and after it, are heard side
+    # by side too; and where the sound moves least, a join is noticed least.
+    half = max(1, n_window // 2)
+    halves = window_means(levels, half)
+    for shift in (0, n_window - half):
+        cost += 0.5 * _distance(
+            halves[tails + shift][:, None, :], halves[heads + shift][None, :, :]
+        )
+    before = windows[np.maximum(0, tails - n_window)]
+    after = windows[np.minimum(len(windows) - 1, heads + n_window)]
+    cost += 0.5 * _distance(before[:, None, :], after[None, :, :])
+    cost += 0.5 * _distance(before, windows[tails])[:, None]
+    cost += 0.5 * _distance(after, windows[heads])[None, :]
+    return cost
 
 
 def _clipped_share(samples: Samples) -> float:
@@ -191,31 +239,9 @@ def _clipped_share(samples: Samples) -> float:
 
 def _frame_power(samples: Samples, frame: int) -> NDArray[np.float64]:
     n = len(samples) // frame
-    shaped = samples[: n * frame].reshape(n, -1).astype(np.float64)
-    power: NDArray[np.float64] = np.mean(shaped**2, axis=1)
-    return power
-
-
-def _band_levels(samples: Samples, sample_rate: int, frame: int) -> NDArray[np.float32]:
-    """Power in bands of each frame, shape (n_frames, n_bands)."""
-    mono = samples.mean(axis=1)
-    n = len(mono) // frame
-    window = np.hanning(frame).astype(np.float32)
-    spectra = fft.rfft(mono[: n * frame].reshape(n, frame) * window, axis=1)
-    power = spectra.real**2 + spectra.imag**2
-    edges = np.searchsorted(fft.rfftfreq(frame, 1.0 / sample_rate), BANDS_HZ)
-    edges = np.minimum(np.unique(edges), power.shape[1] - 1)
-    summed: NDArray[np.float32] = np.add.reduceat(power, edges, axis=1)[:, :-1]
-    return summed
-
-
-def _window_means(power: NDArray[np.float32], width: int) -> NDArray[np.float64]:
-    """Mean band levels in dB of every run of `width` frames."""
-    total = np.cumsum(power, axis=0, dtype=np.float64)
-    total = np.concatenate([np.zeros((1, power.shape[1])), total])
-    mean = np.maximum(total[width:] - total[:-width], 0.0) / width
-    levels: NDArray[np.float64] = 10.0 * np.log10(mean + 1e-14)
-    return levels
+    shaped = samples[: n * frame].reshape(n, -1)
+    power: NDArray[np.float64] = np.einsum("ij,ij->i", shaped, shaped) / shaped.shape[1]
+    return power.astype(np.float64)
 
 
 def _distance(
