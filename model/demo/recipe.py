@@ -21,6 +21,7 @@ from model.demo.harmony import draw_chord
 from model.spectrum import CLIP_LENGTH
 
 CLIPS_PER_PATCH = 20
+PAST_INTERVALS = (0, 5, 7, -5, -7, 12)  # semitones from a chord to the one before it
 OWN_LICENCE = "CC0-1.0 (generated)"
 
 Row: TypeAlias = Mapping[str, Any]
@@ -50,8 +51,10 @@ class Patch:
         air_slope_db: of that noise, per octave.
         bumps: of that noise, see `partials.render_noise`.
         reverb: depth in dB of the uneven response of a room.
-        past_db: level at which the previous chord still rings.
+        past_db: level at which a chord before still rings.
         level_db: RMS in dBFS.
+        floor_db, floor_slope_db: of the recording's own noise, RMS in dBFS and per
+            octave.
     """
 
     layers: tuple[Layer, ...]
@@ -64,6 +67,8 @@ class Patch:
     reverb: float
     past_db: float
     level_db: float
+    floor_db: float
+    floor_slope_db: float
 
 
 def render_patch(
@@ -90,25 +95,24 @@ def render_patch(
     if font:
         font.close()
     return [
-        (audio, _row(number, group, patch, chords))
-        for number, (audio, chords) in enumerate(clips, first)
+        (audio, _row(number, group, patch, chord))
+        for number, (audio, chord) in enumerate(clips, first)
     ]
 
 
 def _render_clip(
     patch: Patch, rng: np.random.Generator, font: soundfont.SoundFont | None
-) -> tuple[Samples, list[dict[str, Any]]]:
+) -> tuple[Samples, dict[str, Any]]:
     mix = np.zeros(CLIP_LENGTH, np.float32)
-    chords = []
-    for layer in patch.layers:
-        name, hertz = draw_chord(rng, layer.register)
-        chords.append({"chord": name, "root_hz": round(float(hertz[0]), 2)})
+    lead = patch.layers[0]
+    name, chord = draw_chord(rng, lead.register)
+    for layer in patch.layers:  # the layers play one chord, in their own octaves
+        hertz = chord * 2.0 ** round((layer.register - lead.register) / 12.0)
         sound = _unit(_sound(layer, hertz, rng, font))
         mix += sound * np.float32(db_to_amplitude(layer.level_db))
     if patch.past_db > -40.0:
-        layer = patch.layers[0]
-        _, hertz = draw_chord(rng, layer.register)
-        past = _unit(_sound(layer, hertz, rng, font))
+        interval = rng.choice(PAST_INTERVALS)
+        past = _unit(_sound(lead, chord * 2.0 ** (interval / 12.0), rng, font))
         mix += past * np.float32(db_to_amplitude(patch.past_db))
     air = partials.render_noise(patch.air_slope_db, patch.bumps, rng)
     mix = _unit(mix) + _unit(air) * np.float32(db_to_amplitude(patch.air_db))
@@ -118,7 +122,9 @@ def _render_clip(
     peak = float(np.abs(mix).max())
     if peak > 0.99:
         mix *= np.float32(0.99 / peak)
-    return mix, chords
+    floor = partials.render_noise(patch.floor_slope_db, np.zeros((0, 3)), rng)
+    mix += _unit(floor) * np.float32(db_to_amplitude(patch.floor_db))
+    return mix, {"chord": name, "root_hz": round(float(chord[0]), 2)}
 
 
 def draw_patch(rng: np.random.Generator, with_font: bool) -> Patch:
@@ -162,8 +168,10 @@ def draw_patch(rng: np.random.Generator, with_font: bool) -> Patch:
         air_slope_db=float(rng.uniform(-9.0, -1.5)),
         bumps=bumps,
         reverb=float(rng.uniform(0.0, 4.0)),
-        past_db=float(rng.uniform(-25.0, -5.0)) if rng.random() < 0.7 else -100.0,
+        past_db=float(rng.uniform(-25.0, -9.0)) if rng.random() < 0.5 else -100.0,
         level_db=float(np.clip(rng.normal(-22.0, 4.5), -36.0, -12.0)),
+        floor_db=float(rng.uniform(-74.0, -52.0)),
+        floor_slope_db=float(rng.uniform(-3.0, 0.5)),
     )
 
 
@@ -215,7 +223,7 @@ def _unit(sound: Samples) -> Samples:
     return sound / np.float32(rms) if rms > 1e-7 else sound
 
 
-def _row(number: int, group: int, patch: Patch, chords: list[dict[str, Any]]) -> Row:
+def _row(number: int, group: int, patch: Patch, chord: dict[str, Any]) -> Row:
     from_font = any(layer.program is not None for layer in patch.layers)
     own = any(layer.program is None for layer in patch.layers)
     licences = [soundfont.LICENCE] * from_font + [OWN_LICENCE] * own
@@ -226,7 +234,7 @@ def _row(number: int, group: int, patch: Patch, chords: list[dict[str, Any]]) ->
         "licence": ", ".join(licences),
         "author": "Latent's recipe",
         "params": {
-            "chords": chords,
+            **chord,
             "air_db": round(patch.air_db, 1),
             "tilt_db": round(patch.tilt_db, 2),
             "high_hz": round(patch.high_hz),
