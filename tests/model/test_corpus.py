@@ -1,0 +1,215 @@
+"""A corpus survives being killed at any byte, and says clearly what is broken."""
+
+import json
+import resource
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from effects.errors import InputError, RunError
+from effects.sounds import read_sound
+from model.config import AXIS, SAMPLE_RATE
+from model.corpus import MANIFEST, REJECT, TIMBRES, VERDICTS, Corpus
+
+N_CLIPS = 6
+ROW_BYTES = 2 * AXIS.n_bands
+
+
+def timbres(first: int, n: int) -> NDArray[np.float32]:
+    """Clip k holds values about k / 100 that differ from band to band."""
+    rng = np.random.default_rng(7)
+    pattern = 0.005 * rng.random(AXIS.n_bands)
+    numbers = np.arange(first, first + n)[:, None]
+    return (numbers / 100.0 + pattern).astype(np.float32)
+
+
+def rows(first: int, n: int) -> list[dict[str, str | int]]:
+    return [
+        {"group": f"song-{k // 2}", "number": k, "licence": "CC0-1.0", "source": "té"}
+        for k in range(first, first + n)
+    ]
+
+
+def filled(folder: Path, n: int = N_CLIPS) -> Corpus:
+    corpus = Corpus.create(folder)
+    corpus.append(timbres(0, n), rows(0, n))
+    return corpus
+
+
+def assert_holds_first(corpus: Corpus, n: int) -> None:
+    assert len(corpus) == n
+    assert [row["number"] for row in corpus.rows()] == list(range(n))
+    np.testing.assert_allclose(corpus.timbres(), timbres(0, n), atol=1e-4)
+
+
+def test_what_is_added_is_read_back(tmp_path: Path) -> None:
+    corpus = filled(tmp_path / "new" / "corpus")
+    corpus.append(timbres(N_CLIPS, 3), rows(N_CLIPS, 3))
+    again = Corpus.open(tmp_path / "new" / "corpus")
+    assert_holds_first(again, N_CLIPS + 3)
+    assert again.groups().tolist() == [f"song-{k // 2}" for k in range(N_CLIPS + 3)]
+
+
+def test_an_empty_corpus_can_be_opened(tmp_path: Path) -> None:
+    Corpus.create(tmp_path)
+    corpus = Corpus.open(tmp_path)
+    assert corpus.timbres().shape == (0, AXIS.n_bands)
+    assert corpus.groups().shape == (0,)
+    assert corpus.summary()["clips"] == 0
+
+
+@settings(
+    max_examples=60,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
+@given(data=st.data())
+def test_killed_at_any_byte_it_goes_on(tmp_path: Path, data: st.DataObject) -> None:
+    for name in (MANIFEST, TIMBRES, VERDICTS):
+        (tmp_path / name).unlink(missing_ok=True)
+    filled(tmp_path)
+    for name in (MANIFEST, TIMBRES):
+        content = (tmp_path / name).read_bytes()
+        cut = data.draw(st.integers(0, len(content)), label=name)
+        (tmp_path / name).write_bytes(content[:cut])
+    whole_lines = (tmp_path / MANIFEST).read_bytes().count(b"\n")
+    whole_timbres = (tmp_path / TIMBRES).stat().st_size // ROW_BYTES
+    n = min(whole_lines, whole_timbres)
+    assert_holds_first(Corpus.open(tmp_path), n)
+    mended = Corpus.create(tmp_path)
+    assert_holds_first(mended, n)
+    mended.append(timbres(n, 2), rows(n, 2))
+    assert_holds_first(Corpus.open(tmp_path), n + 2)
+
+
+def test_opening_for_reading_changes_nothing(tmp_path: Path) -> None:
+    filled(tmp_path)
+    with (tmp_path / MANIFEST).open("ab") as file:
+        file.write(b'{"group": "half a li')
+    before = (tmp_path / MANIFEST).read_bytes()
+    assert_holds_first(Corpus.open(tmp_path), N_CLIPS)
+    assert (tmp_path / MANIFEST).read_bytes() == before
+
+
+def test_a_corpus_can_be_read_while_it_grows(tmp_path: Path) -> None:
+    writer = filled(tmp_path)
+    reader = Corpus.open(tmp_path)
+    writer.append(timbres(N_CLIPS, 2), rows(N_CLIPS, 2))
+    assert_holds_first(reader, N_CLIPS)
+
+
+def test_rejected_clips_are_left_out_until_kept_again(tmp_path: Path) -> None:
+    corpus = filled(tmp_path)
+    corpus.judge(1, REJECT)
+    corpus.judge(4, REJECT)
+    again = Corpus.open(tmp_path)
+    assert again.kept().tolist() == [0, 2, 3, 5]
+    np.testing.assert_allclose(
+        again.timbres(), timbres(0, N_CLIPS)[[0, 2, 3, 5]], atol=1e-4
+    )
+    assert again.groups().tolist() == ["song-0", "song-1", "song-1", "song-2"]
+    again.judge(4, "keep")
+    assert Corpus.open(tmp_path).kept().tolist() == [0, 2, 3, 4, 5]
+
+
+@pytest.mark.parametrize(("clip", "verdict"), [(6, REJECT), (-1, REJECT), (0, "hmm")])
+def test_a_verdict_that_means_nothing_is_refused(
+    tmp_path: Path, clip: int, verdict: str
+) -> None:
+    corpus = filled(tmp_path)
+    with pytest.raises(InputError, match=f"clip {clip}"):
+        corpus.judge(clip, verdict)
+    assert not (tmp_path / VERDICTS).exists()
+
+
+def test_audio_is_kept_and_can_be_heard(tmp_path: Path) -> None:
+    corpus = filled(tmp_path)
+    tone = 0.5 * np.sin(np.arange(2 * SAMPLE_RATE) * 0.05).astype(np.float32)
+    stereo = np.stack([tone, -tone], axis=1)
+    corpus.append(timbres(N_CLIPS, 1), rows(N_CLIPS, 1), audio=[stereo])
+    row = Corpus.open(tmp_path).rows()[-1]
+    heard, rate = read_sound(tmp_path / str(row["file_name"]))
+    assert (rate, heard.shape) == (SAMPLE_RATE, stereo.shape)
+    np.testing.assert_allclose(heard, stereo, atol=1e-4)
+
+
+def test_summary_counts_what_there_is(tmp_path: Path) -> None:
+    corpus = filled(tmp_path)
+    corpus.judge(0, REJECT)
+    assert corpus.summary() == {
+        "clips": N_CLIPS,
+        "kept": N_CLIPS - 1,
+        "groups": 3,
+        "sources": {"té": N_CLIPS},
+        "licences": {"CC0-1.0": N_CLIPS},
+    }
+
+
+def test_bad_timbres_never_reach_the_disk(tmp_path: Path) -> None:
+    corpus = filled(tmp_path)
+    broken = timbres(6, 2)
+    broken[1, 600] = np.nan
+    with pytest.raises(ValueError, match="NaN"):
+        corpus.append(broken, rows(6, 2))
+    with pytest.raises(ValueError, match="shape"):
+        corpus.append(timbres(6, 2), rows(6, 3))
+    assert_holds_first(Corpus.open(tmp_path), N_CLIPS)
+
+
+def test_no_corpus_is_said_with_what_to_do(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="latent corpus demo"):
+        Corpus.open(tmp_path / "nowhere")
+    (tmp_path / "file").touch()
+    with pytest.raises(InputError, match="cannot hold a corpus"):
+        Corpus.create(tmp_path / "file")
+
+
+@pytest.mark.parametrize("line", ["no json", "[1, 2]", '"text"', "\0\0\0", "\ufffd"])
+def test_a_foreign_line_is_named_and_nothing_is_cut(tmp_path: Path, line: str) -> None:
+    filled(tmp_path)
+    lines = (tmp_path / MANIFEST).read_text().splitlines()
+    lines[2] = line
+    (tmp_path / MANIFEST).write_text("\n".join(lines) + "\n")
+    size = (tmp_path / TIMBRES).stat().st_size
+    for enter in (Corpus.open, Corpus.create):
+        with pytest.raises(InputError, match=r"line 3: .*") as caught:
+            enter(tmp_path)
+        assert "\n" not in str(caught.value)
+    assert (tmp_path / TIMBRES).stat().st_size == size
+
+
+@contextmanager
+def disk_full_after(n_bytes: int) -> Iterator[None]:
+    """No file may grow beyond this: writes fail on the way, as on a full disk."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (n_bytes, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+def test_a_full_disk_is_one_clear_error_and_costs_nothing(tmp_path: Path) -> None:
+    corpus = filled(tmp_path)
+    with (
+        disk_full_after(N_CLIPS * ROW_BYTES + 1001),
+        pytest.raises(RunError, match="safe") as caught,
+    ):
+        corpus.append(timbres(6, 1), rows(6, 1))
+    assert "\n" not in str(caught.value)
+    assert (tmp_path / TIMBRES).stat().st_size == N_CLIPS * ROW_BYTES + 1001
+    assert_holds_first(Corpus.open(tmp_path), N_CLIPS)
+    Corpus.create(tmp_path).append(timbres(6, 2), rows(6, 2))
+    assert_holds_first(Corpus.open(tmp_path), N_CLIPS + 2)
+
+
+def test_the_manifest_is_json_lines_that_other_programs_read(tmp_path: Path) -> None:
+    filled(tmp_path)
+    lines = (tmp_path / MANIFEST).read_text("utf-8").splitlines()
+    assert [json.loads(line)["number"] for line in lines] == list(range(N_CLIPS))

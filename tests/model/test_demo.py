@@ -1,0 +1,251 @@
+"""The demo corpus: the same again however it is made, and what it is said to be."""
+
+import json
+import shutil
+from functools import lru_cache
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from scipy import fft
+
+from effects.errors import InputError, RunError
+from effects.levels import Samples, peak_db, rms_db
+from model.config import AXIS, SAMPLE_RATE
+from model.corpus import MANIFEST, TIMBRES, Corpus
+from model.dataset import split
+from model.demo import make_demo_corpus, partials, soundfont
+from model.demo.harmony import CHORDS, draw_chord
+from model.demo.recipe import CLIPS_PER_PATCH, Row, render_patch
+from model.spectrum import CLIP_LENGTH, analyse
+
+SEED = 3
+GROUPS = range(4)
+
+
+@lru_cache
+def patch(group: int) -> list[tuple[Samples, Row]]:
+    return render_patch(SEED, group, None)
+
+
+def make(folder: Path, n_clips: int, seed: int = SEED, workers: int = 1) -> Corpus:
+    return make_demo_corpus(folder, n_clips, seed, workers, font=None)
+
+
+def contents(folder: Path) -> tuple[bytes, bytes]:
+    return (folder / MANIFEST).read_bytes(), (folder / TIMBRES).read_bytes()
+
+
+def cents_from(frequency: float, reference: float) -> float:
+    return float(1200.0 * np.log2(frequency / reference))
+
+
+def power_near(audio: Samples, hertz: float, cents: float) -> tuple[float, float]:
+    """Mean frequency and power of what lies within some cents of a frequency.
+
+    Power is averaged over the columns of `audio`.
+    """
+    tapered = np.atleast_2d(audio.T) * np.hanning(len(audio))
+    power = np.mean(np.abs(fft.rfft(tapered, 4 * len(audio))) ** 2, axis=0)
+    frequencies = fft.rfftfreq(4 * len(audio), 1.0 / SAMPLE_RATE)
+    width = 2.0 ** (cents / 1200.0)
+    near = (frequencies > hertz / width) & (frequencies < hertz * width)
+    total = float(power[near].sum())
+    return float((frequencies[near] * power[near]).sum() / total), total
+
+
+def test_a_patch_is_the_same_whenever_it_is_rendered() -> None:
+    for (first, row), (second, again) in zip(
+        patch(1), render_patch(SEED, 1, None), strict=True
+    ):
+        np.testing.assert_array_equal(first, second)
+        assert row == again
+
+
+def test_seeds_patches_and_clips_differ() -> None:
+    clips = [audio for group in GROUPS for audio, _ in patch(group)]
+    clips += [audio for audio, _ in render_patch(SEED + 1, 0, None)]
+    heard = np.stack([analyse(audio) for audio in clips[::5]])
+    apart = np.abs(heard[:, None] - heard[None]).mean(axis=2)
+    apart[np.diag_indices(len(heard))] = 1.0
+    assert apart.min() > 0.01  # 1 dB in every band
+
+
+def test_levels_are_those_of_music_and_nothing_clips() -> None:
+    levels = []
+    for group in GROUPS:
+        for audio, _ in patch(group):
+            assert audio.shape == (CLIP_LENGTH,)
+            assert audio.dtype == np.float32
+            assert np.isfinite(audio).all()
+            assert peak_db(audio) < -0.05
+            levels.append(rms_db(audio))
+    assert min(levels) > -45.0
+    assert max(levels) < -9.0
+    assert np.std(levels) > 1.0
+
+
+def test_clips_hold_no_silence_and_no_offset() -> None:
+    for group in GROUPS:
+        for audio, _ in patch(group):
+            parts = audio[: CLIP_LENGTH // 8 * 8].reshape(8, -1)
+            assert min(rms_db(part) for part in parts) > rms_db(audio) - 15.0
+            assert abs(float(audio.mean())) < 0.02 * float(np.abs(audio).max())
+
+
+def test_rows_say_what_is_needed_to_credit_and_split() -> None:
+    for group in GROUPS:
+        for position, (_, row) in enumerate(patch(group)):
+            assert row["number"] == group * CLIPS_PER_PATCH + position
+            assert row["group"] == f"patch-{group:05d}"
+            assert row["licence"] == "CC0-1.0 (generated)"
+            assert set(row["source"].split("+")) <= set(partials.FAMILIES)
+            assert len(row["params"]["chords"]) == len(row["source"].split("+"))
+            assert row == json.loads(json.dumps(row))
+
+
+def test_made_at_once_or_by_two_processes_or_after_kills_it_is_the_same(
+    tmp_path: Path,
+) -> None:
+    n_clips = CLIPS_PER_PATCH + 7
+    make(tmp_path / "once", n_clips)
+    make(tmp_path / "two", n_clips, workers=2)
+    rng = np.random.default_rng(1)
+    killed = tmp_path / "killed"
+    shutil.copytree(tmp_path / "once", killed)
+    for _ in range(2):
+        for name in (MANIFEST, TIMBRES):
+            content = (killed / name).read_bytes()
+            (killed / name).write_bytes(content[: int(rng.integers(len(content)))])
+        assert len(Corpus.create(killed)) < n_clips
+        assert len(make(killed, n_clips)) == n_clips
+    assert contents(tmp_path / "once") == contents(tmp_path / "two")
+    assert contents(tmp_path / "once") == contents(killed)
+
+
+def test_three_clips_make_a_corpus_which_is_what_was_rendered(tmp_path: Path) -> None:
+    told: list[tuple[int, int]] = []
+    make_demo_corpus(
+        tmp_path, 3, SEED, 1, progress=lambda *done: told.append(done), font=None
+    )
+    corpus = Corpus.open(tmp_path)
+    expected = np.stack([analyse(audio) for audio, _ in patch(0)[:3]])
+    np.testing.assert_allclose(corpus.timbres(), expected, atol=5e-4)
+    assert told[-1] == (3, 3)
+    make(tmp_path, 3)
+    assert len(Corpus.open(tmp_path)) == 3
+
+
+def test_another_corpus_is_not_mixed_in(tmp_path: Path) -> None:
+    make(tmp_path, 2)
+    before = contents(tmp_path)
+    with pytest.raises(InputError, match="another corpus"):
+        make(tmp_path, 4, seed=SEED + 1)
+    assert contents(tmp_path) == before
+
+
+def test_groups_never_fall_on_both_sides_of_a_split() -> None:
+    groups = np.repeat([f"patch-{k:05d}" for k in range(300)], 2)
+    numbers = np.repeat(np.arange(300) / 300.0, 2)
+    marked = np.repeat(numbers[:, None], AXIS.n_bands, axis=1).astype(np.float16)
+    divided = split(marked, groups)
+    parts = [divided.train, divided.validation, divided.test]
+    held = [set(part[:, 0].tolist()) for part in parts]
+    assert sum(map(len, parts)) == len(groups)
+    assert not held[0] & held[1]
+    assert not held[0] & held[2]
+    assert not held[1] & held[2]
+    assert len(held[0]) > 200
+    assert min(map(len, held)) > 10
+
+
+def test_chords_are_in_tune_and_in_every_key() -> None:
+    rng = np.random.default_rng(5)
+    keys = set()
+    for _ in range(300):
+        name, hertz = draw_chord(rng, 55.0)
+        above = 12.0 * np.log2(hertz / hertz[0])
+        np.testing.assert_allclose(above, np.round(above), atol=1e-6)
+        classes = {int(tone) % 12 for tone in np.round(above)}
+        assert classes == {tone % 12 for tone in CHORDS[name]}
+        keys.add(round(69.0 + 12.0 * np.log2(hertz[0] / 440.0)) % 12)
+    assert len(keys) == 12
+
+
+@pytest.mark.parametrize("family", ["harmonic", "pad", "choir", "bowed", "flute"])
+@pytest.mark.parametrize("note", [82.41, 220.0, 659.26])
+def test_partials_lie_on_multiples_of_the_note(family: str, note: float) -> None:
+    rng = np.random.default_rng(11)
+    sound = partials.FAMILIES[family](note, rng)
+    # A wide partial is a narrow band of noise, whose centre wanders by chance from
+    # clip to clip; so the mean of several is measured.
+    clips = [partials.render_partials([sound], rng) for _ in range(8)]
+    audio = np.stack(clips, axis=1)
+    for k in (1, 2, 3):
+        between = power_near(audio, note * (k + 0.5), 60.0)[1]
+        frequency, power = power_near(audio, note * k, 60.0)
+        assert power > 30.0 * between, f"{family} {note} Hz, partial {k}"
+        assert abs(cents_from(frequency, note * k)) < 12.0, f"{family}, partial {k}"
+
+
+def test_bells_and_glasses_are_not_harmonic() -> None:
+    for family in ("bell", "glass"):
+        hertz = partials.FAMILIES[family](300.0, np.random.default_rng(2)).hertz
+        ratios = hertz[hertz > 320.0] / 300.0
+        assert np.max(np.abs(ratios - np.round(ratios))) > 0.15
+
+
+@pytest.mark.parametrize("slope_db", [-9.0, -3.0, 0.0])
+def test_noise_falls_as_it_is_told(slope_db: float) -> None:
+    rng = np.random.default_rng(4)
+    audio = partials.render_noise(slope_db, np.zeros((0, 3)), rng)
+    power = np.abs(fft.rfft(audio * np.hanning(len(audio)))) ** 2
+    edges = (500.0 * 2.0 ** np.arange(-1, 5) * CLIP_LENGTH / SAMPLE_RATE).astype(int)
+    level_db = [
+        10.0 * np.log10(power[low:high].mean()) for low, high in pairwise(edges)
+    ]
+    np.testing.assert_allclose(np.diff(level_db), slope_db, atol=0.8)
+
+
+def test_a_missing_font_is_said_with_what_to_install(tmp_path: Path) -> None:
+    with pytest.raises(RunError, match="apt install fluidsynth fluid-soundfont-gm"):
+        make_demo_corpus(tmp_path / "corpus", 3, font=tmp_path / "no.sf2")
+    assert not (tmp_path / "corpus").exists()
+
+
+def tuned(font: soundfont.SoundFont, program: int, note: float) -> Samples:
+    chord: NDArray[np.float64] = np.array([note])
+    return font.render(program, chord, 90)
+
+
+def test_the_font_plays_any_frequency_in_tune() -> None:
+    font = soundfont.SoundFont()
+    for program, note in ((19, 110.0), (48, 233.5), (73, 450.0), (89, 130.81)):
+        audio = tuned(font, program, note)
+        assert audio.shape == (CLIP_LENGTH,)
+        assert -60.0 < rms_db(audio) < -3.0
+        frequency, power = power_near(audio, note, 80.0)
+        assert abs(cents_from(frequency, note)) < 25.0, f"program {program}"
+        assert power > 10.0 * power_near(audio, note * 1.3, 80.0)[1]
+    font.close()
+
+
+def test_patches_of_the_font_are_the_same_again_and_say_its_licence() -> None:
+    group = next(
+        g for g in range(50) if "gm-" in render_names(g) and "+" not in render_names(g)
+    )
+    first = render_patch(SEED, group, soundfont.FONT)
+    second = render_patch(SEED, group, soundfont.FONT)
+    for (audio, row), (again, _) in zip(first, second, strict=True):
+        np.testing.assert_array_equal(audio, again)
+        assert row["licence"] == "MIT (FluidR3 GM, Frank Wen)"
+
+
+def render_names(group: int) -> str:
+    """Sources of a patch, drawn but not rendered."""
+    from model.demo.recipe import _PATCH, draw_patch
+
+    drawn = draw_patch(np.random.default_rng([SEED, _PATCH, group]), True)
+    return "+".join(layer.source for layer in drawn.layers)
