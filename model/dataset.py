@@ -18,7 +18,7 @@ from effects.errors import InputError
 from model.config import AXIS
 from model.corpus import Corpus
 
-MIN_CLIPS = 60  # under this, nothing is learned and no split makes sense
+MIN_CLIPS = 24  # a dozen songs, some of them refused; under this, no split makes sense
 EDGE_BANDS = 12  # averaged to fill in beyond the first and last band
 
 

@@ -25,6 +25,7 @@ ACTIVE_NATS = 0.05  # KL of a latent that is in use
 N_PCA = 20_000  # training clips at most that the PCA is fitted to
 HEARD_DB = 60.0  # bands further under the peak than this are not heard
 HEARD_FRAMES = 4
+MIN_GAP = 40  # held-out clips under which the prior is not compared with them
 
 Timbres = NDArray[np.float32]
 
@@ -297,6 +298,8 @@ def _prior_gap(
     samples: Timbres,
     rng: np.random.Generator,
 ) -> dict[str, float]:
+    if len(data) < MIN_GAP or len(np.unique(groups)) < 2:
+        return {}  # so few say nothing about a distribution
     points, drawn = pca.project(data), pca.project(samples)
     in_first = halves_by_group(groups, rng)
     half_a, half_b = points[in_first], points[~in_first]

@@ -31,6 +31,7 @@ EXPORT_BATCH = 2
 PARITY_BATCH = 5  # another than the export's, or a fixed size would go unseen
 PARITY = 2e-4  # of 0..1, that is 0.02 dB: how far ONNX may part from torch
 HALF_FROM = 1024  # numbers from which a weight is stored in half precision
+MIN_DRAWS = 4096  # from posteriors, behind the prior
 N_STATISTICS = 10_000  # prior samples behind the statistics
 LIMIT_QUANTILE = 0.998  # of the corpus' features: what lies beyond is drawn back
 # What a sound may have beyond that: LUFS, acum, share of power, distance.
@@ -147,6 +148,8 @@ def _aggregate_posterior(
 ) -> tuple[Tensor, Tensor, Latents]:
     """Mean and scale of latents over the corpus, and draws, standardised."""
     draws = []
+    # A mixture needs points: of a small corpus, each posterior is drawn from often.
+    train = np.tile(train, (-(-MIN_DRAWS // len(train)), 1))
     for start in range(0, len(train), 1024):
         timbre = torch.from_numpy(train[start : start + 1024]).float()
         mean, logvar = network.encode(timbre)

@@ -38,6 +38,8 @@ class TrainSettings:
     Attributes:
         vae: the network.
         epochs: passes over the corpus; the schedules stretch over them.
+        min_epoch: clips that an epoch has at least: a smaller corpus is gone over
+            more than once, changed anew each time.
         batch_size: clips a step.
         learning_rate: of AdamW at its highest; falls to nothing as a cosine.
         weight_decay: of AdamW.
@@ -52,6 +54,7 @@ class TrainSettings:
 
     vae: VAEConfig = field(default_factory=VAEConfig)
     epochs: int = 60
+    min_epoch: int = 0
     batch_size: int = 256
     learning_rate: float = 1.5e-3
     weight_decay: float = 0.01
@@ -107,7 +110,7 @@ def fit(
     torch.manual_seed(settings.seed)
     run = _Run(settings, total_steps=_total_steps(split, settings))
     history = run.resume(work_dir)
-    train = torch.from_numpy(split.train)
+    train = torch.from_numpy(split.train).repeat(_repeats(split, settings), 1)
     validation = torch.from_numpy(split.validation)
     saved_at = time.monotonic()
     for epoch in range(len(history), settings.epochs):
@@ -309,8 +312,13 @@ def _identity(settings: TrainSettings) -> str:
 
 
 def _total_steps(split: Split, settings: TrainSettings) -> int:
-    size = min(settings.batch_size, len(split.train))
-    return settings.epochs * (len(split.train) // size)
+    n_clips = len(split.train) * _repeats(split, settings)
+    size = min(settings.batch_size, n_clips)
+    return settings.epochs * (n_clips // size)
+
+
+def _repeats(split: Split, settings: TrainSettings) -> int:
+    return max(1, -(-settings.min_epoch // len(split.train)))
 
 
 def _is_stuck(history: list[dict[str, Any]], patience: int) -> bool:

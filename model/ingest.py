@@ -73,7 +73,7 @@ class Report:
         clips: that were taken.
         known: files that had been taken before and were passed over.
         refused: files from which nothing was taken.
-        draws_refused: reason -> how many clips it cost, within all songs.
+        draws_refused: reason -> how often it was met, in songs that were taken.
     """
 
     songs: int
@@ -142,10 +142,10 @@ def add_folder(
         except RefusedError as error:
             refused.append(Refusal(shown(path), error.reason, str(error)))
             continue
-        again.update(reasons)
         if not clips:
             refused.append(Refusal(shown(path), *_main_reason(reasons)))
             continue
+        again.update(reasons)
         _append(corpus, path, digest, clips)
         n_songs, n_clips = n_songs + 1, n_clips + len(clips)
     if progress is not None:

@@ -20,6 +20,7 @@ from engine.cli.corpus import corpus_option, default_corpus, json_option
 if TYPE_CHECKING:
     from model.fit import EpochReport, TrainSettings
 
+MIN_EPOCH = 2048  # clips; a dozen songs give forty, too few steps to learn from
 NEEDED = ("torch", "onnx")
 
 
@@ -67,7 +68,9 @@ def train(
 
     folder, out = corpus_dir or default_corpus(), out or default_model()
     _check_writable(out)
-    settings = TrainSettings(vae=VAEConfig(arch=arch), epochs=epochs, seed=seed)
+    settings = TrainSettings(
+        vae=VAEConfig(arch=arch), epochs=epochs, seed=seed, min_epoch=MIN_EPOCH
+    )
     if minutes is not None:
         settings = replace(settings, epochs=_epochs_in(minutes, folder, settings, out))
     about = {"command": " ".join(["latent", *sys.argv[1:]])}
