@@ -102,7 +102,8 @@ def test_rows_say_what_is_needed_to_credit_and_split() -> None:
             assert row["group"] == f"patch-{group:05d}"
             assert row["licence"] == "CC0-1.0 (generated)"
             assert set(row["source"].split("+")) <= set(partials.FAMILIES)
-            assert len(row["params"]["chords"]) == len(row["source"].split("+"))
+            assert row["params"]["chord"] in CHORDS
+            assert 20.0 < row["params"]["root_hz"] < 1000.0
             assert row == json.loads(json.dumps(row))
 
 
