@@ -31,7 +31,8 @@ class Settings:
         controls: in force at the start.
         model: folder, or None for the bundled one.
         grammar: file or name.
-        effects: whether a bed of nature sounds is laid.
+        effects: names of the effects to choose from: none for all there are, or
+            None for no bed at all.
     """
 
     seed: int
@@ -40,7 +41,7 @@ class Settings:
     controls: Snapshot | None = None
     model: Path | None = None
     grammar: str = "seed"
-    effects: bool = True
+    effects: tuple[str, ...] | None = ()
 
 
 @dataclass(frozen=True)
@@ -79,12 +80,13 @@ def build(settings: Settings) -> Graph:
         seed=settings.seed,
         sample_rate=settings.sample_rate,
         duration=settings.duration,
-        target_lufs=_music_lufs(settings.effects),
+        target_lufs=_music_lufs(with_bed=settings.effects is not None),
     )
     bed = None
-    if settings.effects:
+    if settings.effects is not None:
         bed = Bed(
             controls,
+            names=settings.effects,
             seed=settings.seed,
             sample_rate=settings.sample_rate,
             n_samples=music.n_samples,
@@ -92,9 +94,9 @@ def build(settings: Settings) -> Graph:
     return Graph(settings, model, controls, music, bed)
 
 
-def _music_lufs(effects: bool) -> float:
+def _music_lufs(*, with_bed: bool) -> float:
     """Loudness of the music such that with its bed it meets the target."""
-    if not effects:
+    if not with_bed:
         return TARGET_LUFS
     power = 10.0 ** (TARGET_LUFS / 10.0) - 10.0 ** (BED_LUFS / 10.0)
     return float(10.0 * np.log10(power))

@@ -120,8 +120,11 @@ def check_output(path: Path, *, overwrite: bool = True) -> None:
         raise InputError(f"{path}: exists already; choose another name")
     if not folder.is_dir():
         raise InputError(f"{path}: there is no folder {folder}; create it first")
-    if not os.access(folder, os.W_OK):
-        raise InputError(f"{path}: the folder {folder} is not writable")
+    try:
+        with tempfile.TemporaryFile(dir=folder):
+            pass  # a folder may say that it is writable, and refuse
+    except OSError:
+        raise InputError(f"{path}: the folder {folder} is not writable") from None
 
 
 def render_to_file(

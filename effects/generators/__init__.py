@@ -12,9 +12,10 @@ from types import MappingProxyType
 
 import numpy as np
 
+from effects.generators.distance import rounded
 from effects.levels import Samples
 
-VERSION = 1  # of the sounds: a change makes the cached renderings stale
+VERSION = 2  # of the sounds: a change makes the cached renderings stale
 
 
 @dataclass(frozen=True)
@@ -27,14 +28,16 @@ class Generator:
     seconds: float = 60.0
     options: Mapping[str, float] = field(default_factory=dict)
 
-    def render(self, sample_rate: int, seed: int = 0) -> Samples:
+    def render(
+        self, sample_rate: int, seed: int = 0, seconds: float | None = None
+    ) -> Samples:
         """The sound as a seamless loop, shape (n_samples, 2)."""
         module = import_module(f"effects.generators.{self.module}")
         rng = np.random.default_rng([VERSION, seed, *self.name.encode()])
         samples: Samples = module.render(
-            sample_rate, self.seconds, rng, **dict(self.options)
+            sample_rate, seconds or self.seconds, rng, **dict(self.options)
         )
-        return samples
+        return rounded(samples, sample_rate)
 
 
 GENERATORS: Mapping[str, Generator] = MappingProxyType(

@@ -57,21 +57,21 @@ def settings_from(
         raise InputError(
             f"--minutes {minutes:g}: choose from 0.05 to {MAX_MINUTES:g} minutes"
         )
+    preset = presets.load(options["preset_name"] or DEFAULT_PRESET)
     seed = options["seed"]
     return Settings(
         seed=secrets.randbelow(2**31) if seed is None else seed,
         sample_rate=sample_rate,
         duration=None if minutes is None else 60.0 * minutes,
-        controls=controls_from(options),
+        controls=controls_from(preset, options),
         model=options["model_dir"],
         grammar=options["grammar"] or "seed",
-        effects=not options["no_effects"],
+        effects=None if options["no_effects"] else preset.effects,
     )
 
 
-def controls_from(options: Mapping[str, Any]) -> Snapshot:
+def controls_from(preset: presets.Preset, options: Mapping[str, Any]) -> Snapshot:
     """Controls of the preset, with what the flags say in their place."""
-    preset = presets.load(options["preset_name"] or DEFAULT_PRESET)
     flags = {
         control.name: options[control.name.replace("/", "_")]
         for control in TABLE

@@ -17,11 +17,19 @@ MAX_FILE = 64 * 1024  # bytes
 
 @dataclass(frozen=True)
 class Preset:
-    """A named set of control values; what it does not name keeps its default."""
+    """A named set of control values; what it does not name keeps its default.
+
+    Attributes:
+        name: of the preset.
+        description: one line.
+        controls: control name to value.
+        effects: names of the effects that suit it; none means all.
+    """
 
     name: str
     description: str
     controls: Mapping[str, Value]
+    effects: tuple[str, ...] = ()
 
 
 def names() -> list[str]:
@@ -65,8 +73,12 @@ def parse(text: str, where: str, name: str) -> Preset:
     description = content.pop("description", "")
     if not isinstance(description, str):
         raise InputError(f"{where}: description is not a text")
+    values = _flat(content)
+    effects = values.pop("effects/only", [])
+    if not isinstance(effects, list) or not all(isinstance(e, str) for e in effects):
+        raise InputError(f"{where}: effects/only is not a list of names")
     controls: dict[str, Value] = {}
-    for key, value in _flat(content).items():
+    for key, value in values.items():
         if key not in CONTROLS:
             hint = _did_you_mean(key, list(CONTROLS))
             raise InputError(f"{where}: {key} is no control{hint}")
@@ -79,7 +91,7 @@ def parse(text: str, where: str, name: str) -> Preset:
             raise InputError(
                 f"{where}: {key} = {value} is not in {control.low:g}..{control.high:g}"
             )
-    return Preset(name, description, controls)
+    return Preset(name, description, controls, tuple(effects))
 
 
 def _bundled() -> dict[str, str]:

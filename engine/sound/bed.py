@@ -22,16 +22,21 @@ class Bed:
 
     Args:
         controls: dwell and crossfade are read at the start.
+        names: of the effects to choose from; none for all on the shelf.
         seed: of the order in which effects come.
         sample_rate: Hz.
         n_samples: where the stream ends, or None.
         library: the shelf; the user's by default.
+
+    Raises:
+        InputError: there is no effect of a name.
     """
 
     def __init__(
         self,
         controls: Controls,
         *,
+        names: tuple[str, ...] = (),
         seed: int,
         sample_rate: int,
         n_samples: int | None = None,
@@ -42,7 +47,8 @@ class Bed:
         self._sample_rate, self._n_samples = sample_rate, n_samples
         snapshot = controls.snapshot
         self._rotation = Rotation(
-            tuple(self._library.names()),
+            tuple(self._library.entry(name).name for name in names)
+            or tuple(self._library.names()),
             seed,
             settings=Settings(
                 dwell_s=float(snapshot["effects/dwell"]),
