@@ -29,7 +29,8 @@ def recover(where: Path, as_json: bool) -> int:
         raise InputError(f"{where}: no such file or folder")
     is_folder = where.is_dir()
     paths = find_unfinished(where, foreign=True) if is_folder else [where]
-    rows, code = [], 0
+    rows: list[dict[str, object]] = []
+    code = 0
     for path in paths:
         try:
             repair = repair_flac(path)
