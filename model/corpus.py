@@ -9,13 +9,16 @@ A corpus is a folder:
 
 Everything is appended: timbres first, then their manifest lines. A program that is
 killed leaves at most timbres without lines or a torn last line, and both are cut off
-when the corpus is opened for writing. One program writes at a time.
+when the corpus is opened for writing. One program writes at a time: a second one that
+comes in between is told so before it writes anything.
 """
 
+import fcntl
 import json
 import os
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +28,7 @@ from numpy.typing import NDArray
 from effects.errors import InputError, RunError
 from effects.levels import Samples
 from model.config import AXIS, SAMPLE_RATE
+from model.json_lines import Row, append_bytes, read_lines
 
 MANIFEST, TIMBRES, CLIPS, VERDICTS = (
     "manifest.jsonl",
@@ -35,8 +39,6 @@ MANIFEST, TIMBRES, CLIPS, VERDICTS = (
 KEEP, REJECT = "keep", "reject"
 _ROW_BYTES = 2 * AXIS.n_bands
 
-Row = Mapping[str, Any]
-
 
 class Corpus:
     """The clips of one folder.
@@ -45,9 +47,10 @@ class Corpus:
         folder: where it is.
     """
 
-    def __init__(self, folder: Path, rows: list[Row]) -> None:
+    def __init__(self, folder: Path, rows: list[Row], end: int) -> None:
         self.folder = folder
         self._rows = rows
+        self._end = end  # where the lines of these rows end in the manifest
 
     @classmethod
     def open(cls, folder: Path) -> "Corpus":
@@ -61,9 +64,10 @@ class Corpus:
                 f"{folder}: no corpus here (no {MANIFEST}); make one with "
                 "'latent corpus add FOLDER' or 'latent corpus demo'"
             )
-        rows, _ = _read_lines(folder / MANIFEST)
-        n_timbres = _size(folder / TIMBRES) // _ROW_BYTES
-        return cls(folder, rows[:n_timbres])
+        # The manifest first: it is what grows last.
+        rows, ends = read_lines(folder / MANIFEST)
+        n = min(len(rows), _size(folder / TIMBRES) // _ROW_BYTES)
+        return cls(folder, rows[:n], ends[n])
 
     @classmethod
     def create(cls, folder: Path) -> "Corpus":
@@ -76,15 +80,17 @@ class Corpus:
             folder.mkdir(parents=True, exist_ok=True)
             for name in (MANIFEST, TIMBRES):
                 (folder / name).touch()
+            with _locked(folder):
+                rows, ends = read_lines(folder / MANIFEST)
+                n = min(len(rows), _size(folder / TIMBRES) // _ROW_BYTES)
+                corpus = cls(folder, rows[:n], ends[n])
+                corpus._cut()
+                corpus._forget_verdicts_beyond()
         except OSError as error:
             raise InputError(
                 f"{folder}: cannot hold a corpus ({error.strerror})"
             ) from error
-        rows, ends = _read_lines(folder / MANIFEST)
-        n = min(len(rows), _size(folder / TIMBRES) // _ROW_BYTES)
-        os.truncate(folder / MANIFEST, ends[n])
-        os.truncate(folder / TIMBRES, n * _ROW_BYTES)
-        return cls(folder, rows[:n])
+        return corpus
 
     def __len__(self) -> int:
         return len(self._rows)
@@ -104,40 +110,71 @@ class Corpus:
 
         Raises:
             ValueError: shapes that do not fit, or values that are not finite.
-            RunError: the disk is full or not writable.
+            RunError: the disk is full or not writable, or another program has added
+                clips since this corpus was opened.
         """
         if timbres.shape != (len(rows), AXIS.n_bands):
             raise ValueError(f"{len(rows)} rows, but timbres of shape {timbres.shape}")
         if not np.all(np.isfinite(timbres)):
             raise ValueError("timbres hold NaN or infinite values")
         try:
-            lines = self._keep_audio(rows, audio) if audio else list(rows)
-            text = "".join(json.dumps(line, sort_keys=True) + "\n" for line in lines)
-            _append(self.folder / TIMBRES, timbres.astype(np.float16).tobytes())
-            _append(self.folder / MANIFEST, text.encode())
+            with _locked(self.folder):
+                self._check_alone()
+                lines = self._keep_audio(rows, audio) if audio else list(rows)
+                text = "".join(json.dumps(x, sort_keys=True) + "\n" for x in lines)
+                content = text.encode()
+                try:
+                    # On the disk before their lines: a line vouches for its timbre.
+                    stored = timbres.astype(np.float16).tobytes()
+                    append_bytes(self.folder / TIMBRES, stored, sync=True)
+                    append_bytes(self.folder / MANIFEST, content)
+                except BaseException:
+                    with suppress(OSError):
+                        self._cut()  # or the next clips would be out of step
+                    raise
         except OSError as error:
             raise RunError(
                 f"{self.folder}: cannot be written ({error.strerror}); "
                 "what was added before is safe"
             ) from error
         self._rows.extend(lines)
+        self._end += len(content)
 
     def judge(self, clip: int, verdict: str) -> None:
         """Keep or reject a clip; on disk when this returns.
 
         Raises:
             InputError: no such clip or verdict.
+            RunError: the disk is full or not writable.
         """
         if not 0 <= clip < len(self) or verdict not in (KEEP, REJECT):
             raise InputError(f"clip {clip}: cannot be judged {verdict!r:.20}")
         line = json.dumps({"clip": clip, "verdict": verdict}) + "\n"
-        _append(self.folder / VERDICTS, line.encode(), sync=True)
+        path = self.folder / VERDICTS
+        try:
+            with _locked(self.folder):
+                if path.exists():
+                    os.truncate(path, read_lines(path)[1][-1])  # a torn last line
+                append_bytes(path, line.encode(), sync=True)
+        except OSError as error:
+            raise RunError(
+                f"{path}: cannot be written ({error.strerror}); earlier verdicts stand"
+            ) from error
 
     def verdicts(self) -> dict[int, str]:
-        """The latest verdict on each clip that was judged."""
+        """The latest verdict on each clip that was judged.
+
+        Raises:
+            InputError: a line that is no verdict.
+        """
         path = self.folder / VERDICTS
-        lines = _read_lines(path)[0] if path.is_file() else []
-        return {int(line["clip"]): str(line["verdict"]) for line in lines}
+        verdicts: dict[int, str] = {}
+        for number, line in enumerate(read_lines(path)[0] if path.exists() else [], 1):
+            clip, verdict = line.get("clip"), line.get("verdict")
+            if type(clip) is not int or verdict not in (KEEP, REJECT):
+                raise InputError(f"{path}, line {number}: no verdict; remove it")
+            verdicts[clip] = verdict
+        return verdicts
 
     def rows(self) -> list[Row]:
         """What each clip is, in order."""
@@ -149,14 +186,36 @@ class Corpus:
         kept = [clip for clip in range(len(self)) if clip not in rejected]
         return np.array(kept, np.intp)
 
+    def stored(self, clip: int) -> NDArray[np.float16]:
+        """Timbre of one clip, kept or not, shape (n_bands,)."""
+        return np.fromfile(
+            self.folder / TIMBRES,
+            np.float16,
+            AXIS.n_bands,
+            offset=clip * _ROW_BYTES,
+        )
+
     def timbres(self) -> NDArray[np.float16]:
-        """Timbres of the clips that were kept, shape (n, n_bands)."""
+        """Timbres of the clips that were kept, shape (n, n_bands).
+
+        Raises:
+            InputError: values that no timbre has: the file is damaged.
+        """
         if not len(self):
             return np.zeros((0, AXIS.n_bands), np.float16)
         stored = np.memmap(
             self.folder / TIMBRES, np.float16, "r", shape=(len(self), AXIS.n_bands)
         )
-        return np.asarray(stored[self.kept()])
+        timbres = np.asarray(stored[self.kept()])
+        # NaN compares as false.
+        sound = ((timbres >= 0.0) & (timbres <= 1.0)).all(axis=1)
+        if not sound.all():
+            clip = int(self.kept()[np.argmin(sound)])
+            raise InputError(
+                f"{self.folder / TIMBRES}: damaged at clip {clip}; "
+                "reject that clip, or make the corpus again"
+            )
+        return timbres
 
     def groups(self) -> NDArray[np.str_]:
         """Song or patch of each clip that was kept; they are split by it."""
@@ -175,6 +234,37 @@ class Corpus:
             "licences": dict(Counter(str(r.get("licence", "?")) for r in self._rows)),
         }
 
+    def _check_alone(self) -> None:
+        expected = (self._end, len(self) * _ROW_BYTES)
+        if (_size(self.folder / MANIFEST), _size(self.folder / TIMBRES)) != expected:
+            raise RunError(
+                f"{self.folder}: another program is adding to this corpus; "
+                "wait until it is done, then try again"
+            )
+
+    def _cut(self) -> None:
+        """Leave in the files what the rows speak of."""
+        os.truncate(self.folder / MANIFEST, self._end)
+        os.truncate(self.folder / TIMBRES, len(self) * _ROW_BYTES)
+
+    def _forget_verdicts_beyond(self) -> None:
+        """Drop verdicts on clips that a kill has cost, before others take their number.
+
+        Later verdicts on the clips that remain are the only ones that count, so these
+        are written anew.
+        """
+        verdicts = self.verdicts()
+        if all(clip < len(self) for clip in verdicts):
+            return
+        text = "".join(
+            json.dumps({"clip": clip, "verdict": verdict}) + "\n"
+            for clip, verdict in verdicts.items()
+            if clip < len(self)
+        )
+        new = self.folder / (VERDICTS + ".new")
+        new.write_text(text)
+        new.replace(self.folder / VERDICTS)
+
     def _keep_audio(self, rows: Sequence[Row], audio: Sequence[Samples]) -> list[Row]:
         from effects.sounds import write_sound
 
@@ -187,41 +277,13 @@ class Corpus:
         return kept
 
 
-def _append(path: Path, content: bytes, *, sync: bool = False) -> None:
-    with path.open("ab") as file:
-        file.write(content)
-        if sync:
-            file.flush()
-            os.fsync(file.fileno())
+@contextmanager
+def _locked(folder: Path) -> Iterator[None]:
+    """Keep other programs from writing; the lock goes with a killed program."""
+    with (folder / MANIFEST).open("ab") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
 
 
 def _size(path: Path) -> int:
     return path.stat().st_size if path.is_file() else 0
-
-
-def _read_lines(path: Path) -> tuple[list[Row], list[int]]:
-    """JSON objects of a file, one a line, and the place in the file after each.
-
-    The places begin with 0, so `ends[n]` is where the first n lines end. A torn last
-    line is left out.
-
-    Raises:
-        InputError: a line that is whole but not a JSON object.
-    """
-    rows: list[Row] = []
-    ends = [0]
-    with path.open("rb") as file:
-        for number, line in enumerate(file, 1):
-            if not line.endswith(b"\n"):
-                break
-            try:
-                row = json.loads(line)
-                if not isinstance(row, dict):
-                    raise ValueError
-            except ValueError:
-                raise InputError(
-                    f"{path}, line {number}: not a JSON object; mend or remove it"
-                ) from None
-            rows.append(row)
-            ends.append(ends[-1] + len(line))
-    return rows, ends

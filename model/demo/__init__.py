@@ -1,6 +1,6 @@
 """The recipe of the bundled model's corpus: every clip made here, from nothing.
 
-`make_demo_corpus` writes the corpus; `recipe.render_patch` gives the clips' audio.
+`make_demo_corpus` writes the corpus; `render_clip` gives the audio of one clip again.
 """
 
 from collections.abc import Callable, Iterator
@@ -12,12 +12,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from effects.errors import InputError
+from effects.levels import Samples
 from model.corpus import Corpus
 from model.demo import soundfont
-from model.demo.recipe import CLIPS_PER_PATCH, render_patch
+from model.demo.recipe import CLIPS_PER_PATCH, Row, render_patch
 from model.spectrum import analyse
 
 N_CLIPS = 40_000
+SAME_TIMBRE = 0.01  # 1 dB on average: more than builds of libraries differ by
 
 _Task = tuple[int, int, Path | None]
 _Made = tuple[NDArray[np.float32], list[Any]]
@@ -51,7 +53,7 @@ def make_demo_corpus(
     if font is not None:
         soundfont.SoundFont(font).close()  # fails here rather than in a worker
     corpus = Corpus.create(folder)
-    _check_same_recipe(corpus, seed)
+    _check_same_recipe(corpus, seed, font)
     first, skip = divmod(len(corpus), CLIPS_PER_PATCH)
     tasks = [(seed, g, font) for g in range(first, -(-n_clips // CLIPS_PER_PATCH))]
     for timbres, rows in _made(tasks, workers):
@@ -62,6 +64,21 @@ def make_demo_corpus(
         if progress:
             progress(len(corpus), n_clips)
     return corpus
+
+
+def render_clip(
+    seed: int, number: int, font: Path | None = soundfont.FONT
+) -> tuple[Samples, Row]:
+    """Audio, shape (n_samples,), and row of one clip of the corpus.
+
+    Takes as long as its whole patch, as the sound font's voices leave traces in the
+    clips after them.
+
+    Raises:
+        RunError: FluidSynth or the sound font is missing.
+    """
+    group, position = divmod(number, CLIPS_PER_PATCH)
+    return render_patch(seed, group, font)[position]
 
 
 def _made(tasks: list[_Task], workers: int) -> Iterator[_Made]:
@@ -78,12 +95,19 @@ def _make(task: _Task) -> _Made:
     return np.stack([analyse(audio) for audio, _ in clips]), [row for _, row in clips]
 
 
-def _check_same_recipe(corpus: Corpus, seed: int) -> None:
-    rows = corpus.rows()
-    if not rows:
+def _check_same_recipe(corpus: Corpus, seed: int, font: Path | None) -> None:
+    """Make the corpus's last patch again: it must be what the corpus holds.
+
+    So neither another seed nor another recipe or sound font is mixed in.
+    """
+    if not len(corpus):
         return
-    last = rows[-1]
-    if last.get("number") != len(rows) - 1 or last.get("seed") != seed:
+    group, last = divmod(len(corpus) - 1, CLIPS_PER_PATCH)
+    timbres, rows = _make((seed, group, font))
+    expected = {**rows[last], "seed": seed}
+    apart = np.abs(timbres[last] - corpus.stored(len(corpus) - 1))
+    if corpus.rows()[-1] != expected or apart.mean() > SAME_TIMBRE:
         raise InputError(
-            f"{corpus.folder}: holds another corpus; choose another folder or its seed"
+            f"{corpus.folder}: holds another corpus, or one by another recipe, seed or "
+            "sound font; choose another folder"
         )

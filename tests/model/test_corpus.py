@@ -203,9 +203,9 @@ def test_a_full_disk_is_one_clear_error_and_costs_nothing(tmp_path: Path) -> Non
     ):
         corpus.append(timbres(6, 1), rows(6, 1))
     assert "\n" not in str(caught.value)
-    assert (tmp_path / TIMBRES).stat().st_size == N_CLIPS * ROW_BYTES + 1001
+    assert (tmp_path / TIMBRES).stat().st_size == N_CLIPS * ROW_BYTES
     assert_holds_first(Corpus.open(tmp_path), N_CLIPS)
-    Corpus.create(tmp_path).append(timbres(6, 2), rows(6, 2))
+    corpus.append(timbres(6, 2), rows(6, 2))  # once there is room again
     assert_holds_first(Corpus.open(tmp_path), N_CLIPS + 2)
 
 
@@ -213,3 +213,63 @@ def test_the_manifest_is_json_lines_that_other_programs_read(tmp_path: Path) -> 
     filled(tmp_path)
     lines = (tmp_path / MANIFEST).read_text("utf-8").splitlines()
     assert [json.loads(line)["number"] for line in lines] == list(range(N_CLIPS))
+
+
+def test_a_second_program_that_adds_is_stopped(tmp_path: Path) -> None:
+    first, second = filled(tmp_path), Corpus.create(tmp_path)
+    second.append(timbres(6, 1), rows(6, 1))
+    with pytest.raises(RunError, match="another program"):
+        first.append(timbres(6, 2), rows(6, 2))
+    assert_holds_first(Corpus.open(tmp_path), N_CLIPS + 1)
+
+
+@pytest.mark.parametrize("torn", ['{"clip": 1, "verd', '{"clip": 1}'])
+def test_a_torn_verdict_is_forgotten_by_the_next(tmp_path: Path, torn: str) -> None:
+    corpus = filled(tmp_path)
+    corpus.judge(0, REJECT)
+    with (tmp_path / VERDICTS).open("a") as file:
+        file.write(torn)
+    assert Corpus.open(tmp_path).verdicts() == {0: REJECT}
+    Corpus.create(tmp_path).judge(2, REJECT)
+    assert Corpus.open(tmp_path).verdicts() == {0: REJECT, 2: REJECT}
+
+
+@pytest.mark.parametrize(
+    "line",
+    ['{"clips": 3}', '{"clip": "a", "verdict": "reject"}', '{"clip": 1}', "[]", "\r"],
+)
+def test_a_line_that_is_no_verdict_is_named(tmp_path: Path, line: str) -> None:
+    filled(tmp_path)
+    (tmp_path / VERDICTS).write_bytes(line.encode() + b"\n")
+    with pytest.raises(InputError, match="line 1"):
+        Corpus.open(tmp_path).timbres()
+
+
+def test_verdicts_on_lost_clips_do_not_hit_those_that_follow(tmp_path: Path) -> None:
+    corpus = filled(tmp_path)
+    for clip in (0, 5):
+        corpus.judge(clip, REJECT)
+    with (tmp_path / TIMBRES).open("r+b") as file:
+        file.truncate(5 * ROW_BYTES)
+    Corpus.create(tmp_path).append(timbres(5, 1), rows(5, 1))
+    assert Corpus.open(tmp_path).kept().tolist() == [1, 2, 3, 4, 5]
+
+
+def test_damaged_timbres_are_named_and_can_be_rejected(tmp_path: Path) -> None:
+    corpus = filled(tmp_path)
+    with (tmp_path / TIMBRES).open("r+b") as file:
+        file.seek(3 * ROW_BYTES + 100)
+        file.write(b"\xff\xff")  # NaN
+    with pytest.raises(InputError, match="clip 3"):
+        Corpus.open(tmp_path).timbres()
+    corpus.judge(3, REJECT)
+    assert len(Corpus.open(tmp_path).timbres()) == N_CLIPS - 1
+
+
+def test_folders_in_place_of_files_are_one_clear_error(tmp_path: Path) -> None:
+    for name in (MANIFEST, TIMBRES):
+        (tmp_path / name / name).mkdir(parents=True)
+        with pytest.raises(InputError, match="cannot"):
+            Corpus.create(tmp_path / name)
+        with pytest.raises(InputError, match="no corpus here"):
+            Corpus.open(tmp_path / "none")

@@ -16,7 +16,7 @@ from effects.levels import Samples, peak_db, rms_db
 from model.config import AXIS, SAMPLE_RATE
 from model.corpus import MANIFEST, TIMBRES, Corpus
 from model.dataset import split
-from model.demo import make_demo_corpus, partials, soundfont
+from model.demo import make_demo_corpus, partials, render_clip, soundfont
 from model.demo.harmony import CHORDS, draw_chord
 from model.demo.recipe import CLIPS_PER_PATCH, Row, render_patch
 from model.spectrum import CLIP_LENGTH, analyse
@@ -145,6 +145,21 @@ def test_another_corpus_is_not_mixed_in(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="another corpus"):
         make(tmp_path, 4, seed=SEED + 1)
     assert contents(tmp_path) == before
+
+
+def test_a_corpus_without_the_font_is_not_gone_on_with_it(tmp_path: Path) -> None:
+    make(tmp_path, 2)
+    before = contents(tmp_path)
+    with pytest.raises(InputError, match="sound font"):
+        make_demo_corpus(tmp_path, 4, SEED, 1)
+    assert contents(tmp_path) == before
+
+
+def test_any_clip_can_be_heard_again() -> None:
+    audio, row = render_clip(SEED, CLIPS_PER_PATCH + 3, None)
+    expected, expected_row = patch(1)[3]
+    np.testing.assert_array_equal(audio, expected)
+    assert row == expected_row
 
 
 def test_groups_never_fall_on_both_sides_of_a_split() -> None:
