@@ -16,7 +16,7 @@ MODULES = sorted(
     path for package in PACKAGES for path in (ROOT / package).rglob("*.py")
 )
 # Where a heavy package may be imported at all.
-TRAINING = {"vae", "losses", "dataset", "train", "evaluate", "export"}
+TRAINING = {"vae", "losses", "dataset", "fit", "train", "evaluate", "export"}
 TRAINING_ONLY = {"torch", "librosa"}
 LATE_ONLY = {"matplotlib", "mido", "fluidsynth", "mutagen", "zeroconf", "dbus_fast"}
 LONGEST_MODULE = 400

@@ -2,6 +2,7 @@
 
 import importlib.util
 import json
+import os
 import shutil
 import sys
 import tempfile
@@ -105,10 +106,11 @@ def _check_packages() -> None:
 
 
 def _check_writable(out: Path) -> None:
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise InputError(f"{out}: cannot write ({error.strerror})") from error
+    there = out.absolute()
+    while not there.exists():
+        there = there.parent
+    if not there.is_dir() or not os.access(there, os.W_OK):
+        raise InputError(f"{out}: {there} is no folder that can be written")
 
 
 def _epochs_in(
@@ -127,7 +129,7 @@ def _epochs_in(
     with tempfile.TemporaryDirectory() as folder:
         _, history = fit(parts, Path(folder), replace(settings, epochs=1))
     epochs = max(1, int(60.0 * minutes / max(history[0]["seconds"], 1e-3)))
-    plan.parent.mkdir(exist_ok=True)
+    plan.parent.mkdir(parents=True, exist_ok=True)
     plan.write_text(json.dumps({"epochs": epochs}))
     return epochs
 
