@@ -11,6 +11,7 @@ change is kept in `changes`, from which a session is rendered again.
 """
 
 from collections.abc import Callable
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 import numpy as np
@@ -66,7 +67,8 @@ class Mixer:
         self.taps: tuple[Tap, ...] = ()  # replaced as a whole, never changed
         self.n_changes = 0  # snapshots seen so far; the latest are in `changes`
         self.changes: list[tuple[int, Snapshot]]
-        self.fade = Fade(sample_rate)
+        self.fade = Fade(sample_rate)  # start, pause, stop
+        self.night = Fade(sample_rate)  # sleep and wake
         self._source, self._bed = source, bed
         self._snapshot, self._metrics = snapshot, metrics
         self._limiter = Limiter(sample_rate, channels=2, max_block=MAX_BLOCK)
@@ -119,7 +121,11 @@ class Mixer:
             bed[:, 1] *= gain
             out += bed
         self.fade.apply(out, self.position)
+        self.night.apply(out, self.position)
         self._limiter.process(out)
+        self._metrics.peak = max(
+            float(out.max(initial=0.0)), -float(out.min(initial=0.0))
+        )
         self.position += n
         for tap in self.taps:
             tap.write(out)
@@ -157,44 +163,64 @@ class Mixer:
         return gain
 
 
-class Fade:
-    """A slow gain over everything: start, pause, sleep, stop.
+@dataclass(frozen=True)
+class _FadePlan:
+    at: int
+    length: int
+    start: float
+    stop: float
+    before: "_FadePlan | None" = None  # in force until `at`
 
-    `begin` is for a control thread, `apply` for the callback: the whole fade is one
-    tuple that is replaced, never changed.
+    def level(self, position: int) -> float:
+        if position < self.at and self.before is not None:
+            return self.before.level(position)
+        progress = min(max((position - self.at) / self.length, 0.0), 1.0)
+        return self.start + (self.stop - self.start) * progress
+
+
+class Fade:
+    """A slow gain over everything.
+
+    `begin` is for a control thread, `apply` for the callback: the whole plan is one
+    value that is replaced, never changed.
     """
 
     def __init__(self, sample_rate: int) -> None:
         self._sample_rate = sample_rate
-        self._plan: tuple[int, int, float, float] = (0, 1, 1.0, 1.0)
+        self._plan = _FadePlan(0, 1, 1.0, 1.0)
         self._gain = np.zeros(MAX_BLOCK, np.float32)
         self._index = np.arange(MAX_BLOCK, dtype=np.float32)
 
     def begin(self, at: int, seconds: float, level: float) -> None:
         """From sample `at` on, move to amplitude `level` in so many seconds."""
+        before = replace(self._plan, before=None)
         length = max(1, round(seconds * self._sample_rate))
-        self._plan = (at, length, self.level(at), level)
+        self._plan = _FadePlan(at, length, before.level(at), level, before)
 
     def level(self, position: int) -> float:
         """Amplitude at a sample."""
-        at, length, start, stop = self._plan
-        progress = min(max((position - at) / length, 0.0), 1.0)
-        return start + (stop - start) * progress
+        return self._plan.level(position)
 
     def apply(self, block: Samples, position: int) -> None:
         """Multiply a block, shape (n, 2), by the fade."""
-        at, length, start, stop = self._plan
-        if position >= at + length or start == stop:
-            if stop != 1.0:
-                block *= np.float32(stop)
-            return
+        plan = self._plan
+        earlier = min(max(plan.at - position, 0), len(block))
+        if earlier and plan.before is not None:
+            self._apply(plan.before, block[:earlier], position)
+        self._apply(plan, block[earlier:], position + earlier)
+
+    def _apply(self, plan: _FadePlan, block: Samples, position: int) -> None:
         n = len(block)
+        if position >= plan.at + plan.length or plan.start == plan.stop:
+            if plan.stop != 1.0:
+                block *= np.float32(plan.stop)
+            return
         gain = self._gain[:n]
-        np.add(self._index[:n], position - at, out=gain)
-        gain *= 1.0 / length
+        np.add(self._index[:n], position - plan.at, out=gain)
+        gain *= 1.0 / plan.length
         np.clip(gain, 0.0, 1.0, out=gain)
-        gain *= stop - start
-        gain += start
+        gain *= plan.stop - plan.start
+        gain += plan.start
         block[:, 0] *= gain
         block[:, 1] *= gain
 

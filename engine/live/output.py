@@ -172,6 +172,11 @@ class Output:
         """Seconds from the callback to the speaker, as PortAudio states them."""
         return float(self._stream.latency)
 
+    @property
+    def load(self) -> float:
+        """Share of the time that the callback takes, 0..1."""
+        return float(self._stream.cpu_load)
+
     def start(self) -> None:
         """Begin to ask for blocks.
 

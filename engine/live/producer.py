@@ -8,6 +8,7 @@ enough to be heard at once. It may be late by as much as the ring holds.
 
 import queue
 import threading
+from collections import deque
 from collections.abc import Callable, Mapping
 
 import numpy as np
@@ -19,11 +20,12 @@ from engine.live.controls import CONTROLS, Controls, Snapshot
 from engine.live.feed import Feed
 from engine.live.metrics import Metrics
 from engine.live.ring import RingBuffer
-from engine.sound.music import Music
+from engine.sound.music import Music, Now
 
 MARGIN_S = 0.1  # from the reader to a splice
 SPLICE_S = 0.06  # length of the crossfade into a new plan
 REPLAN_EVERY_S = 0.05  # changes that come faster are taken together
+MARKS = 256  # kept of where the music is: more than the ring holds hops
 
 OnEvent = Callable[[Mapping[str, object]], None]
 
@@ -72,6 +74,7 @@ class Producer:
         on_event: OnEvent,
     ) -> None:
         self.failure: BaseException | None = None
+        self.marks: deque[Now] = deque(maxlen=MARKS)  # where each hop begins
         self._music, self._ring, self._feed = music, ring, feed
         self._controls, self._metrics, self._on_event = controls, metrics, on_event
         # Room for a hop that begins just before, and one more after a splice.
@@ -136,6 +139,7 @@ class Producer:
             self._feed.finished = True
             return False
         self._metrics.frames += 1
+        self.marks.append(self._music.now(self._ring.written))
         self._metrics.bad_frames = self._music.bad_frames
         return self._ring.write(hop)
 
@@ -173,6 +177,9 @@ class Producer:
         change()
         self._feed.finished = False
         self._metrics.replans += 1
+        while self.marks and self.marks[-1].position >= at:
+            self.marks.pop()
+        self.marks.append(self._music.now(at))
         new = self._gather(len(old))
         if new is None:
             return

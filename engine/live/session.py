@@ -15,13 +15,15 @@ from dataclasses import dataclass
 
 from effects.errors import InputError, LatentError, RunError
 from engine.graph import Graph
+from engine.live.controls import CONTROLS, Snapshot
 from engine.live.feed import Feed
 from engine.live.metrics import Metrics
-from engine.live.mixer import MAX_BLOCK, Mixer, Tap
+from engine.live.mixer import MAX_BLOCK, MAX_CHANGES, Mixer, Tap
 from engine.live.output import Device, Output, choose, list_devices
 from engine.live.pacer import Pacer
 from engine.live.producer import Producer
 from engine.live.ring import RingBuffer
+from engine.sound.music import Now
 from engine.sound.synthesis import N_LAYERS
 
 AHEAD_S = 10.0  # how far the producer renders ahead: hides a stall of as much
@@ -29,6 +31,8 @@ PRIME_S = 3.0
 DEAD_AFTER_S = 1.0  # without a callback, a device counts as gone
 RETRY_S = (0.5, 5.0)  # first and longest wait before a device is tried again
 STOP_FADE_S = 0.15
+FADE_LEAD_S = 0.1  # a fade is begun so far ahead of the mixer
+BED_LEAD_S = 0.5  # likewise a change of effects, whose loop may have to be loaded
 POLL_S = 0.05
 BED_EVERY_S = 1.0
 
@@ -78,9 +82,13 @@ class Session:
             lambda: graph.controls.snapshot,
             self.metrics,
         )
-        self._choice, self._say = choice, say
+        self._choice, self._say, self._on_event = choice, say, on_event
+        self._changes_told = 0
+        self._underruns_told = 0
+        self._gains = _gains_in(graph.controls.snapshot)
         self._output: Output | Pacer | None = None
         self._stopping = threading.Event()
+        self._bed_wanted = threading.Event()
         self._bed_thread = threading.Thread(
             target=self._keep_bed, name="bed", daemon=True
         )
@@ -114,6 +122,7 @@ class Session:
         beat, beat_at, retry_at, wait = -1, time.monotonic(), 0.0, RETRY_S[0]
         try:
             while not self._stopping.wait(POLL_S) and not self._ended():
+                self._tell_changes()
                 poll()
                 if self.producer.failure is not None:
                     raise RunError(f"the producer failed: {self.producer.failure!r}")
@@ -131,6 +140,34 @@ class Session:
                         retry_at = time.monotonic() + wait
         finally:
             self._take_down()
+
+    def fade(self, kind: str, seconds: float, level: float) -> None:
+        """Any thread: move the master to amplitude `level`, `fade` or `night`."""
+        at = self.mixer.position + round(FADE_LEAD_S * self.graph.sample_rate)
+        fade = self.mixer.fade if kind == "fade" else self.mixer.night
+        fade.begin(at, seconds, level)
+        self._on_event({"at": at, "command": kind, "args": [seconds, level]})
+
+    def command_bed(self, name: str, *args: object) -> None:
+        """Any thread: another effect; see `Bed.command`.
+
+        Raises:
+            InputError: no such effect, or there is no bed.
+        """
+        if self.graph.bed is None:
+            raise InputError("there are no effects in this session")
+        at = self.mixer.position + round(BED_LEAD_S * self.graph.sample_rate)
+        self.graph.bed.command(at, name, args)
+        self._on_event({"at": at, "command": name, "args": list(args)})
+        self._bed_wanted.set()
+
+    def now(self) -> Now | None:
+        """Where the music that is being mixed stands."""
+        position = self.mixer.position
+        past = [
+            mark for mark in tuple(self.producer.marks) if mark.position <= position
+        ]
+        return past[-1] if past else None
 
     def stop(self) -> None:
         """Any thread: end with a short fade."""
@@ -159,6 +196,18 @@ class Session:
         """Seconds played so far."""
         return self.mixer.position / self.graph.sample_rate
 
+    @property
+    def device_name(self) -> str:
+        """The device that is played on, or "none"."""
+        output = self._output
+        return output.device.name if isinstance(output, Output) else "none"
+
+    @property
+    def load(self) -> float:
+        """Share of the time that the callback takes, as PortAudio measures it."""
+        output = self._output
+        return output.load if isinstance(output, Output) else 0.0
+
     def _steady_interpreter(self) -> None:
         """Fewer and shorter pauses for the callback: see DESIGN.md, real time."""
         sys.setswitchinterval(0.0005)
@@ -174,8 +223,26 @@ class Session:
         tail = self.mixer.latency + round((latency + 0.1) * self.graph.sample_rate)
         return self.mixer.position >= total + tail
 
+    def _tell_changes(self) -> None:
+        """Write down at which sample the mixer saw each turned gain, and underruns."""
+        seen = self.mixer.n_changes
+        for number in range(max(self._changes_told, seen - MAX_CHANGES), seen):
+            at, snapshot = self.mixer.changes[number % MAX_CHANGES]
+            gains = _gains_in(snapshot)
+            turned = {k: v for k, v in gains.items() if self._gains[k] != v}
+            if turned:
+                self._gains = gains
+                self._on_event({"at": at, "set": turned})
+        self._changes_told = seen
+        if self.metrics.underruns != self._underruns_told:
+            n = self.metrics.underruns - self._underruns_told
+            self._underruns_told += n
+            self._on_event({"at": self.mixer.position, "underrun": n})
+
     def _keep_bed(self) -> None:
-        while self.graph.bed is not None and not self._stopping.wait(BED_EVERY_S):
+        while self.graph.bed is not None and not self._stopping.is_set():
+            self._bed_wanted.wait(BED_EVERY_S)
+            self._bed_wanted.clear()
             try:
                 self.graph.bed.prepare(self.mixer.position)
             except LatentError as error:
@@ -243,17 +310,24 @@ class Session:
         if self._output is not None:
             self._fade_away()
             self._clean = self._output.close() and self._clean
+        self._tell_changes()
+        self._on_event({"at": self.mixer.position, "command": "end", "args": []})
         self._stopping.set()
+        self._bed_wanted.set()
         self.producer.stop()
         if self._bed_thread.is_alive():
             self._bed_thread.join(2.0)
 
     def _fade_away(self) -> None:
-        rate = self.graph.sample_rate
-        start = self.mixer.position + MAX_BLOCK // 4
-        self.mixer.fade.begin(start, STOP_FADE_S, 0.0)
         latency = self._output.latency_s if self._output else 0.0
-        silent_at = start + round((STOP_FADE_S + latency + 0.05) * rate)
-        deadline = time.monotonic() + STOP_FADE_S + latency + 0.5
+        lasts = FADE_LEAD_S + STOP_FADE_S + latency + 0.05
+        silent_at = self.mixer.position + round(lasts * self.graph.sample_rate)
+        self.fade("fade", STOP_FADE_S, 0.0)
+        deadline = time.monotonic() + lasts + 0.5
         while self.mixer.position < silent_at and time.monotonic() < deadline:
             time.sleep(0.01)
+
+
+def _gains_in(snapshot: Snapshot) -> dict[str, object]:
+    """The controls that the mixer turns."""
+    return {k: v for k, v in snapshot.items() if CONTROLS[k].acts == "block"}

@@ -9,7 +9,7 @@ from dataclasses import replace
 from effects.bed import layers
 from effects.library import Library
 from effects.player import BedPlayer, Layer
-from effects.rotation import Rotation, Settings
+from effects.rotation import Event, Rotation, Settings
 from engine.live.controls import Controls
 from engine.sound.music import FADE_OUT_S
 
@@ -55,6 +55,31 @@ class Bed:
                 crossfade_s=float(snapshot["effects/crossfade"]),
             ),
         )
+        self._next_at = 0
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The effects to choose from."""
+        return self._rotation.names
+
+    def sounding(self, position: int) -> tuple[str, ...]:
+        """Names of the effects that sound at a sample."""
+        seconds = position / self._sample_rate
+        segments = self._rotation.segments_between(seconds, seconds + 0.01)
+        return tuple(segment.name for segment in segments)
+
+    def command(self, at: int, name: str, args: tuple[object, ...] = ()) -> None:
+        """From sample `at` on: `effects/next`, or `effects/only` (a name, or none).
+
+        Raises:
+            InputError: there is no such effect.
+        """
+        effect = str(args[0]) if args and args[0] else ""
+        if effect:
+            self._library.entry(effect)
+        kind = "next" if name == "effects/next" else "only" if effect else "all"
+        event = Event(at / self._sample_rate, kind, effect)
+        self._rotation = self._rotation.with_event(event)
         self._next_at = 0
 
     def prepare(self, position: int) -> None:

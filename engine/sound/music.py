@@ -55,12 +55,23 @@ class Transport:
 
 @dataclass(frozen=True)
 class Now:
-    """Where the music is, for those who watch."""
+    """Where the music is, for those who watch.
 
+    Attributes:
+        position: sample of the stream.
+        index: which song.
+        pattern: of it.
+        symbol: number of the symbol that sounds, in the pattern.
+        progress: through the song, 0..1.
+        point: on the line, without wiggle, shape (n_latents,).
+    """
+
+    position: int
     index: int
     pattern: str
     symbol: int
     progress: float
+    point: tuple[float, ...]
 
 
 class Music:
@@ -156,14 +167,18 @@ class Music:
 
     def now(self, position: int) -> Now:
         """Where the music is at a sample that was rendered lately."""
-        tau = self._transport_at(position).tau
+        transport = self._transport_at(position)
+        tau = transport.tau
         placed = self._programme.at(tau)[-1]
+        song = self._programme.song(placed)
         seconds = tau - placed.start
         return Now(
-            placed.song.index,
-            placed.song.path.pattern,
-            placed.song.path.symbol_at(seconds),
-            min(1.0, seconds / placed.song.duration),
+            position,
+            placed.index,
+            song.path.pattern,
+            song.path.symbol_at(seconds),
+            min(1.0, seconds / placed.duration),
+            tuple(self._line(position, transport).tolist()),
         )
 
     # Time.
@@ -217,13 +232,14 @@ class Music:
         for i, placed in enumerate(songs):
             z = self._pulled(i, lines, songs, transport.tau)
             z = self._glided(z, placed, at, transport)
-            power = self._decoded(z, placed.song, transport)
+            power = self._decoded(z, self._programme.song(placed), transport)
             total += presence(placed, songs, transport.tau) * power
         return total
 
     def _song_line(self, placed: Placed, tau: float) -> NDArray[np.float64]:
-        weights = placed.song.path.weights(np.array([tau - placed.start]))
-        line: NDArray[np.float64] = weights[0] @ placed.song.points
+        song = self._programme.song(placed)
+        weights = song.path.weights(np.array([tau - placed.start]))
+        line: NDArray[np.float64] = weights[0] @ song.points
         return line
 
     def _pulled(
@@ -247,7 +263,8 @@ class Music:
             return z
         goal = z
         if transport.target is not None:
-            goal = placed.song.points[SYMBOLS.index(transport.target)]
+            points = self._programme.song(placed).points
+            goal = points[SYMBOLS.index(transport.target)]
         progress = (at - transport.glide_at) / (GLIDE_S * self.sample_rate)
         share = float(np.clip(progress, 0.0, 1.0))
         return transport.glide_from + share * (goal - transport.glide_from)

@@ -23,19 +23,21 @@ _KEPT_SONGS = 4  # behind the ring's depth none is asked for again
 
 @dataclass(frozen=True)
 class Placed:
-    """A song at its place: seconds of composition time at which it starts.
+    """The place of a song, in seconds of composition time.
 
-    `overlap` is the time in which it gives way to its successor.
+    Attributes:
+        index: which song of the stream.
+        start: when it begins.
+        duration: how long it is meant to be.
+        end: when it has faded away: sooner when it is cut short.
+        overlap: time before its end in which it gives way to its successor.
     """
 
-    song: Song
+    index: int
     start: float
+    duration: float
+    end: float
     overlap: float
-
-    @property
-    def end(self) -> float:
-        """When it has faded away."""
-        return self.start + self.song.duration
 
 
 class Programme:
@@ -61,6 +63,7 @@ class Programme:
         self._model, self._grammar, self._controls = model, grammar, controls
         self._seed, self._duration = seed, duration
         self._placed: list[Placed] = []
+        self._songs: dict[tuple[int, float], Song] = {}
 
     def at(self, tau: float) -> list[Placed]:
         """The songs that sound at `tau` seconds: one, or two while one gives way."""
@@ -68,31 +71,38 @@ class Programme:
             self._place(0, 0.0)
         while self._placed[-1].end - self._placed[-1].overlap <= tau:
             last = self._placed[-1]
-            self._place(last.song.index + 1, last.end - last.overlap)
+            self._place(last.index + 1, last.end - last.overlap)
         del self._placed[:-_KEPT_SONGS]
         sounding = [p for p in self._placed if p.start <= tau < p.end]
         return sounding[-2:] or [self._placed[-1]]
 
+    def song(self, placed: Placed) -> Song:
+        """The song of a place, composed when it is first asked for."""
+        key = (placed.index, placed.duration)
+        if key not in self._songs:
+            while len(self._songs) >= _KEPT_SONGS:
+                del self._songs[next(iter(self._songs))]
+            self._songs[key] = self._compose(placed.index, placed.duration)
+        return self._songs[key]
+
     def recompose(self, tau: float, controls: Snapshot) -> None:
         """From `tau` on, compose so; songs that have begun keep their length."""
         self._controls = controls
-        self._placed = [
-            replace(p, song=self._compose(p.song.index, p.song.duration))
-            for p in self._placed
-            if p.start <= tau
-        ]
+        self._songs.clear()
+        self._placed = [p for p in self._placed if p.start <= tau]
 
     def cut_short(self, tau: float) -> None:
         """End the song at `tau` soon, and start its successor there."""
         current = self.at(tau)[-1]
-        ended = replace(current.song, duration=tau - current.start + NEXT_S)
+        ended = replace(current, end=tau + NEXT_S, overlap=NEXT_S)
         self._placed = [p for p in self._placed if p.start < current.start]
-        self._placed.append(Placed(ended, current.start, NEXT_S))
-        self._place(current.song.index + 1, tau)
+        self._placed.append(ended)
+        self._place(current.index + 1, tau)
 
     def _place(self, index: int, start: float) -> None:
         duration, overlap = self._song_length(index)
-        self._placed.append(Placed(self._compose(index, duration), start, overlap))
+        end = start + duration
+        self._placed.append(Placed(index, start, duration, end, overlap))
 
     def _song_length(self, index: int) -> tuple[float, float]:
         """Duration and overlap of a song, in seconds."""

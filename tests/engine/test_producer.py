@@ -14,6 +14,7 @@ from engine.live.feed import Feed
 from engine.live.metrics import Metrics
 from engine.live.producer import MARGIN_S, SPLICE_S, Producer
 from engine.live.ring import RingBuffer
+from engine.sound.music import Now
 
 RATE = 1000
 HOP = 700
@@ -40,6 +41,9 @@ class Ramp:
         samples[:, 1] = np.arange(self.position, stop)
         self.position = stop
         return samples
+
+    def now(self, position: int) -> Now:
+        return Now(position, 0, "A", 0, 0.0, ())
 
     def replan(self, at: int, controls: Snapshot) -> None:
         self.calls.append((at, dict(controls)))
