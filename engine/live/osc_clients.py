@@ -10,6 +10,8 @@ from effects.errors import InputError
 Address: TypeAlias = tuple[str, int] | tuple[str, int, int, int]
 
 MAX_SUBSCRIBERS = 16
+MAX_WAITING = 256
+PATTERN_COST = 20  # tokens: a pattern is compared with every address
 LEASE_S = (10.0, 60.0, 3600.0)  # shortest, default, longest
 PORTS = (1024, 65_535)
 
@@ -42,6 +44,7 @@ class TokenBucket:
 class _Lease:
     seconds: float
     expires: float  # monotonic, s
+    named: bool  # by a port, not by the sender's own address
 
 
 class Subscribers:
@@ -67,19 +70,20 @@ class Subscribers:
         if port is not None:
             if not PORTS[0] <= port <= PORTS[1]:
                 raise InputError(f"port {port:g}: choose from {PORTS[0]} to {PORTS[1]}")
-            address = (sender[0], int(port), *sender[2:])  # type: ignore[assignment]
+            address = (sender[0], int(port), *sender[2:])
         self.expire(now)
         if address not in self._leases and len(self._leases) >= MAX_SUBSCRIBERS:
             raise InputError(f"there are {MAX_SUBSCRIBERS} subscribers already")
         shortest, default, longest = LEASE_S
         seconds = default if seconds is None else min(max(seconds, shortest), longest)
-        self._leases[address] = _Lease(seconds, now + seconds)
+        self._leases[address] = _Lease(seconds, now + seconds, port is not None)
         return address
 
     def remove(self, sender: Address, port: float | None) -> None:
-        """Forget a sender, or the port of its host; all of its ports without one."""
+        """Forget a sender, or the port of its host that it names."""
+        wanted = (sender[0], sender[1] if port is None else port)
         for address in list(self._leases):
-            if address[0] == sender[0] and port in (None, address[1]):
+            if address[:2] == wanted:
                 del self._leases[address]
 
     def renew(self, sender: Address, now: float) -> None:
@@ -96,10 +100,74 @@ class Subscribers:
 
     def knows(self, sender: Address) -> bool:
         """Whether the host has a subscription that lasts."""
-        hosts = {address[0] for address in self.addresses}
-        return sender[0] in hosts
+        return any(address[0] == sender[0] for address in self.addresses)
+
+    def replies_to(self, sender: Address) -> tuple[Address, ...]:
+        """The sender, and the ports that its host named for want of its own.
+
+        Layouts on a tablet send from one port and listen on another.
+        """
+        if sender in self._leases:
+            return (sender,)
+        named = (a for a, lease in self._leases.items() if lease.named)
+        return (sender, *(a for a in named if a[0] == sender[0]))
 
     @property
     def addresses(self) -> tuple[Address, ...]:
         """All to whom changes go."""
         return (*self._always, *self._leases)
+
+
+class Intake:
+    """Datagrams at a bounded rate; beyond it, the last of each address waits.
+
+    So a flood costs little, and the place where a fader came to rest is kept.
+
+    Args:
+        rate: tokens a second; a small message costs one.
+        burst: tokens that can be had at once.
+    """
+
+    def __init__(self, rate: float, burst: float) -> None:
+        self._bucket = TokenBucket(rate, burst)
+        self._waiting: dict[tuple[Address, bytes], bytes] = {}
+        self.replaced = 0  # datagrams for which a later one stood in
+        self.dropped = 0  # datagrams for which there was no room
+
+    def __len__(self) -> int:
+        return len(self._waiting)
+
+    def admit(self, datagram: bytes, sender: Address, now: float) -> bool:
+        """Whether to handle a datagram at once; if not, it waits or is lost."""
+        key = (sender, _head(datagram))
+        if not self._waiting and self._bucket.take(_cost(datagram), now):
+            return True
+        if key in self._waiting:
+            self.replaced += 1
+        elif len(self._waiting) >= MAX_WAITING:
+            self.dropped += 1
+            return False
+        self._waiting[key] = datagram
+        return False
+
+    def ready(self, now: float) -> list[tuple[bytes, Address]]:
+        """Those that waited and whose turn has come, oldest address first."""
+        found = []
+        for key, datagram in list(self._waiting.items()):
+            if not self._bucket.take(_cost(datagram), now):
+                break
+            del self._waiting[key]
+            found.append((datagram, key[0]))
+        return found
+
+
+def _head(datagram: bytes) -> bytes:
+    """The address of a message; of a bundle, that of its first element."""
+    start = 20 if datagram.startswith(b"#bundle") else 0
+    return datagram[start : start + 128].partition(b"\0")[0]
+
+
+def _cost(datagram: bytes) -> float:
+    head = _head(datagram)
+    is_pattern = any(wildcard in head for wildcard in b"*?[{")
+    return 1 + len(datagram) // 64 + PATTERN_COST * is_pattern

@@ -9,10 +9,11 @@ import re
 import struct
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from types import MappingProxyType
 from typing import Protocol, TypeAlias
 
-from pythonosc.osc_message_builder import OscMessageBuilder
+from pythonosc.parsing import osc_types
 
 from effects.errors import InputError
 from engine.live.controls import Control, Value
@@ -69,7 +70,9 @@ class Command:
     listed: str = ""
     optional: bool = False
 
-    def check(self, given: Sequence[Argument], status: Status) -> tuple[float | str, ...]:
+    def check(
+        self, given: Sequence[Argument], status: Status
+    ) -> tuple[float | str, ...]:
         """The arguments in force: typed, clamped, and of the list if there is one.
 
         Raises:
@@ -116,7 +119,7 @@ class Reading:
     unit: str = ""
 
     def values(self, status: Status) -> tuple[Argument, ...] | None:
-        """Its values by their types, or None while they are not known."""
+        """Its values by their types, or None while they are not known or unfit."""
         found: list[Argument] = []
         for key in self.keys or (self.name,):
             if key not in status:
@@ -127,7 +130,10 @@ class Reading:
             types = types[:-1] + types[-2] * (len(found) - len(types) + 1)
         if len(types) != len(found):
             return None
-        return tuple(map(_typed, types, found))
+        try:
+            return tuple(map(_typed, types, found))
+        except (TypeError, ValueError):
+            return None
 
 
 _EFFECT = "effects/list"
@@ -212,14 +218,12 @@ def reading_message(reading: Reading, values: tuple[Argument, ...]) -> bytes:
 
 def message(address: str, types: str = "", values: Sequence[Argument] = ()) -> bytes:
     """A packet of plain arguments; arrays are not sent, liblo refuses them."""
-    builder = OscMessageBuilder(address)
-    for kind, value in zip(types, values, strict=True):
-        typed = _typed(kind, value)
-        if kind in "TF":
-            kind = "T" if typed else "F"
-        builder.add_arg(typed, kind)
-    packet: bytes = builder.build().dgram
-    return packet
+    typed = tuple(map(_typed, types, values))
+    types = "".join(
+        ("T" if value else "F") if kind in "TF" else kind
+        for kind, value in zip(types, typed, strict=True)
+    )
+    return _head(address, types) + b"".join(map(_argument, types, typed))
 
 
 def bundled(packets: Sequence[bytes]) -> list[bytes]:
@@ -239,6 +243,19 @@ def bundled(packets: Sequence[bytes]) -> list[bytes]:
         else head + b"".join(struct.pack(">i", len(p)) + p for p in group)
         for group in groups
     ]
+
+
+@lru_cache(maxsize=512)
+def _head(address: str, types: str) -> bytes:
+    head: bytes = osc_types.write_string(address) + osc_types.write_string("," + types)
+    return head
+
+
+def _argument(kind: str, value: Argument) -> bytes:
+    if kind == "s":
+        text: bytes = osc_types.write_string(value)
+        return text
+    return b"" if kind in "TF" else struct.pack(">" + kind, value)
 
 
 def _sequence(status: Status, key: str) -> Sequence[Argument]:

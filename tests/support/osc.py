@@ -1,0 +1,152 @@
+"""A session for OSC to play with, a client, and the bytes of hostile packets."""
+
+import re
+import shutil
+import socket
+import struct
+import subprocess
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from pythonosc.osc_bundle import OscBundle
+from pythonosc.osc_message import OscMessage
+
+from effects.errors import InputError
+from engine.live.osc_names import Argument, Status
+
+
+class Desk:
+    """Notes the commands that it gets, and shows what it is given."""
+
+    def __init__(self) -> None:
+        self.done: list[tuple[object, ...]] = []
+        self.values: dict[str, Argument | Sequence[Argument]] = {
+            "state": "playing",
+            "uptime": 12.5,
+            "underruns": 0,
+            "load": 0.25,
+            "device": "null",
+            "playing": True,
+            "song/number": 3,
+            "song/title": "Ebb",
+            "song/pattern": "ABAC",
+            "song/symbol": "B",
+            "song/progress": 0.5,
+            "point": (0.5, -0.5),
+            "meter/peak": (-6.0, -6.5),
+            "preset/list": ("dark", "shoreline"),
+            "effects/list": ("rain", "waves"),
+        }
+
+    def command(self, name: str, *args: float | str) -> None:
+        self.done.append((name, *args))
+        if name == "go" and args == ("E",):
+            raise InputError("the song has no E")
+
+    def status(self) -> Status:
+        return self.values
+
+
+def padded(text: bytes) -> bytes:
+    return text + bytes(4 - len(text) % 4)
+
+
+def packet(address: str, tags: str | None = "", data: bytes = b"") -> bytes:
+    """A message as bytes; `tags` None leaves the type tags out."""
+    types = b"" if tags is None else padded(b"," + tags.encode())
+    return padded(address.encode()) + types + data
+
+
+def number(address: str, value: float) -> bytes:
+    return packet(address, "f", struct.pack(">f", value))
+
+
+def bundle(*elements: bytes, tag: int = 1) -> bytes:
+    body = b"".join(struct.pack(">i", len(each)) + each for each in elements)
+    return b"#bundle\0" + struct.pack(">Q", tag) + body
+
+
+def unpacked(datagram: bytes) -> list[tuple[object, ...]]:
+    """Address and arguments of all messages in what we sent."""
+    if not OscBundle.dgram_is_bundle(datagram):
+        message = OscMessage(datagram)
+        return [(message.address, *message.params)]
+    return [row for part in OscBundle(datagram) for row in unpacked(part.dgram)]
+
+
+class Client:
+    """A UDP socket of one's own."""
+
+    def __init__(self, port: int) -> None:
+        self.socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self.socket.bind(("127.0.0.1", 0))
+        self.socket.settimeout(5.0)
+        self.server = ("127.0.0.1", port)
+
+    def send(self, datagram: bytes) -> None:
+        self.socket.sendto(datagram, self.server)
+
+    def receive(self) -> list[tuple[object, ...]]:
+        return unpacked(self.socket.recv(8192))
+
+    def until(self, address: str) -> tuple[object, ...]:
+        """The next message to that address."""
+        while True:
+            for row in self.receive():
+                if row[0] == address:
+                    return row
+
+    def close(self) -> None:
+        self.socket.close()
+
+
+class Dump:
+    """What liblo's `oscdump` has printed so far: a line for each message."""
+
+    def __init__(self, port: int, path: Path) -> None:
+        self.port, self._path = port, path
+
+    def wait_for(self, pattern: str, *, after: int = 0) -> str:
+        """The first line, from line `after` on, in which a pattern is found."""
+        deadline = time.monotonic() + 10.0
+        while time.monotonic() < deadline:
+            for line in self.lines()[after:]:
+                if re.search(pattern, line):
+                    return line
+            time.sleep(0.01)
+        raise AssertionError(f"{pattern!r} is not in {self.lines()[after:]}")
+
+    def lines(self) -> list[str]:
+        """Lines without the time tags in front."""
+        text = self._path.read_text()
+        return [line.partition(" ")[2] for line in text.splitlines()]
+
+
+@contextmanager
+def oscdump(folder: Path) -> Iterator[Dump]:
+    """Run `oscdump` on a free port."""
+    assert shutil.which("oscdump"), "apt install liblo-tools"
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    path = folder / "oscdump.txt"
+    with path.open("w") as out:
+        process = subprocess.Popen(["oscdump", "-L", str(port)], stdout=out)
+    try:
+        dump = Dump(port, path)
+        while not dump.lines():  # until it listens
+            oscsend(port, "/ready")
+            time.sleep(0.02)
+        yield dump
+    finally:
+        process.terminate()
+        process.wait(5.0)
+
+
+def oscsend(port: int, address: str, types: str = "", *values: object) -> None:
+    """Send one message with liblo's `oscsend`, as anybody would."""
+    words = ["oscsend", "localhost", str(port), address]
+    words += [types] if types else []
+    subprocess.run([*words, *map(str, values)], check=True, timeout=10.0)
