@@ -23,7 +23,7 @@ from effects.room import split
 from effects.sounds import SoundError, read_sound, replacing, resample, write_sound
 
 PREPARED_RATE = 48_000
-KEPT_LOOPS = 3  # in memory, about 23 MB a minute each at 48 kHz
+KEPT_LOOPS = 5  # in memory, 23 MB a minute; two voices crossfading need four
 SIDECAR_VERSION = 1
 LONGEST_S = 900.0
 

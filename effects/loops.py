@@ -89,7 +89,7 @@ def prepared_body(samples: Samples, sample_rate: int) -> Samples:
     """
     check_usable(samples)
     stereo = to_stereo(samples)
-    stereo = np.asarray(stereo - stereo.mean(axis=0), np.float32)
+    stereo = np.asarray(stereo - stereo.mean(axis=0, dtype=np.float64), np.float32)
     if rms_db(stereo) < QUIETEST_DBFS:
         raise LoopError("is silent but for a constant offset")
     start, end = trim_points(stereo, sample_rate)

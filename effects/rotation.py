@@ -180,6 +180,8 @@ class Rotation:
             else:
                 clock = self._jump(clock, only)
                 only = event.name if event.kind == "only" else ""
+            if last.start_s == event.time_s:  # wishes of one moment: the last counts
+                pieces.pop()
             pieces.append(_Piece(event.time_s, clock, settings, only))
         return pieces
 

@@ -36,7 +36,7 @@ MAX_SECONDS = 600.0
 MAX_CHANNELS = 8
 LOWEST_RATE, HIGHEST_RATE = 8_000, 192_000
 LOUDEST = 100.0  # +40 dBFS: beyond that a float file holds no sound
-BLOCK = 1 << 16
+BLOCK = 1 << 12  # so much at most is lost of a file that breaks off
 COMPRESSED_RATES = (48_000, 44_100, 32_000)  # what MP3 encodes; Opus needs the first
 
 

@@ -51,13 +51,13 @@ GENERATORS: Mapping[str, Generator] = MappingProxyType(
             Generator("rain-heavy", "rain", "heavy rain", options={"intensity": 0.9}),
             Generator("stream", "stream", "a brook over stones"),
             Generator("waterfall", "waterfall", "a waterfall some way off"),
-            Generator("thunder", "thunder", "distant thunder over rain", seconds=120.0),
+            Generator("thunder", "thunder", "distant thunder over rain", seconds=90.0),
             Generator("fire", "fire", "a wood fire", seconds=90.0),
             Generator("night", "night", "crickets on a summer night"),
             Generator("leaves", "leaves", "leaves in a light breeze"),
-            Generator("drips", "drips", "water dripping in a cave", seconds=120.0),
+            Generator("drips", "drips", "water dripping in a cave", seconds=90.0),
             Generator("snow", "snow", "the hush of falling snow"),
-            Generator("birds", "birds", "birds far off in a wood", seconds=120.0),
+            Generator("birds", "birds", "birds far off in a wood", seconds=90.0),
         )
     }
 )

@@ -23,13 +23,14 @@ def render(sample_rate: int, seconds: float, rng: np.random.Generator) -> Sample
     gust = _gusts(n, sample_rate, rng, 0.06, 1.5)
     shapes = _touches(sample_rate, rng)
     tree = np.zeros((n, 2), np.float32)
-    for _ in range(BRANCHES):
+    # Branches stand all around, or one ear would hear the tree louder.
+    for place in np.linspace(-0.8, 0.8, BRANCHES):
         eddy = _gusts(n, sample_rate, rng, 0.3, 8.0)
         speed = np.clip(1.0 + 0.2 * gust + 0.17 * eddy, 0.3, 2.2)
         level = np.asarray(speed**2.2, np.float32)
         centre = 3_000.0 * 2.0 ** rng.uniform(-0.3, 0.8)
         rustle = noise.mono_noise(n, sample_rate, _foliage(centre), rng)
-        pan = noise.pan_gains(float(rng.uniform(-0.8, 0.8)))
+        pan = noise.pan_gains(float(place))
         tree += (rustle * level)[:, None] * pan
         total = np.cumsum(level, dtype=np.float64)
         count = rng.poisson(TOUCHES_HZ * n / sample_rate / BRANCHES)

@@ -55,6 +55,6 @@ def _flakes(n: int, sample_rate: int, rng: np.random.Generator) -> Samples:
 
 def _octaves(centre: float) -> noise.Spectrum:
     def amplitude(hz: NDArray[np.float32]) -> NDArray[np.float32]:
-        return noise.band(hz, centre / 1.8, centre * 1.8, 1)
+        return noise.band(hz, centre / 1.8, centre * 1.8, 2)
 
     return amplitude

@@ -53,9 +53,9 @@ def _rumble(sample_rate: int, rng: np.random.Generator, distance: float) -> Samp
         dark = (high / 150.0) ** 0.5 * (0.4 + distance)
         envelope = np.zeros(n, np.float32)
         for at, amount, spread in zip(claps, strength, width, strict=True):
-            since = np.maximum(time - at, 0.0) / spread
+            since = np.maximum(time - at, 0.0) / (spread * (150.0 / high) ** 0.3)
             swell = since * np.exp(1.0 - since)
-            envelope += swell * np.float32(amount * np.exp(-dark * at / length_s * 3.0))
+            envelope += swell * np.float32(amount * np.exp(-dark * at / length_s * 6.0))
         colour = noise.shaped_noise(
             n, sample_rate, _band(low, high), rng, coherence=0.6
         )

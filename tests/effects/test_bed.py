@@ -1,0 +1,48 @@
+import numpy as np
+
+from effects.bed import layers
+from effects.levels import Samples
+from effects.loops import Loop
+from effects.player import BedPlayer
+from effects.rotation import Event, Rotation, Settings
+
+RATE = 1_000
+NAMES = ("a", "b", "c", "d", "e", "f", "g")
+
+
+def _load(name: str, sample_rate: int) -> Loop:
+    rng = np.random.default_rng(ord(name))
+    samples = rng.standard_normal((7 * sample_rate, 2)).astype(np.float32)
+    return Loop(name, samples, sample_rate)
+
+
+def _played(rotation: Rotation, seconds: int, every: int, ahead: int) -> Samples:
+    """The bed, its layers published anew every so often and some time ahead."""
+    player, out = BedPlayer(512), np.zeros((seconds * RATE, 2), np.float32)
+    for begin in range(0, len(out), every * RATE):
+        end = begin + (every + ahead) * RATE
+        player.set_layers(layers(rotation, _load, RATE, begin, end))
+        player.mix_into(out[begin : begin + every * RATE], begin)
+    return out
+
+
+def test_how_often_layers_are_published_is_not_heard() -> None:
+    rotation = Rotation(NAMES, 4, settings=Settings(40.0, 12.0, 1.0))
+    whole = _played(rotation, 300, 300, 0)
+    assert np.array_equal(_played(rotation, 300, 10, 30), whole)
+    assert np.array_equal(_played(rotation, 300, 3, 1), whole)
+
+
+def test_an_event_is_heard_without_a_jump() -> None:
+    settings = Settings(40.0, 12.0, 0.5)
+    rotation = Rotation(NAMES, 4, settings=settings)
+    moved = rotation.with_event(Event(100.0, "next")).with_event(
+        Event(103.0, "only", "e")
+    )
+    before, after = _played(rotation, 200, 10, 10), _played(moved, 200, 10, 10)
+    assert np.array_equal(before[: 100 * RATE], after[: 100 * RATE])
+    assert not np.array_equal(before[110 * RATE :], after[110 * RATE :])
+    change = np.abs(after - before)[100 * RATE :]
+    assert np.max(change[:50]) < 0.2  # noise of RMS 1: nothing jumps at the event
+    level = np.sqrt(np.mean(after.reshape(-1, 2 * RATE * 2) ** 2, axis=1))
+    assert np.all(level[4:] > 0.7)

@@ -1,0 +1,153 @@
+import os
+import subprocess
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+from effects import intake
+from effects.errors import InputError
+from effects.generators import GENERATORS
+from effects.intake import Outcome, add
+from effects.library import Library
+from tests.support import audio
+
+RATE = 44_100
+
+
+@pytest.fixture
+def shelf(tmp_path: Path) -> Library:
+    return Library(tmp_path / "data", tmp_path / "cache")
+
+
+def _nature(path: Path, name: str = "rain", seconds: float = 12.0) -> None:
+    samples = 0.05 * GENERATORS[name].render(RATE, seed=4, seconds=seconds)
+    soundfile.write(path, samples, RATE)
+
+
+def _mixed_folder(folder: Path) -> Path:
+    """What a user's folder holds: nature, speech, music, and rubbish."""
+    folder.mkdir()
+    rng = np.random.default_rng(1)
+    _nature(folder / "Brook 1.flac", "stream")
+    _nature(folder / "wind.ogg", "wind", 20.0)
+    (folder / "wind.txt").write_text("Author: Someone\nLicense: CC0\n")
+    time_s = np.arange(12 * RATE) / RATE
+    chord = sum(np.sin(2 * np.pi * hz * time_s) for hz in (220.0, 277.2, 329.6))
+    soundfile.write(folder / "music.wav", 0.1 * chord, RATE)
+    speech = "The sea was calm, and the wind came from the west. " * 4
+    subprocess.run(
+        ["espeak-ng", "-w", str(folder / "speech.wav"), speech], check=True, timeout=60
+    )
+    soundfile.write(folder / "short.wav", 0.1 * rng.standard_normal(RATE), RATE)
+    soundfile.write(folder / "silent.flac", np.zeros(9 * RATE), RATE)
+    clipped = np.clip(rng.standard_normal(9 * RATE) * 2, -1, 1)
+    soundfile.write(folder / "loud.wav", clipped, RATE)
+    (folder / "zero.wav").touch()
+    (folder / "text.mp3").write_text("no sound at all")
+    (folder / "foreign.m4a").write_bytes(b"\0" * 100)
+    (folder / "copy.flac").write_bytes((folder / "Brook 1.flac").read_bytes())
+    os.mkfifo(folder / "pipe.wav")
+    return folder
+
+
+@pytest.mark.slow
+def test_a_mixed_folder_is_prepared_or_refused_with_reasons(
+    tmp_path: Path, shelf: Library
+) -> None:
+    folder = _mixed_folder(tmp_path / "in")
+    seen: list[tuple[int, int, Outcome]] = []
+    report = add([folder], shelf, workers=2, progress=lambda *step: seen.append(step))
+    kinds = {o.path.name: o for o in report.outcomes}
+    reasons = {o.path.name: o.reason for o in report.of_kind("refused")}
+    assert set(reasons) >= {
+        *("short.wav", "silent.flac", "loud.wav", "zero.wav"),
+        *("text.mp3", "foreign.m4a"),
+    }
+    assert "short" in reasons["short.wav"]
+    assert "silent" in reasons["silent.flac"]
+    assert "clipped" in reasons["loud.wav"]
+    assert "empty" in reasons["zero.wav"]
+    assert "pipe.wav" not in kinds
+    same = kinds["Brook 1.flac"], kinds["copy.flac"]
+    assert {o.kind for o in same} == {"added", "refused"}
+    assert all(o.reason or o.name for o in report.outcomes)
+    for outcome in report.of_kind("added"):
+        loop = shelf.load(outcome.name, 48_000)
+        assert audio.lufs(loop.samples, 48_000) == pytest.approx(-30.0, abs=0.5)
+    credit = shelf.entry(kinds["wind.ogg"].name).credit
+    assert credit == {"author": "Someone", "license": "CC0"}
+    assert [(done, total) for done, total, _ in seen] == [
+        (i + 1, len(report.outcomes)) for i in range(len(report.outcomes))
+    ]
+    again = add([folder], shelf, workers=2)
+    assert {o.name for o in again.of_kind("unchanged")} == {
+        o.name for o in report.of_kind("added")
+    }
+    assert not again.of_kind("added")
+
+
+def test_a_killed_run_goes_on_where_it_was(tmp_path: Path, shelf: Library) -> None:
+    folder = tmp_path / "in"
+    folder.mkdir()
+    _nature(folder / "a.wav", "snow", 8.0)
+    first = add([folder / "a.wav"], shelf, mode="loop", workers=1)
+    before = (shelf.folder / "a.flac").stat().st_mtime_ns
+    _nature(folder / "b.wav", "rain", 8.0)
+    second = add([folder], shelf, mode="loop", workers=1)
+    assert [o.kind for o in first.outcomes] == ["added"]
+    assert [o.kind for o in second.outcomes] == ["unchanged", "added"]
+    assert (shelf.folder / "a.flac").stat().st_mtime_ns == before
+    assert not list(shelf.folder.glob(".*"))
+
+
+def _crash(job: intake._Job) -> Outcome:
+    """In a child process: what a broken decoder does to it on one file."""
+    if "bad" in job.path:
+        os.abort()
+    return Outcome(Path(job.path), "added", job.name)
+
+
+def test_a_file_that_crashes_its_reader_takes_no_other_with_it(
+    tmp_path: Path, shelf: Library, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("a.wav", "bad.wav", "c.wav"):
+        (tmp_path / name).write_text(name)
+    monkeypatch.setattr(intake, "_work", _crash)
+    report = add([tmp_path], shelf, workers=1)
+    assert [o.kind for o in report.outcomes] == ["added", "refused", "added"]
+    assert "crashes" in report.outcomes[1].reason
+
+
+def test_names_are_plain_and_free(shelf: Library) -> None:
+    taken = {"rain", "a-b"}
+    assert intake._free_name("Rain", taken) == "rain-2"
+    assert intake._free_name("../../A  b!", taken) == "a-b-2"
+    assert intake._free_name("\u96e8", taken) == "effect"
+    assert len(intake._free_name("x" * 300, taken)) <= intake.LONGEST_NAME
+
+
+def test_a_texture_is_made_where_it_is_asked_for(tmp_path: Path) -> None:
+    _nature(tmp_path / "x.wav", "stream", 8.0)
+    assert intake.prepare(tmp_path / "x.wav", "x", "loop").mode == "loop"
+    loop = intake.prepare(tmp_path / "x.wav", "x", "texture")
+    assert loop.mode == "texture"
+    assert loop.seconds > 60.0
+
+
+def test_a_core_prepares_far_faster_than_real_time(tmp_path: Path) -> None:
+    samples = 0.05 * GENERATORS["wind"].render(RATE, seed=4, seconds=50.0)
+    soundfile.write(tmp_path / "x.flac", np.tile(samples, (4, 1)), RATE)
+    intake.prepare(tmp_path / "x.flac", "x")  # imports what it needs
+    begin = time.process_time()
+    intake.prepare(tmp_path / "x.flac", "x")
+    assert 200.0 / (time.process_time() - begin) > 15.0  # each of two cores
+
+
+def test_what_is_not_there_is_an_error_of_the_user(shelf: Library) -> None:
+    with pytest.raises(InputError, match="no such"):
+        add(["/nowhere"], shelf)
+    with pytest.raises(InputError, match="mode"):
+        add([], shelf, mode="magic")

@@ -1,0 +1,129 @@
+import json
+import threading
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from effects.errors import InputError
+from effects.generators import GENERATORS, Generator
+from effects.levels import Samples
+from effects.library import Library, at_rate
+from effects.loops import Loop
+from effects.seams import seam_report
+from tests.support import audio
+
+
+@pytest.fixture
+def shelf(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Library:
+    """A shelf whose bundled sounds are short, so that rendering them is quick."""
+    short = {
+        name: Generator(name, GENERATORS[name].module, "short", seconds=3.0)
+        for name in ("rain", "wind", "snow", "leaves")
+    }
+    monkeypatch.setattr("effects.library.GENERATORS", short)
+    return Library(tmp_path / "data", tmp_path / "cache")
+
+
+def _loop(name: str, seconds: float = 2.0) -> Loop:
+    n = int(48_000 * seconds)
+    samples = np.random.default_rng(1).standard_normal((n, 2)).astype(np.float32)
+    return Loop(name, 0.02 * samples, 48_000, 0, "loop", {"author": "A"})
+
+
+def test_a_bundled_sound_is_rendered_once(shelf: Library) -> None:
+    first = shelf.load("rain", 48_000)
+    assert audio.lufs(first.samples, 48_000) == pytest.approx(-30.0, abs=0.5)
+    written = {p: p.stat().st_mtime_ns for p in shelf.cache.iterdir()}
+    again = Library(shelf.folder, shelf.cache).load("rain", 48_000)
+    assert np.max(np.abs(again.samples - first.samples)) < 1e-6
+    assert written == {p: p.stat().st_mtime_ns for p in shelf.cache.iterdir()}
+    assert shelf.entry("rain").seconds == pytest.approx(3.0, abs=0.1)
+
+
+@pytest.mark.parametrize("rate", [22_050, 44_100, 96_000])
+def test_another_rate_keeps_the_loop_closed(shelf: Library, rate: int) -> None:
+    loop = at_rate(shelf.load("wind", 48_000), rate)
+    assert loop.seconds == pytest.approx(3.0, abs=0.01)
+    assert seam_report(loop).step <= 1.0
+    assert audio.lufs(loop.samples, rate) == pytest.approx(-30.0, abs=0.5)
+
+
+@pytest.mark.parametrize("damage", ["truncate", "garbage", "no sidecar", "foreign"])
+def test_a_damaged_cache_is_made_anew(shelf: Library, damage: str) -> None:
+    whole = shelf.load("snow", 48_000).samples
+    (file,) = shelf.cache.glob("*.flac")
+    (sidecar,) = shelf.cache.glob("*.json")
+    if damage == "truncate":
+        file.write_bytes(file.read_bytes()[:5000])
+    elif damage == "garbage":
+        file.write_bytes(b"garbage")
+    elif damage == "no sidecar":
+        sidecar.unlink()
+    else:
+        sidecar.write_text(json.dumps([1, 2]))
+    again = Library(shelf.folder, shelf.cache).load("snow", 48_000).samples
+    assert np.max(np.abs(again - whole)) < 1e-6
+
+
+def test_programs_side_by_side_do_not_spoil_the_cache(shelf: Library) -> None:
+    results: list[Samples] = []
+
+    def load() -> None:
+        own = Library(shelf.folder, shelf.cache)
+        results.append(own.load("leaves", 48_000).samples)
+
+    threads = [threading.Thread(target=load) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(results) == 3
+    assert all(np.max(np.abs(r - results[0])) < 1e-6 for r in results)
+    assert not list(shelf.cache.glob(".*"))
+
+
+def test_a_cache_that_cannot_be_written_only_costs_time(
+    shelf: Library, tmp_path: Path
+) -> None:
+    (tmp_path / "file").touch()
+    blocked = Library(shelf.folder, tmp_path / "file" / "cache")
+    assert blocked.load("rain", 48_000).samples.any()
+
+
+def test_added_effects_join_and_leave(shelf: Library) -> None:
+    shelf.store(_loop("my-brook"))
+    assert "my-brook" in shelf.names()
+    entry = shelf.entry("my-brook")
+    assert (entry.kind, entry.credit) == ("added", {"author": "A"})
+    loaded = shelf.load("my-brook", 48_000)
+    assert np.max(np.abs(loaded.samples - _loop("x").samples)) < 1e-6
+    shelf.remove("my-brook")
+    assert "my-brook" not in shelf.names()
+    with pytest.raises(InputError, match="no such effect"):
+        shelf.load("my-brook", 48_000)
+    with pytest.raises(InputError, match="bundled"):
+        shelf.remove("rain")
+    with pytest.raises(InputError, match="no such"):
+        shelf.remove("../../etc/passwd")
+
+
+def test_an_effect_whose_file_is_gone_says_so(shelf: Library) -> None:
+    shelf.store(_loop("my-brook"))
+    (shelf.folder / "my-brook.flac").unlink()
+    with pytest.raises(InputError, match="add it again"):
+        shelf.load("my-brook", 48_000)
+
+
+def test_few_loops_stay_in_memory(shelf: Library) -> None:
+    for i in range(8):
+        shelf.store(_loop(f"x{i}", 0.5))
+        shelf.load(f"x{i}", 48_000)
+    assert len(shelf._loaded) <= 5
+
+
+def test_loops_come_in_bands_if_there_is_to_be_room(shelf: Library) -> None:
+    roomy = Library(shelf.folder, shelf.cache, room=True)
+    loop = roomy.load("rain", 44_100)
+    assert np.max(np.abs(sum(loop.bands) - loop.samples)) < 1e-6
+    assert shelf.load("rain", 44_100).bands == ()

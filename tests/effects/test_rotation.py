@@ -1,0 +1,193 @@
+import itertools
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from effects import tours
+from effects.bed import layers
+from effects.loops import Loop
+from effects.player import BedPlayer
+from effects.rotation import FOREVER, Event, Rotation, Segment, Settings
+
+NAMES = tuple(f"effect-{i}" for i in range(12))
+DAY_S = 24 * 3600.0
+
+
+def _similarity(n: int, seed: int = 0) -> NDArray[np.float64]:
+    points = np.random.default_rng(seed).standard_normal((n, 2))
+    distance = np.linalg.norm(points[:, None] - points[None, :], axis=-1)
+    return np.asarray(np.exp(-distance), np.float64)
+
+
+def _main(segments: list[Segment]) -> list[Segment]:
+    return [s for s in segments if s.gain == 1.0]
+
+
+def test_a_day_of_rotation() -> None:
+    similarity = _similarity(len(NAMES))
+    rotation = Rotation(NAMES, 7, similarity)
+    segments = rotation.segments_until(DAY_S)
+    main = _main(segments)
+    assert {s.name for s in main} == set(NAMES)
+    steps = [
+        similarity[NAMES.index(a.name), NAMES.index(b.name)]
+        for a, b in itertools.pairwise(main)
+    ]
+    chance = similarity[~np.eye(len(NAMES), dtype=bool)]
+    # By far more than the spread of a mean of so many steps.
+    error = np.std(chance) / len(steps) ** 0.5
+    assert np.mean(steps) > np.mean(chance) + 5 * error
+    for a, b in itertools.pairwise(main):
+        assert a.name != b.name
+        assert a.stop_s - a.fade_out_s == pytest.approx(b.start_s)
+        assert a.fade_out_s == b.fade_in_s == 20.0
+    stays = np.diff([s.start_s for s in main])
+    assert np.mean(stays) == pytest.approx(90.0, rel=0.02)
+    assert np.min(stays) > 40.0
+    assert tours.tour.cache_info().currsize <= 256  # memory stays flat
+
+
+def test_no_effect_ever_sounds_beside_itself() -> None:
+    segments = Rotation(NAMES, 3, settings=Settings(density=1.0)).segments_until(DAY_S)
+    for i, a in enumerate(segments):
+        for b in segments[i + 1 : i + 8]:
+            overlap = b.start_s < a.stop_s and a.start_s < b.stop_s
+            assert not (overlap and a.name == b.name), (a, b)
+
+
+def test_at_most_two_voices_stand_and_density_counts() -> None:
+    for density in (0.0, 0.5, 1.0):
+        rotation = Rotation(NAMES, 3, settings=Settings(density=density))
+        segments = rotation.segments_until(DAY_S)
+        second = [s for s in segments if s.gain < 1.0]
+        share = len(second) / len(_main(segments))
+        assert share == pytest.approx(density, abs=0.05)
+
+
+def test_any_moment_is_found_at_once_and_the_same() -> None:
+    rotation, again = Rotation(NAMES, 5), Rotation(NAMES, 5)
+    far = 400 * DAY_S
+    late = rotation.segments_between(far, far + 1000.0)
+    assert late
+    assert late == again.segments_between(far, far + 1000.0)
+    whole = rotation.segments_until(5000.0)
+    for begin in np.arange(0.0, 4800.0, 130.0):
+        part = rotation.segments_between(begin, begin + 100.0)
+        expected = [s for s in whole if s.start_s < begin + 100 and s.stop_s > begin]
+        assert part == expected
+    assert rotation.segment(0) in whole
+    assert Rotation(NAMES, 6).segments_until(5000.0) != whole
+
+
+@settings(max_examples=60, deadline=None)
+@given(n=st.integers(1, 7), seed=st.integers(0, 1000))
+def test_few_effects_rotate_too(n: int, seed: int) -> None:
+    main = _main(Rotation(NAMES[:n], seed).segments_until(3600.0))
+    assert {s.name for s in main} == set(NAMES[:n])
+    assert all(a.name != b.name for a, b in itertools.pairwise(main))
+    if n == 1:
+        assert [s.stop_s for s in main] == [FOREVER]
+
+
+def test_next_moves_on_and_leaves_the_past_alone() -> None:
+    rotation = Rotation(NAMES, 2)
+    moved = rotation.with_event(Event(130.0, "next"))
+    before = rotation.name_at(129.0)
+    assert moved.name_at(129.0) == before
+    assert moved.name_at(131.0) == rotation.segment(2).name != before
+    leaving = [s for s in _main(moved.segments_until(400.0)) if s.name == before]
+    assert leaving[0].stop_s == pytest.approx(150.0)
+    for segment in moved.segments_until(100.0):
+        assert segment.start_s in [s.start_s for s in rotation.segments_until(100.0)]
+
+
+def test_only_holds_one_effect_until_all_are_wanted() -> None:
+    wanted = NAMES[4]
+    held = Rotation(NAMES, 2).with_event(Event(100.0, "only", wanted))
+    main = held.segments_between(200.0, 1e6)
+    assert [(s.name, s.stop_s) for s in main] == [(wanted, FOREVER)]
+    freed = held.with_event(Event(5000.0, "all"))
+    after = freed.segments_between(5100.0, 6000.0)
+    assert wanted not in {s.name for s in _main(after)[:1]}
+    assert len({s.name for s in _main(after)}) > 5
+
+
+def test_new_settings_hold_from_their_moment_on() -> None:
+    quick = Settings(dwell_s=30.0, crossfade_s=5.0, density=0.0)
+    rotation = Rotation(NAMES, 2, settings=Settings(density=0.0))
+    changed = rotation.with_event(Event(1000.0, "settings", settings=quick))
+    assert changed.name_at(999.0) == changed.name_at(1000.5)
+    starts = [s.start_s for s in changed.segments_between(1200.0, 4000.0)]
+    assert np.mean(np.diff(starts)) == pytest.approx(30.0, rel=0.05)
+    late = changed.segments_between(1500.0, 2000.0)
+    assert {s.fade_in_s for s in late} == {5.0}
+
+
+@settings(max_examples=20, deadline=None)
+@given(
+    kinds=st.lists(
+        st.tuples(
+            st.sampled_from(["next", "only", "all", "settings"]),
+            st.floats(0.0, 200.0),
+            st.sampled_from(NAMES[:5]),
+        ),
+        max_size=8,
+    ),
+    seed=st.integers(0, 50),
+)
+def test_whatever_is_wished_for_there_is_always_an_effect(
+    kinds: list[tuple[str, float, str]], seed: int
+) -> None:
+    rotation, now = Rotation(NAMES[:5], seed), 0.0
+    for kind, wait, name in kinds:
+        now += wait
+        rotation = rotation.with_event(
+            Event(now, kind, name, Settings(40.0, 10.0, 1.0))
+        )
+    for time_s in np.arange(5.0, 2000.0, 61.0):
+        name = rotation.name_at(time_s)
+        on = rotation.segments_between(time_s, time_s + 0.01)
+        assert name in {s.name for s in _main(on)}
+        assert len(_main(on)) <= len(kinds) + 2
+
+
+def test_wishes_that_make_no_sense_are_refused() -> None:
+    rotation = Rotation(NAMES, 1).with_event(Event(50.0, "next"))
+    for event in (
+        Event(40.0, "next"),
+        Event(60.0, "only", "nothing"),
+        Event(60.0, "dance"),
+    ):
+        with pytest.raises(ValueError, match=r"order|rotation|unknown"):
+            rotation.with_event(event)
+    with pytest.raises(ValueError, match="names"):
+        Rotation(())
+    with pytest.raises(ValueError, match="shape"):
+        Rotation(NAMES, similarity=np.ones((2, 2)))
+
+
+def test_levels_between_neighbours_stay_after_the_crossfade() -> None:
+    """The bed of a whole day, at a low rate: levels of single effects, side by side."""
+    rate = 200
+    rng = np.random.default_rng(0)
+    loops = {
+        name: Loop(name, rng.standard_normal((7000 + i, 2)).astype(np.float32), rate)
+        for i, name in enumerate(NAMES)
+    }
+    for loop in loops.values():
+        loop.samples[:] /= np.std(loop.samples)
+    rotation = Rotation(NAMES, 9, settings=Settings(density=0.0))
+    player, levels = BedPlayer(), []
+    for begin in range(0, int(DAY_S) * rate, 600 * rate):
+        end = begin + 600 * rate
+        player.set_layers(
+            layers(rotation, lambda name, _: loops[name], rate, begin, end)
+        )
+        out = np.zeros((end - begin, 2), np.float32)
+        player.mix_into(out, begin)
+        levels.append(np.mean(out.reshape(-1, 20 * rate, 2) ** 2, axis=(1, 2)))
+    level_db = 10 * np.log10(np.concatenate(levels))[1:]  # the very first fades in
+    assert np.max(np.abs(np.diff(level_db))) < 0.5
