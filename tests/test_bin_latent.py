@@ -67,7 +67,7 @@ def test_a_second_start_installs_and_says_nothing(installed: Path) -> None:
     second = start(installed)
     assert (second.returncode, second.stderr) == (0, "")
     through_bin = [str(installed / "bin" / "latent")]
-    bare = [str(installed / ".venv/bin/python"), "-m", "engine.cli.main"]
+    bare = [str(installed / ".venv/bin/python"), "-P", "-m", "engine.cli.main"]
     env = ENV | {"PYTHONPATH": str(installed)}
     added = min(cpu_seconds(through_bin, env) for _ in range(5)) - min(
         cpu_seconds(bare, env) for _ in range(5)
