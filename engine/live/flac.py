@@ -17,6 +17,9 @@ MARKER = b"fLaC"
 INFO_LENGTH = 34  # of the stream information, which always comes first
 INFO_START = 8
 STREAMINFO, PADDING, VORBIS_COMMENT = 0, 1, 4
+ROOM = 1 << 15  # bytes that a recording keeps for tags and chapters
+FILLER = "~"  # what that room is filled with until the first tags are written
+FIRST_SAMPLE = "LATENT_FIRST_SAMPLE"  # a tag that only recordings of ours have
 LONGEST_HEADER = 16  # of a frame
 LARGEST_METADATA = 1 << 25  # room for a picture of the largest size
 

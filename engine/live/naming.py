@@ -66,6 +66,9 @@ def publish(finished: Path, path: Path) -> Path:
             os.close(os.open(candidate, os.O_CREAT | os.O_EXCL | os.O_WRONLY))
         except FileExistsError:
             continue
+        except OSError:  # a full disk has no room to reserve the name first
+            if os.path.lexists(candidate):
+                raise
         try:
             os.replace(finished, candidate)
         except OSError:

@@ -109,12 +109,21 @@ def repair_all(
     *,
     foreign: bool = False,
 ) -> list[Repair]:
-    """Repair what `find_unfinished` finds; one file's failure stops no other."""
+    """Repair what `find_unfinished` finds; one file's failure stops no other.
+
+    A recording of ours that was killed before its first frame is removed.
+    """
     repairs = []
     for path in find_unfinished(folder, foreign=foreign):
         try:
-            repairs.append(repair_flac(path))
-            on_message(repairs[-1].line)
+            repair = repair_flac(path)
+            if repair.status == "empty" and _is_blank(path):
+                path.unlink()
+                continue
+            repairs.append(repair)
+            on_message(repair.line)
+        except OSError as error:
+            on_message(f"{path}: cannot remove ({error.strerror})")
         except LatentError as error:
             on_message(str(error))
     return repairs
@@ -321,6 +330,23 @@ def _is_held(path: Path) -> bool:
             return not try_lock(file.fileno())
     except OSError:
         return True
+
+
+def _is_blank(path: Path) -> bool:
+    """Whether a file without a whole frame is the mere start of a recording."""
+    if not path.name.endswith(PARTIAL):
+        return False
+    if os.path.getsize(path) == 0:
+        return True
+    with path.open("rb") as file:
+        head = file.read(COPY)
+    start, info = flac.metadata_end(head), flac.StreamInfo.parse(head[8:])
+    if start is None or info is None:
+        return False
+    ours = (flac.FIRST_SAMPLE, flac.FILLER * 1000)
+    if not any(text.encode() in head[:start] for text in ours):
+        return False
+    return os.path.getsize(path) - start < flac.longest_frame(info)
 
 
 def _lacks_length(path: Path) -> bool:

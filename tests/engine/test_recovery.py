@@ -20,6 +20,7 @@ from engine.live.recovery import (
     repair_flac,
     try_lock,
 )
+from engine.live.segment import Segment
 
 RATE = 44_100
 LENGTH_AT, MD5_AT = 18, 26  # of the sample count and the checksum in the file
@@ -239,6 +240,27 @@ def test_partial_files_get_their_name_and_overwrite_nothing(tmp_path: Path) -> N
     assert (tmp_path / "set.flac").read_bytes() == kept
     assert passes(repair.path)
     assert not find_unfinished(tmp_path)
+
+
+def test_a_recording_without_a_frame_goes_and_other_files_stay(tmp_path: Path) -> None:
+    (tmp_path / "a.flac.partial").touch()
+    blank = Segment(tmp_path / "b.flac", RATE, 2)
+    blank.set_tags([(flac.FIRST_SAMPLE, "0")])
+    blank.write(noise(100))
+    started = blank.partial.read_bytes()
+    blank.discard()
+    (tmp_path / "b.flac.partial").write_bytes(started + b"torn")
+    foreign = write(tmp_path / "c.flac.partial", noise(10))
+    foreign.write_bytes(foreign.read_bytes()[:-1])
+    (tmp_path / "d.flac.partial").write_bytes(b"something else")
+    lines: list[str] = []
+    repair_all(tmp_path, lines.append)
+    left = sorted(path.name for path in tmp_path.iterdir())
+    assert left == ["c.flac.partial", "d.flac.partial"]
+    assert [line.split(": ")[1] for line in lines] == [
+        "holds no whole frame of sound; left as it is",
+        "not a FLAC file",
+    ]
 
 
 def test_a_file_that_is_being_written_is_left_alone(tmp_path: Path) -> None:

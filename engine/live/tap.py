@@ -1,0 +1,110 @@
+"""A tap: a ring of its own that the mixer fills and a slower reader drains.
+
+The callback calls `write`, which copies and counts, and never waits. One other thread
+calls `read_into` and `take_gaps`. What does not fit is dropped as a whole block and
+remembered as a gap at its place, so that the reader can leave silence of the same
+length: everything after a gap is still where it was in the session.
+"""
+
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from effects.levels import Samples
+from engine.live.ring import RingBuffer
+
+RING_S = 60.0  # a disk may be away for as long without loss
+MAX_GAPS = 1000  # waiting to be read; more are joined to the last
+
+
+@dataclass(frozen=True)
+class Gap:
+    """Samples that were dropped."""
+
+    at: int  # samples that were kept before it
+    n_samples: int
+
+
+class Tap:
+    """Takes the master from the mixer, from an exact sample on.
+
+    Args:
+        sample_rate: Hz.
+        channels: of the blocks.
+        seconds: that the ring holds.
+        position: gives the session's sample after the block that is being written;
+            None counts from the first block on.
+    """
+
+    def __init__(
+        self,
+        sample_rate: int,
+        channels: int = 2,
+        seconds: float = RING_S,
+        position: Callable[[], int] | None = None,
+    ) -> None:
+        self._ring = RingBuffer(round(seconds * sample_rate), channels)
+        self._position = position
+        self._counted = 0  # samples offered so far; callback only
+        self._pending = 0  # dropped since the last block that fitted; callback only
+        self._gaps: deque[Gap] = deque()
+        self.start_at = 0  # samples before this one are let pass; set before use
+        self.first_sample: int | None = None  # written once by the callback
+        self.dropped = 0  # samples; callback only
+        self.closed = False  # set by the reader: nothing more is taken
+
+    @property
+    def available(self) -> int:
+        """Samples ready to read."""
+        return self._ring.available
+
+    def write(self, samples: Samples) -> bool:
+        """Callback: take a block, or drop it whole and count it."""
+        if self.closed:
+            return False
+        n = len(samples)
+        self._counted += n
+        end = self._counted if self._position is None else self._position()
+        if self.first_sample is None:
+            if end <= self.start_at:
+                return True
+            early = max(0, self.start_at - (end - n))
+            samples = samples[early:]
+            n -= early
+            self.first_sample = end - n
+        if self._pending:
+            if n > self._ring.space or len(self._gaps) >= MAX_GAPS:
+                self._pending += n
+                self.dropped += n
+                return False
+            # Before the samples: who sees those must know of the gap.
+            self._gaps.append(Gap(self._ring.written, self._pending))
+            self._pending = 0
+        if self._ring.write(samples):
+            return True
+        self._pending += n
+        self.dropped += n
+        return False
+
+    def read_into(self, out: Samples) -> int:
+        """Reader: fill the start of `out`; returns how many samples it got.
+
+        Stops at a gap: `next_gap` then gives it.
+        """
+        n = min(len(out), self._ring.available)
+        if self._gaps:  # read after `available`: see `write`
+            n = min(n, self._gaps[0].at - self._ring.read)
+        return self._ring.read_into(out[:n])
+
+    def next_gap(self) -> Gap | None:
+        """Reader: the gap that the reading has come to, once."""
+        if self._gaps and self._gaps[0].at == self._ring.read:
+            return self._gaps.popleft()
+        return None
+
+    def last_gap(self) -> Gap | None:
+        """Reader, once closed and emptied: what was dropped at the end."""
+        if self._pending:
+            gap, self._pending = Gap(self._ring.written, self._pending), 0
+            return gap
+        return None
