@@ -5,6 +5,7 @@ number, so that training resumed from a checkpoint ends with the same weights as
 training that was never interrupted.
 """
 
+import contextlib
 import json
 import math
 import os
@@ -23,8 +24,6 @@ from model.losses import Losses, LossWeights, losses
 from model.vae import VAE, VAEConfig, build
 
 LAST = "last.pt"
-BEST = "best.pt"
-METRICS = "metrics.jsonl"
 SAVE_SECONDS = 30.0  # between checkpoints: the most work that a kill can lose
 WARM_UP = 0.03  # share of all steps over which the learning rate rises
 FOLLOW_STEPS = 4  # between updates of the averaged weights
@@ -228,13 +227,14 @@ class _Run:
             "best_weights": self.best_weights,
             "history": json.dumps(history),
         }
-        work_dir.mkdir(parents=True, exist_ok=True)
         partial = work_dir / (LAST + ".partial")
         try:
+            work_dir.mkdir(parents=True, exist_ok=True)
             torch.save(state, partial)
             os.replace(partial, work_dir / LAST)
         except (OSError, RuntimeError) as error:  # torch wraps a full disk
-            partial.unlink(missing_ok=True)
+            with contextlib.suppress(OSError):
+                partial.unlink(missing_ok=True)
             raise RunError(f"cannot save {work_dir / LAST}: {error}") from error
 
     def resume(self, work_dir: Path) -> list[dict[str, Any]]:

@@ -11,6 +11,7 @@ from model.dataset import load
 from model.evaluate import evaluate
 from model.export import add_figures, export
 from model.fit import Progress, TrainSettings, fit
+from model.report import REPORT, write_report
 
 CHECKPOINTS = "checkpoints"  # inside the model folder; may be removed at the end
 
@@ -25,7 +26,7 @@ def train(
     name: str | None = None,
     stage: Callable[[str], None] | None = None,
 ) -> dict[str, Any]:
-    """Train on a corpus, export, measure, and write the figures into the card.
+    """Train on a corpus, export, measure, and draw a report; figures go into the card.
 
     A run that was killed goes on where it stopped when it is called again with
     the same folders and settings.
@@ -75,7 +76,9 @@ def train(
         },
     )
     figures = evaluate(model, split.train, split.test, split.test_groups, rng, tell)
-    add_figures(out_dir, figures)
+    model = add_figures(out_dir, figures)
+    tell("report")
+    write_report(model, history, split.test, out_dir / REPORT, rng)
     return {"figures": figures, "history": history}
 
 

@@ -104,6 +104,9 @@ def test_corpus_to_model_folder_and_again(tmp_path: Path) -> None:
     assert "240 of 80 songs" in card
     again = train(tmp_path / "corpus", tmp_path / "mine", tiny_settings(epochs=3))
     assert again["figures"] == result["figures"]
+    picture = (tmp_path / "mine" / "report.png").read_bytes()
+    assert picture.startswith(b"\x89PNG")
+    assert len(picture) > 20_000
 
 
 def test_a_folder_without_a_corpus_is_one_line(tmp_path: Path) -> None:
@@ -145,6 +148,12 @@ def test_a_damaged_checkpoint_is_one_line(tmp_path: Path, content: bytes) -> Non
     with pytest.raises(InputError) as caught:
         fit(harmonic_split(200), tmp_path, tiny_settings())
     assert "\n" not in str(caught.value)
+
+
+def test_an_unwritable_folder_is_told(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(RunError, match="cannot save"):
+        fit(harmonic_split(200), tmp_path / "file" / "m", tiny_settings())
 
 
 def test_a_loss_of_nan_is_told(tmp_path: Path) -> None:
