@@ -26,6 +26,7 @@ from model.spectrum import loudness
 
 POOL = 384  # candidate sounds a song is picked from
 PROBES = 96  # places along the path at which its level is measured
+NOMINAL_AMOUNT, NOMINAL_RATE = 0.35, 0.05  # wiggle, for that measurement
 
 _POOL, _PATTERN, _PICK, _STEPS, _WIGGLE = range(5)
 
@@ -77,15 +78,23 @@ def compose(
     pool = draw_pool(model, seed, index)
     scores = rank(pool.features, rank_weights(controls))
     chosen = pick(scores, pool.timbres, len(SYMBOLS), _rng(seed, index, _PICK))
-    points = pool.z[chosen]
-    pattern = expand(grammar, _rng(seed, index, _PATTERN))
-    path = lay_out(pattern, duration, _rng(seed, index, _STEPS))
-    wiggler = draw_wiggler(model.n_latents, _rng(seed, index, _WIGGLE))
+    sketch = _sketch(model, grammar, seed, index, duration, tuple(chosen.tolist()))
     shifts = point_shifts(
         model.axis.to_power(pool.timbres[chosen]), Plan.of(controls), model.axis
     )
-    reference, offset = _levels(model, path, duration, points, wiggler, controls)
-    return Song(index, duration, path, points, shifts, wiggler, reference, offset)
+    reference = float(np.median(sketch.levels))
+    relative = levelled(sketch.levels, reference, float(controls["dynamics"]))
+    offset = -10.0 * float(np.log10(np.mean(10.0 ** (relative / 10.0))))
+    return Song(
+        index,
+        duration,
+        sketch.path,
+        pool.z[chosen],
+        shifts,
+        sketch.wiggler,
+        reference,
+        offset,
+    )
 
 
 @lru_cache(maxsize=4)
@@ -122,24 +131,34 @@ def levelled(
     return dynamics * np.clip(level - reference, -12.0, 6.0)
 
 
-def _levels(
+@dataclass(frozen=True)
+class _Sketch:
+    """What of a song does not change while controls are turned."""
+
+    path: Path
+    wiggler: Wiggler
+    levels: NDArray[np.float64]  # LUFS along the path, before levelling
+
+
+@lru_cache(maxsize=16)
+def _sketch(
     model: TimbreModel,
-    path: Path,
+    grammar: Grammar,
+    seed: int,
+    index: int,
     duration: float,
-    points: NDArray[np.float32],
-    wiggler: Wiggler,
-    controls: Snapshot,
-) -> tuple[float, float]:
+    chosen: tuple[int, ...],
+) -> _Sketch:
+    pattern = expand(grammar, _rng(seed, index, _PATTERN))
+    path = lay_out(pattern, duration, _rng(seed, index, _STEPS))
+    wiggler = draw_wiggler(model.n_latents, _rng(seed, index, _WIGGLE))
     seconds = np.linspace(0.0, duration, PROBES)
-    z = path.weights(seconds) @ points
-    amount = float(controls["wiggle/amount"])
-    z = z + wiggler.offset(float(controls["wiggle/rate"]) * seconds, amount)
+    points = draw_pool(model, seed, index).z[list(chosen)]
+    turns = NOMINAL_RATE * seconds
+    z = path.weights(seconds) @ points + wiggler.offset(turns, NOMINAL_AMOUNT)
     timbres = model.decode(guarded(model, z.astype(np.float32)))
-    level = loudness(model.axis.to_power(timbres), model.axis)
-    reference = float(np.median(level))
-    relative = levelled(level, reference, float(controls["dynamics"]))
-    offset = -10.0 * np.log10(np.mean(10.0 ** (relative / 10.0)))
-    return reference, float(offset)
+    levels = loudness(model.axis.to_power(timbres), model.axis)
+    return _Sketch(path, wiggler, levels)
 
 
 def _rng(seed: int, index: int, purpose: int) -> np.random.Generator:

@@ -20,9 +20,9 @@ MAX_PATTERN = 512  # symbols; a longer one is an accident
 MAX_FILE = 64 * 1024  # bytes
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Grammar:
-    """Productions of each symbol, in the order of the file."""
+    """Productions of each symbol, in the order of the file; equal only to itself."""
 
     rules: Mapping[str, tuple[str, ...]]
     name: str = "grammar"

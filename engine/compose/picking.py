@@ -30,24 +30,32 @@ def pick(
     share = 1.0 - (1.0 - TOP_SHARE) * min(1.0, spread)
     n_top = int(np.clip(round(share * len(scores)), min(4 * n, len(scores)), None))
     top = np.argsort(-scores, kind="stable")[:n_top]
-    distance = _distances(timbres[top])
-    typical = float(np.median(distance[distance > 0])) if n_top > 1 else 0.0
+    smooth = _smoothed(timbres[top])
     chosen = [int(rng.integers(n_top))]
+    apart = [_distances(smooth, chosen[0])]
+    typical = float(np.median(apart[0]))
     while len(chosen) < n:
-        nearest = distance[chosen].min(axis=0)
+        nearest = np.min(apart, axis=0)
         far = np.flatnonzero(nearest > TOO_NEAR * typical)
         if len(far) == 0:
             chosen.append(int(np.argmax(nearest)))
-            continue
-        # Among a random handful, the one that fits the sounds so far best.
-        handful = rng.choice(far, min(len(far), 6), replace=False)
-        fit = distance[chosen][:, handful].mean(axis=0)
-        chosen.append(int(handful[np.argmin(fit)]))
+        else:
+            # Among a random handful, the one that fits the sounds so far best.
+            handful = rng.choice(far, min(len(far), 6), replace=False)
+            fit = np.mean(apart, axis=0)[handful]
+            chosen.append(int(handful[np.argmin(fit)]))
+        apart.append(_distances(smooth, chosen[-1]))
     return np.asarray(top[chosen], np.intp)
 
 
-def _distances(timbres: NDArray[np.float32]) -> NDArray[np.float64]:
-    """Mean absolute difference of smoothed spectra, shape (m, m)."""
+def _smoothed(timbres: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Means over tenths of an octave."""
     starts = np.arange(0, timbres.shape[1], _SMOOTH_BANDS)
-    smooth = np.add.reduceat(timbres, starts, axis=1) / _SMOOTH_BANDS
-    return np.asarray(np.abs(smooth[:, None] - smooth[None]).mean(axis=2), np.float64)
+    return np.asarray(
+        np.add.reduceat(timbres, starts, axis=1) / _SMOOTH_BANDS, np.float32
+    )
+
+
+def _distances(smooth: NDArray[np.float32], of: int) -> NDArray[np.float32]:
+    """Mean absolute difference of all spectra from one of them, shape (m,)."""
+    return np.asarray(np.abs(smooth - smooth[of]).mean(axis=1))

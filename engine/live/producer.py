@@ -24,6 +24,7 @@ from engine.sound.music import Music, Now
 
 MARGIN_S = 0.1  # from the reader to a splice
 SPLICE_S = 0.06  # length of the crossfade into a new plan
+GUARD_S = 0.02  # that the reader must still be away when a splice is written
 REPLAN_EVERY_S = 0.05  # changes that come faster are taken together
 MARKS = 256  # kept of where the music is: more than the ring holds hops
 
@@ -79,6 +80,8 @@ class Producer:
         self._controls, self._metrics, self._on_event = controls, metrics, on_event
         # Room for a hop that begins just before, and one more after a splice.
         self._ahead = ring.capacity - 2 * round(CONTROLS["hop"].high * self._rate)
+        # After so much of a new plan, the next change need not wait for the rest.
+        self._enough = round(2.5 * self._rate)
         if self._ahead <= 0:
             raise ValueError(f"a ring of {ring.capacity} samples holds no two hops")
         self._plan = planned(controls.snapshot)
@@ -144,48 +147,72 @@ class Producer:
         return self._ring.write(hop)
 
     def _take_changes(self) -> bool:
-        """Replan for changed controls and waiting commands; False if there are none."""
-        snapshot = self._controls.snapshot
-        plan = planned(snapshot)
-        if plan != self._plan:
-            changed = {k: v for k, v in plan.items() if self._plan[k] != v}
-            self._plan = plan
-            at = self._splice_point()
-            self._on_event({"at": at, "set": changed})
-            self._replan(at, lambda: self._music.replan(at, snapshot))
-            return True
+        """Replan for a waiting command or changed controls; False if there are none."""
         try:
             name, args = self._commands.get_nowait()
         except queue.Empty:
-            return False
-        at = self._splice_point()
+            return self._take_controls()
         try:
-            self._replan(at, lambda: self._music.command(at, name, args))
+            at = self._replan(lambda at: self._music.command(at, name, args))
         except InputError:  # refused before anything was changed
             return False
         self._on_event({"at": at, "command": name, "args": list(args)})
         return True
 
-    def _splice_point(self) -> int:
-        margin = round(MARGIN_S * self._rate)
-        return min(self._ring.read + margin, self._ring.written)
+    def _take_controls(self) -> bool:
+        snapshot = self._controls.snapshot
+        plan = planned(snapshot)
+        if plan == self._plan:
+            return False
+        changed = {k: v for k, v in plan.items() if self._plan[k] != v}
+        self._plan = plan
+        at = self._replan(lambda at: self._music.replan(at, snapshot))
+        self._on_event({"at": at, "set": changed})
+        return True
 
-    def _replan(self, at: int, change: Callable[[], None]) -> None:
-        """Change the music from `at` on and overwrite the ring's unheard part."""
-        end = self._ring.written
-        old = self._ring.peek(at, min(round(SPLICE_S * self._rate), end - at))
-        change()
+    def _has_changes(self) -> bool:
+        waiting = not self._commands.empty()
+        return waiting or planned(self._controls.snapshot) != self._plan
+
+    def _replan(self, change: Callable[[int], None]) -> int:
+        """Change the music a little ahead of the reader, and overwrite what follows.
+
+        When the reader has come by before the new samples were ready, all is done
+        again with more margin.
+
+        Returns:
+            The sample from which the change holds.
+        """
+        margin = round(MARGIN_S * self._rate)
+        while True:
+            before = self._music.checkpoint()
+            end = self._ring.written
+            at = min(self._ring.read + margin, end)
+            old = self._ring.peek(at, min(round(SPLICE_S * self._rate), end - at))
+            change(at)
+            new = self._gather(len(old))
+            guard = round(GUARD_S * self._rate)
+            if at == end or self._ring.read + guard <= at:
+                break
+            self._music.rollback(before)
+            margin *= 2
+            self._metrics.late += 1
         self._feed.finished = False
         self._metrics.replans += 1
         while self.marks and self.marks[-1].position >= at:
             self.marks.pop()
         self.marks.append(self._music.now(at))
-        new = self._gather(len(old))
-        if new is None:
-            return
-        position = at
-        piece: Samples | None = splice(old, new, self._rate)
-        while piece is not None:
+        if new is not None:
+            self._overwrite(at, end, splice(old, new, self._rate))
+        return at
+
+    def _overwrite(self, at: int, end: int, first: Samples) -> None:
+        """Write the new plan from `at` to the end of what was written before.
+
+        It may stop early for another change, which will overwrite the rest.
+        """
+        position, piece = at, first
+        while True:
             inside = min(len(piece), end - position)
             self._ring.rewrite(position, piece[:inside])
             if inside < len(piece):
@@ -193,7 +220,13 @@ class Producer:
             position += len(piece)
             if position >= end:
                 return
-            piece = self._music.next()
+            if position > self._ring.read + self._enough and self._has_changes():
+                return
+            self.marks.append(self._music.now(position))
+            following = self._music.next()
+            if following is None:
+                return
+            piece = following
 
     def _gather(self, n_samples: int) -> Samples | None:
         """The next hops, at least `n_samples` long if there is so much."""

@@ -291,7 +291,7 @@ def test_a_flood_costs_little_and_its_last_value_wins(
     time.sleep(0.3)
     assert stage.controls.snapshot["wiggle/amount"] == 1.5
     assert n_sent > 10_000
-    assert stage.server.handler.counters.received <= 2000 * 5
+    assert stage.server.handler.counters.received <= 1000 * 5 + 400
     # 5 % is the aim on a quiet machine; neighbours that share a core add to it.
     assert share < 0.12, f"{share:.1%} of a core at {n_sent / 3:.0f} packets a second"
     grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - memory

@@ -45,6 +45,12 @@ class Ramp:
     def now(self, position: int) -> Now:
         return Now(position, 0, "A", 0, 0.0, ())
 
+    def checkpoint(self) -> tuple[int, int]:
+        return self.position, self.plan
+
+    def rollback(self, checkpoint: tuple[int, int]) -> None:
+        self.position, self.plan = checkpoint
+
     def replan(self, at: int, controls: Snapshot) -> None:
         self.calls.append((at, dict(controls)))
         self.plan += 1
