@@ -26,6 +26,7 @@ from effects.levels import Samples
 from effects.library import PREPARED_RATE, Library
 from effects.loops import Loop, check_usable, make_loop, prepared_body
 from effects.seams import seam_report
+from effects.similarity import modulation_features
 from effects.sounds import list_sounds, read_sound, read_tags, resample, shown
 from effects.texture import LONG_ENOUGH_S, make_texture, suits
 
@@ -270,6 +271,7 @@ def _work(job: _Job) -> Outcome:
             "asked": job.mode,
             "prepared": PREPARED_VERSION,
             "seam_is_good": report.is_good,
+            "features": modulation_features(loop).round(1).tolist(),
         }
         library.store(loop, details)
     except MemoryError:

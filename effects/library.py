@@ -8,18 +8,22 @@ number of programs may share the shelf.
 
 import json
 from collections import OrderedDict
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from effects.errors import InputError
 from effects.generators import GENERATORS, VERSION
+from effects.generators.features import FEATURES
 from effects.levels import Samples
 from effects.loops import Loop, finished_loop
 from effects.paths import cache_dir, data_dir
 from effects.room import split
+from effects.similarity import N_FEATURES, modulation_features, similarity_matrix
 from effects.sounds import SoundError, read_sound, replacing, resample, write_sound
 
 PREPARED_RATE = 48_000
@@ -114,6 +118,44 @@ class Library:
     def details(self, name: str) -> dict[str, Any]:
         """All that was noted of an added effect when it was prepared."""
         return _read_json(self.folder / f"{name}.json") or {}
+
+    def features(self, name: str) -> NDArray[np.float64]:
+        """Modulation features of an effect, without loading it if they are known.
+
+        Raises:
+            InputError: no effect has that name, or its file is broken.
+        """
+        known = self.details(name).get("features") if name in self.added() else None
+        if known is None and name not in self.added():
+            known = FEATURES.get(name)
+        if known is not None and len(known) == N_FEATURES:
+            return np.asarray(known, np.float64)
+        return modulation_features(self.load(name, PREPARED_RATE))
+
+    def similarity(
+        self,
+        names: Sequence[str],
+        heard: Mapping[str, NDArray[np.float64]] | None = None,
+    ) -> NDArray[np.float64]:
+        """How alike effects are, for a `Rotation`.
+
+        Args:
+            names: the effects.
+            heard: what a model's encoder made of each of them, if it was asked; all
+                vectors of one length. Weighs as much as the modulation does.
+
+        Returns:
+            Shape (n, n), 1 on the diagonal.
+
+        Raises:
+            InputError: no effect has one of the names.
+        """
+        matrix = similarity_matrix(np.stack([self.features(name) for name in names]))
+        if heard is None:
+            return matrix
+        latents = np.stack([heard[name] for name in names])
+        mean: NDArray[np.float64] = 0.5 * (matrix + similarity_matrix(latents))
+        return mean
 
     def remove(self, name: str) -> None:
         """Take an added effect off the shelf.

@@ -11,6 +11,7 @@ from scipy import fft
 
 from effects.loops import Loop
 
+N_FEATURES = 30
 FRAME_S = 0.02
 BANDS_HZ = (80.0, 300.0, 1_000.0, 3_000.0, 8_000.0, 16_000.0)
 RATES_HZ = (0.03, 0.15, 0.6, 2.4, 9.0, 25.0)

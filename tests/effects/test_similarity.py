@@ -1,7 +1,12 @@
+from pathlib import Path
+
 import numpy as np
 import pytest
 
+from effects.errors import InputError
 from effects.generators import GENERATORS
+from effects.generators.features import FEATURES
+from effects.library import Library
 from effects.loops import Loop
 from effects.similarity import modulation_features, similarity_matrix
 
@@ -22,6 +27,28 @@ def test_kinds_of_rain_are_nearer_to_one_another_than_to_the_sea() -> None:
         assert max(others, key=lambda j: matrix[i, j]) < 3
     rain = matrix[:3, :3][~np.eye(3, dtype=bool)]
     assert rain.mean() > 1.3 * matrix[:3, 3:].mean()
+
+
+@pytest.mark.parametrize("name", ["rain-heavy", "waves"])
+def test_the_table_of_the_bundled_sounds_is_theirs(name: str) -> None:
+    loop = Loop(name, GENERATORS[name].render(48_000), 48_000)
+    assert np.allclose(modulation_features(loop), FEATURES[name], atol=0.3)
+    assert set(FEATURES) == set(GENERATORS)
+
+
+def test_the_shelf_knows_what_is_alike_without_rendering(tmp_path: Path) -> None:
+    library = Library(tmp_path / "data", tmp_path / "cache")
+    names = library.names()
+    matrix = library.similarity(names)
+    assert matrix.shape == (len(names), len(names))
+    assert not (tmp_path / "cache").exists()
+    latents = {name: np.full(4, float(i)) for i, name in enumerate(names)}
+    both = library.similarity(names, latents)
+    assert np.allclose(np.diag(both), 1.0)
+    heard = 2.0 * both - matrix  # the latents' own share: the next is nearer
+    assert heard[0, 1] > heard[0, 2] > heard[0, -1]
+    with pytest.raises(InputError, match="no such"):
+        library.similarity(["rain", "nothing"])
 
 
 def test_another_rendering_of_a_sound_is_the_nearest() -> None:
