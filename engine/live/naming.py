@@ -59,8 +59,17 @@ def unused(path: Path) -> Path:
     )
 
 
-def publish(finished: Path, path: Path) -> Path:
-    """Give a finished file its name, or the next free one; nothing is overwritten."""
+def publish(finished: Path, path: Path, *, durable: bool = True) -> Path:
+    """Give a finished file its name, or the next free one; nothing is overwritten.
+
+    Args:
+        finished: the file, in the same folder.
+        path: the name wanted.
+        durable: wait until the name would survive a power cut.
+
+    Returns:
+        The name it has.
+    """
     for candidate in numbered(path):
         try:
             os.close(os.open(candidate, os.O_CREAT | os.O_EXCL | os.O_WRONLY))
@@ -74,7 +83,8 @@ def publish(finished: Path, path: Path) -> Path:
         except OSError:
             candidate.unlink(missing_ok=True)
             raise
-        sync_folder(candidate.parent)
+        if durable:
+            sync_folder(candidate.parent)
         return candidate
     raise AssertionError("numbers do not end")
 

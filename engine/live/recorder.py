@@ -109,6 +109,7 @@ class Recorder:
         self._n_samples = self._n_bad = 0
         self._failure: str | None = None
         self._synced = time.monotonic()
+        self._syncing: threading.Thread | None = None
         self._said = -MESSAGE_S
         self._unsaid = 0
 
@@ -163,6 +164,8 @@ class Recorder:
             self._record()
             self._close()
             self._tag_album()
+            if self._syncing is not None:
+                self._syncing.join(SYNC_S)
         except LatentError as error:
             self._fail(str(error))
         except Exception as error:  # whatever it is, the music goes on
@@ -256,7 +259,7 @@ class Recorder:
         else:
             tags = self._all_tags(segment)
             marks = chapters(self._marks, self._first, segment.n_samples)
-            segment.close(tags)
+            self._syncing = segment.close(tags)
             self._finished.append((segment.path, tags))
             title = dict(self._tags).get("TITLE", segment.path.stem)
             if marks or self._gaps:
@@ -319,7 +322,8 @@ class Recorder:
             self._close()
             return
         segment.retag(self._all_tags(segment))
-        segment.sync()
+        if self._syncing is None or not self._syncing.is_alive():
+            self._syncing = segment.sync()
         if self._free() < self._reserve:
             self._close()
             raise RunError(self._too_full())

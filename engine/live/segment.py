@@ -8,6 +8,7 @@ rewritten at any time without moving the sound.
 
 import errno
 import os
+import threading
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -17,7 +18,7 @@ from numpy.typing import NDArray
 from effects.errors import InputError, RunError
 from effects.levels import Samples
 from engine.live import flac
-from engine.live.naming import PARTIAL, publish, unused
+from engine.live.naming import PARTIAL, publish, sync_folder, unused
 from engine.live.recovery import Repair, repair_flac, try_lock
 
 FULL_SCALE = 1 << 23  # of 24 bits
@@ -126,19 +127,26 @@ class Segment:
         self._tags = tags
         _retag(self._descriptor, head, list(tags))
 
-    def sync(self) -> None:
-        """Have all that was written survive a power cut.
+    def sync(self) -> threading.Thread:
+        """Begin to have what was written survive a power cut; returns who does it.
 
-        Raises:
-            RunError: the disk fails.
+        Waiting for the disk here would keep sound in memory, which a kill would cost.
         """
         try:
-            os.fsync(self._descriptor)
-        except OSError as error:
-            raise RunError(f"{self.path}: {error.strerror}") from None
+            descriptor: int | None = os.dup(self._descriptor)
+        except OSError:  # too many open files: the next time may do
+            descriptor = None
+        thread = threading.Thread(
+            target=_sync,
+            args=(descriptor, self.path.parent),
+            name="sync",
+            daemon=True,
+        )
+        thread.start()
+        return thread
 
-    def close(self, tags: Tags) -> Path:
-        """Finish the file and give it its name, which is returned.
+    def close(self, tags: Tags) -> threading.Thread:
+        """Finish the file and give it its name; returns who brings it to disk.
 
         Raises:
             RunError: the disk is full, or fails; call `abandon` then.
@@ -150,14 +158,14 @@ class Segment:
             if info is None or info.n_samples != self.n_samples:
                 raise RunError(self._why(""))  # closing reports no failure of its own
             self.retag(tags)
-            self.sync()
             if not self.is_in_place:
                 self._rescue()
-            self.path = publish(self.partial, self.path)
+            self.path = publish(self.partial, self.path, durable=False)
+            syncing = self.sync()
         except OSError as error:
             raise RunError(f"{self.path}: {error.strerror}") from None
         os.close(self._descriptor)
-        return self.path
+        return syncing
 
     def discard(self) -> None:
         """Remove a file in which nothing was written."""
@@ -205,6 +213,18 @@ class Segment:
         finally:
             os.ftruncate(self._descriptor, end)
         return f"disk full: {self.path}"
+
+
+def _sync(descriptor: int | None, folder: Path) -> None:
+    if descriptor is None:
+        return
+    try:
+        os.fsync(descriptor)
+    except OSError:
+        pass  # a disk that fails is told of by the next write
+    finally:
+        os.close(descriptor)
+    sync_folder(folder)
 
 
 def retag_file(path: Path, tags: Tags) -> bool:

@@ -248,6 +248,22 @@ def test_a_slow_disk_leaves_a_marked_silence_of_the_same_length(
     assert any(f"{n_lost} samples" in line for line in lines)
 
 
+def test_a_disk_that_is_slow_to_sync_keeps_no_sound_in_memory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("engine.live.recorder.SYNC_S", 0.0)
+    go_on = threading.Event()
+    monkeypatch.setattr("os.fsync", lambda descriptor: go_on.wait(20))
+    recorder = Recorder(tmp_path / "a.flac", RATE, reserve_bytes=0, segment_seconds=0.5)
+    recorder.start()
+    samples = music(1.2)
+    feed(recorder, samples)
+    wait_for(lambda: recorder.state().n_samples == len(samples))
+    assert len(recorder.state().files) == 2
+    go_on.set()
+    assert recorder.stop()
+
+
 def test_a_gap_at_the_very_end_counts(tmp_path: Path) -> None:
     recorder = Recorder(tmp_path / "a.flac", RATE, reserve_bytes=0, buffer_s=0.1)
     recorder.start()
