@@ -50,7 +50,7 @@ class Library:
     With `room`, loops come split into bands too, at four times the memory.
 
     >>> Library().names()[:2]
-    ['rain', 'waves']
+    ['birds', 'drips']
     """
 
     def __init__(
