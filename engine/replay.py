@@ -6,16 +6,20 @@ change, and the new plan is spliced in. The mixer's blocks are cut where a gain 
 turned. So the samples are those that were heard, from any place on.
 """
 
+import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from effects.errors import InputError
 from effects.levels import Samples
-from engine.graph import Graph
+from effects.paths import state_dir
+from engine.graph import Graph, Settings, build
 from engine.live.controls import CONTROLS, Snapshot, snapshot_of
+from engine.live.journal import Event, read_journal
 from engine.live.metrics import Metrics
 from engine.live.mixer import MAX_BLOCK, Mixer
 from engine.live.producer import SPLICE_S, splice
@@ -44,26 +48,90 @@ class Edit:
     args: tuple[Any, ...] = ()
 
 
-def edits_of(events: Sequence[Mapping[str, Any]]) -> list[Edit]:
-    """The edits among a journal's events, in their order.
+@dataclass(frozen=True)
+class Played:
+    """A session as its journal tells it.
+
+    Attributes:
+        graph: built anew.
+        events: of the journal.
+        sample_rate: at which it was played, Hz; events count samples of it.
+        end: the sample at which it ended, or that it has reached by now.
+    """
+
+    graph: Graph
+    events: Sequence[Event]
+    sample_rate: int
+    end: int
+
+
+def load_session(
+    path: Path, *, sample_rate: int | None = None, model: Path | None = None
+) -> Played:
+    """The session of a journal, ready to be rendered.
+
+    Args:
+        path: of the journal.
+        sample_rate: to render at, Hz; that of the session by default.
+        model: folder, where it is no longer where it was.
 
     Raises:
-        InputError: an event whose sample or values make no sense.
+        InputError: not a journal, or its model is not the one it was played with.
+    """
+    journal = read_journal(path)
+    header, extra = journal.header, journal.header.extra
+    folder = extra.get("model_dir")
+    duration = extra.get("duration")
+    settings = Settings(
+        seed=header.seed,
+        sample_rate=sample_rate or header.sample_rate,
+        duration=None if duration is None else float(str(duration)),
+        controls=snapshot_of(header.controls),
+        model=model or (Path(str(folder)) if folder else None),
+        grammar=header.grammar or "seed",
+        effects=tuple(header.effects) if extra.get("bed", True) else None,
+    )
+    graph = build(settings)
+    if header.model and graph.model.hash != header.model:
+        raise InputError(
+            f"{path}: was played with model {header.model[:12]}, but this one is "
+            f"{graph.model.hash[:12]}; name its folder with --model"
+        )
+    end = max((int(str(e.get("at", 0))) for e in journal.events), default=0)
+    return Played(graph, journal.events, header.sample_rate, end)
+
+
+def running_journal() -> Path | None:
+    """The journal of the session that plays now, the latest if there are several."""
+    for path in sorted((state_dir() / "journals").glob("*.jsonl"), reverse=True):
+        try:
+            extra = read_journal(path).header.extra
+            os.kill(int(str(extra["pid"])), 0)
+        except (InputError, OSError, KeyError, ValueError):
+            continue
+        if not any(e.get("command") == "end" for e in read_journal(path).events):
+            return path
+    return None
+
+
+def edits_of(events: Sequence[Event], scale: float = 1.0) -> list[Edit]:
+    """The edits among a journal's events, in their order.
+
+    Args:
+        events: of the journal.
+        scale: sample rate to render at over that of the journal.
     """
     edits = []
     for event in events:
-        if "set" in event:
-            edits.append(Edit(int(event["at"]), dict(event["set"])))
+        at = round(int(str(event.get("at", 0))) * scale)
+        values = event.get("set")
+        if isinstance(values, Mapping):
+            edits.append(Edit(at, dict(values)))
         elif "command" in event:
-            args = tuple(event.get("args", ()))
-            edits.append(Edit(int(event["at"]), {}, str(event["command"]), args))
+            args = event.get("args", ())
+            assert isinstance(args, Sequence)
+            edits.append(Edit(at, {}, str(event["command"]), tuple(args)))
     return edits
-
-
-def end_of(events: Sequence[Mapping[str, Any]]) -> int | None:
-    """Sample at which the session ended, if it said so."""
-    ends = [int(e["at"]) for e in events if e.get("command") == "end"]
-    return ends[-1] if ends else None
 
 
 def replay(

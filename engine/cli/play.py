@@ -3,12 +3,24 @@
 import os
 import signal
 import sys
+from pathlib import Path
 from types import FrameType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from engine.cli.options import check_rate, composition_options, settings_from
+from effects.errors import InputError, RunError
+from engine.cli.durations import Duration
+from engine.cli.options import (
+    DEFAULT_PRESET,
+    check_rate,
+    composition_options,
+    settings_from,
+)
+
+if TYPE_CHECKING:
+    from engine.live.osc import OscSettings
+    from engine.live.session import DeviceChoice
 
 DEFAULT_RATE = 48_000  # of a session that plays to nobody
 
@@ -19,6 +31,10 @@ DEFAULT_RATE = 48_000  # of a session that plays to nobody
 @click.option("--rate", type=int, help="Sample rate [default: the device's].")
 @click.option("--wait-device", is_flag=True, help="Wait until there is a device.")
 @click.option("--no-audio", is_flag=True, help="Play to nobody, in real time.")
+@click.option("--record", type=Path, help="Record into this FLAC file.")
+@click.option("--sleep", type=Duration(), help="Fade to silence over so long, and end.")
+@click.option("--osc", help="[HOST:]PORT for OSC [default: 127.0.0.1:9470].")
+@click.option("--no-osc", is_flag=True, help="Do not listen for OSC.")
 @composition_options
 def play(
     minutes: float | None,
@@ -26,6 +42,10 @@ def play(
     rate: int | None,
     wait_device: bool,
     no_audio: bool,
+    record: Path | None,
+    sleep: float | None,
+    osc: str | None,
+    no_osc: bool,
     **options: Any,
 ) -> None:
     """Play music on a device: without end, or one programme of --minutes.
@@ -34,15 +54,24 @@ def play(
     Examples:
       latent play
       latent play --preset dark --minutes 30 --seed 7
+      latent play --record evening.flac --sleep 45m
     """
     _limit_threads()
     from engine.graph import build
-    from engine.live.session import DeviceChoice, Session
+    from engine.live.session import DeviceChoice
+    from engine.live.station import Station, Surroundings
 
     choice = None if no_audio else DeviceChoice(device, wait_device)
     settings = settings_from(options, sample_rate=_rate(choice, rate), minutes=minutes)
-    graph = build(settings)
-    session = Session(graph, choice, _say)
+    around = Surroundings(
+        preset=options["preset_name"] or DEFAULT_PRESET,
+        record=record,
+        sleep=sleep,
+        osc=None if no_osc else _osc(osc),
+        osc_wanted=osc is not None,
+    )
+    station = Station(build(settings), choice, around, _say)
+    session = station.session
 
     def stop(number: int, frame: FrameType | None) -> None:
         signal.signal(number, signal.SIG_DFL)  # a second one ends at once
@@ -50,13 +79,10 @@ def play(
 
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, stop)
-    session.start()
-    _say(f"playing, seed {settings.seed}; Ctrl-C ends")
-    session.run()
-    metrics = session.metrics
+    station.run()
     _say(
-        f"played {session.seconds:.1f} s, {metrics.underruns} underruns, "
-        f"{metrics.device_xruns} device xruns"
+        f"played {session.seconds:.1f} s, {session.metrics.underruns} underruns, "
+        f"{session.metrics.device_xruns} device xruns"
     )
     if not session.closed_cleanly:
         # PortAudio hangs, and would again when the interpreter ends it.
@@ -64,9 +90,19 @@ def play(
         os._exit(0)
 
 
-def _rate(choice: Any, rate: int | None) -> int:
+def _osc(address: str | None) -> "OscSettings":
+    from engine.live.osc import OscSettings
+
+    if address is None:
+        return OscSettings()
+    host, _, port = address.rpartition(":")
+    if not port.isdecimal():
+        raise InputError(f"--osc {address}: not [HOST:]PORT")
+    return OscSettings(host.strip("[]") or OscSettings().host, int(port))
+
+
+def _rate(choice: "DeviceChoice | None", rate: int | None) -> int:
     """The rate asked for, or the one at which the device does not resample."""
-    from effects.errors import RunError
     from engine.live.output import choose, list_devices, native_rate
 
     if rate is not None:

@@ -27,18 +27,19 @@ def render(
     Example:
       latent render song.flac --minutes 4 --seed 7 --preset dark
     """
-    from engine import render as offline
     from engine.graph import build
+    from engine.out_file import OPUS_RATE, check_output
+    from engine.render import render_to_file
 
-    offline.check_output(out)
+    check_output(out)
     is_opus = out.suffix.lower() == ".opus"
-    chosen = check_rate(rate or (offline.OPUS_RATE if is_opus else 44_100))
+    chosen = check_rate(rate or (OPUS_RATE if is_opus else 44_100))
     settings = settings_from(options, sample_rate=chosen, minutes=minutes)
     graph = build(settings)
     started = time.monotonic()
     tags = {"title": out.stem, "comment": f"latent seed {settings.seed}"}
     with bar("rendering", settings.sample_rate) as progress:
-        offline.render_to_file(graph, out, tags, progress)
+        render_to_file(graph, out, tags, progress)
     seconds = time.monotonic() - started
     if as_json:
         made = {

@@ -8,7 +8,7 @@ immutable mapping that is replaced, never changed.
 
 import math
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Literal, TypeAlias
@@ -67,7 +67,7 @@ class Control:
             number = float(value)
             if not math.isfinite(number):
                 raise InputError(f"{self.name}: {number} is not a finite number")
-            return min(max(number, self.low), self.high)
+            return float(min(max(number, self.low), self.high))
         if isinstance(self.default, bool) and isinstance(value, bool | int | float):
             if not math.isfinite(value):
                 raise InputError(f"{self.name}: {value} is neither on nor off")
@@ -215,6 +215,7 @@ class Controls:
     """The live values. Any thread may set; reading takes no lock."""
 
     def __init__(self, initial: Snapshot | None = None) -> None:
+        self.on_change: Callable[[], None] = _nothing  # called after each change
         self._writers = threading.Lock()
         self._snapshot: Snapshot = snapshot_of(initial or {})
 
@@ -237,7 +238,12 @@ class Controls:
         checked = _checked(values)
         with self._writers:
             self._snapshot = MappingProxyType({**self._snapshot, **checked})
+        self.on_change()
         return self._snapshot
+
+
+def _nothing() -> None:
+    """What is done on a change that nobody waits for."""
 
 
 def _checked(values: Mapping[str, object]) -> dict[str, Value]:

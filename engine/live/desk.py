@@ -169,7 +169,6 @@ class Desk:
         preset = presets.load(name)
         self._session.graph.controls.update(dict(preset.controls))
         self._preset = name
-        self._session.producer.wake()
 
     def start_recording(self, name: str | Path = "") -> None:
         """Record into a new file: of this name in the folder, or a whole path."""
@@ -207,7 +206,6 @@ class Desk:
 
     def _set(self, name: str, value: Argument) -> None:
         self._session.graph.controls.set(name, value)
-        self._session.producer.wake()
 
     def _sleep_minutes(self) -> float:
         if self._sleep_at is None:

@@ -93,6 +93,7 @@ class Session:
             target=self._keep_bed, name="bed", daemon=True
         )
         self._clean = True
+        graph.controls.on_change = self.producer.wake
 
     def start(self) -> None:
         """Prime the ring, open the device, and begin.

@@ -148,3 +148,75 @@ def test_the_device_goes_and_comes_back(home: dict[str, str]) -> None:
         _, rest = process.communicate(timeout=60)
     assert process.returncode == 0
     assert "played" in rest
+
+
+def test_a_recording_is_what_a_replay_gives(
+    home: dict[str, str], tmp_path: Path
+) -> None:
+    env = {**os.environ, **home, "LATENT_HOME": str(tmp_path / "home")}
+    file, again = tmp_path / "evening.flac", tmp_path / "again.flac"
+    process = subprocess.Popen(
+        [
+            *COMMAND,
+            "play",
+            "--no-audio",
+            "--seed",
+            "3",
+            "--no-effects",
+            "--osc",
+            "0",
+            "--record",
+            str(file),
+        ],
+        cwd=ROOT,
+        env=env,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stderr is not None
+    assert any("playing" in line for line in process.stderr)
+    time.sleep(5.0)
+    process.send_signal(signal.SIGTERM)
+    process.communicate(timeout=20)
+    assert process.returncode == 0
+    (journal,) = (tmp_path / "home" / "state" / "journals").glob("*.jsonl")
+    subprocess.run(
+        [*COMMAND, "replay", str(journal), str(again)], cwd=ROOT, env=env, check=True
+    )
+    recorded, rate = audio.load(file)
+    rendered, _ = audio.load(again)
+    assert len(recorded) > 4 * rate
+    n = min(len(recorded), len(rendered))
+    assert audio.residual_db(rendered[:n], recorded[:n]) < -90.0
+
+
+def test_the_sleep_timer_fades_to_silence_and_ends(
+    home: dict[str, str], tmp_path: Path
+) -> None:
+    file = tmp_path / "sleep.flac"
+    done = subprocess.run(
+        [
+            *COMMAND,
+            "play",
+            "--no-audio",
+            "--seed",
+            "3",
+            "--no-osc",
+            "--sleep",
+            "8s",
+            "--record",
+            str(file),
+        ],
+        cwd=ROOT,
+        env={**os.environ, **home},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    samples, rate = audio.load(file)
+    level = np.sqrt(np.mean(samples[: 8 * rate].reshape(16, -1, 2) ** 2, axis=(1, 2)))
+    smooth = np.convolve(level, np.ones(4) / 4.0, "valid")
+    assert np.all(np.diff(smooth[6:]) < 0), "falls all the time"
+    assert np.abs(samples[-rate // 10 :]).max() < 1e-3

@@ -1,0 +1,58 @@
+"""`latent replay`: a session again, from its journal."""
+
+from pathlib import Path
+
+import click
+
+from effects.errors import InputError
+from engine.cli.progress import bar
+
+
+@click.command()
+@click.argument("session", type=Path)
+@click.argument("out", type=Path)
+@click.option("--from", "first", type=float, default=0.0, help="Begin, seconds.")
+@click.option("--to", "last", type=float, help="End, seconds [default: its end].")
+@click.option("--last", "latest", type=float, help="Only the last so many seconds.")
+@click.option("--rate", type=int, help="Sample rate [default: as it was played].")
+@click.option(
+    "--model", "model_dir", type=Path, help="Model folder it was played with."
+)
+def replay(
+    session: Path,
+    out: Path,
+    first: float,
+    last: float | None,
+    latest: float | None,
+    rate: int | None,
+    model_dir: Path | None,
+) -> None:
+    """Render SESSION, a journal, into OUT: the samples that were heard.
+
+    \b
+    Examples:
+      latent replay ~/.local/state/latent/journals/20261123T200000Z.jsonl evening.flac
+      latent replay session.jsonl part.flac --from 600 --to 900
+    """
+    from engine.out_file import check_output, whole_file
+    from engine.replay import edits_of, load_session
+    from engine.replay import replay as render_again
+
+    check_output(out)
+    loaded = load_session(session, sample_rate=rate, model=model_dir)
+    scale = loaded.graph.sample_rate / loaded.sample_rate
+    stop = loaded.end if last is None else round(last * loaded.sample_rate)
+    start = round(first * loaded.sample_rate)
+    if latest is not None:
+        start = max(0, stop - round(latest * loaded.sample_rate))
+    if not 0 <= start < stop:
+        raise InputError(f"{session}: nothing lies from {start} to {stop} samples")
+    edits = edits_of(loaded.events, scale)
+    tags = {"title": out.stem, "comment": f"latent replay of {session.name}"}
+    span = (round(start * scale), round(stop * scale))
+    with (
+        bar("rendering", loaded.graph.sample_rate) as progress,
+        whole_file(out, loaded.graph.sample_rate, tags) as write,
+    ):
+        render_again(loaded.graph, edits, *span, write, progress)
+    click.echo(f"{out}: {(stop - start) / loaded.sample_rate:.1f} s", err=True)

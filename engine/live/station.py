@@ -1,0 +1,157 @@
+"""The station: a session with all that surrounds it, in the order of dependence.
+
+Graph, journal, session, desk, recorder, OSC: started in this order, and taken down in
+the reverse one, whatever happens.
+"""
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from effects.errors import RunError
+from effects.paths import data_dir
+from engine.graph import Graph
+from engine.live.desk import Desk
+from engine.live.journal import Header, JournalWriter, new_journal_path
+from engine.live.osc import OscServer, OscSettings
+from engine.live.recovery import repair_all
+from engine.live.session import DeviceChoice, Session
+
+TICK_S = 5.0  # between rows of the journal that say how far the session is
+
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Surroundings:
+    """What a session is to have around it.
+
+    Attributes:
+        preset: name of the preset it began with.
+        record: file to record into from the start.
+        sleep: seconds over which it fades to silence and ends.
+        osc: where to listen, or None not to.
+        osc_wanted: whether it is an error when it cannot listen there.
+    """
+
+    preset: str = ""
+    record: Path | None = None
+    sleep: float | None = None
+    osc: OscSettings | None = None
+    osc_wanted: bool = False
+
+
+class Station:
+    """Plays a graph, with journal, desk, recorder and OSC.
+
+    Args:
+        graph: what sounds.
+        choice: on which device; None plays to nobody.
+        around: what the session is to have around it.
+        say: takes one line for the user.
+    """
+
+    def __init__(
+        self, graph: Graph, choice: DeviceChoice | None, around: Surroundings, say: Say
+    ) -> None:
+        self._around, self._say = around, say
+        self._recordings = data_dir() / "recordings"
+        self._journal = JournalWriter(
+            new_journal_path(), _header(graph, around.preset), say
+        )
+        self.session = Session(graph, choice, say, self._journal.event)
+        self.desk = Desk(
+            self.session, self._recordings, self._keep, say, self._journal.event
+        )
+        self._osc: OscServer | None = None
+        self._kept: list[subprocess.Popen[bytes]] = []
+        self._ticked = time.monotonic()
+
+    def run(self, poll: Callable[[], None] = lambda: None) -> None:
+        """Play until the music has ended or was stopped.
+
+        Args:
+            poll: called some twenty times a second, for a display.
+
+        Raises:
+            LatentError: no device, no room for a recording, or a part that died.
+        """
+        if self._recordings.is_dir():
+            repair_all(self._recordings, self._say)
+        try:
+            if self._around.record is not None:
+                self.desk.start_recording(self._around.record)
+            self._start_osc()
+            self.session.start()
+            if self._around.sleep is not None:
+                self.desk.sleep(self._around.sleep)
+            self._say(f"playing, seed {self.session.graph.settings.seed}; Ctrl-C ends")
+            self.session.run(lambda: self._poll(poll))
+        finally:
+            if self._osc is not None:
+                self._osc.stop()
+            self.desk.close()
+            self._journal.close()
+        for process in self._kept:
+            process.wait()
+
+    def _start_osc(self) -> None:
+        if self._around.osc is None:
+            return
+        controls = self.session.graph.controls
+        server = OscServer(controls, self.desk, self._around.osc, self._say)
+        try:
+            server.start()
+        except RunError as error:
+            if self._around.osc_wanted:
+                raise
+            self._say(f"{error}; playing without OSC")
+            return
+        self._osc = server
+
+    def _poll(self, poll: Callable[[], None]) -> None:
+        self.desk.poll()
+        poll()
+        if time.monotonic() - self._ticked >= TICK_S:
+            self._tick()
+
+    def _tick(self) -> None:
+        self._ticked = time.monotonic()
+        self._journal.command(self.session.mixer.position, "tick")
+
+    def _keep(self, seconds: float) -> None:
+        """Let a process of its own render the end of the session again."""
+        self._tick()
+        self._recordings.mkdir(parents=True, exist_ok=True)
+        stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
+        out = self._recordings / f"kept-{stamp}.flac"
+        self._say(f"keeping the last {seconds:g} s in {out}")
+        command = [sys.executable, "-m", "engine.cli.main", "replay"]
+        command += [str(self._journal.path), str(out), "--last", str(seconds)]
+        self._kept.append(
+            subprocess.Popen(["nice", "-n", "10", *command], stdin=subprocess.DEVNULL)
+        )
+
+
+def _header(graph: Graph, preset: str) -> Header:
+    settings = graph.settings
+    return Header(
+        seed=settings.seed,
+        sample_rate=settings.sample_rate,
+        controls=dict(graph.controls.snapshot),
+        model=graph.model.hash,
+        preset=preset,
+        grammar=settings.grammar,
+        effects=dict.fromkeys(graph.bed.names if graph.bed else (), ""),
+        extra={
+            "pid": os.getpid(),
+            "duration": settings.duration,
+            "model_dir": settings.model and str(settings.model.absolute()),
+            "bed": graph.bed is not None,
+        },
+    )
