@@ -50,9 +50,9 @@ class Augmentation:
         tilt_db: spectral slope per octave, likewise.
     """
 
-    shift_bands: int = 61
-    gain_db: float = 2.0
-    tilt_db: float = 0.4
+    shift_bands: int = 36
+    gain_db: float = 1.5
+    tilt_db: float = 0.3
 
 
 def load(corpus_dir: Path) -> tuple[Split, dict[str, str]]:

@@ -52,10 +52,10 @@ class TrainSettings:
     """
 
     vae: VAEConfig = field(default_factory=VAEConfig)
-    epochs: int = 60
+    epochs: int = 100
     min_epoch: int = 0
     batch_size: int = 256
-    learning_rate: float = 1.5e-3
+    learning_rate: float = 1.2e-3
     weight_decay: float = 0.01
     ema: float = 0.999
     patience: int = 20
