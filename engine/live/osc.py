@@ -25,7 +25,7 @@ from engine.live.osc_names import Actions
 
 HOST = "127.0.0.1"
 PORT = 9470
-RATE = 2000.0  # small messages a second; see Intake
+RATE = 1000.0  # small messages a second, some 3 % of a core; see Intake
 BURST = 400.0
 BATCH = 256  # datagrams read at once; a full batch is a flood
 FLOOD_PAUSE_S = 0.025  # so that a flood is read at 10,000 a second at most

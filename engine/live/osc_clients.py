@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from effects.errors import InputError
+from engine.live.osc_guard import MAX_PATTERNS
 
 # As the socket gives it: host and port, and two more numbers with IPv6.
 Address: TypeAlias = tuple[str, int] | tuple[str, int, int, int]
@@ -12,6 +13,7 @@ Address: TypeAlias = tuple[str, int] | tuple[str, int, int, int]
 MAX_SUBSCRIBERS = 16
 MAX_WAITING = 256
 PATTERN_COST = 20  # tokens: a pattern is compared with every address
+_SIGNS = (b"*", b"?", b"[", b"{")
 LEASE_S = (10.0, 60.0, 3600.0)  # shortest, default, longest
 PORTS = (1024, 65_535)
 
@@ -168,6 +170,8 @@ def _head(datagram: bytes) -> bytes:
 
 
 def _cost(datagram: bytes) -> float:
-    head = _head(datagram)
-    is_pattern = any(wildcard in head for wildcard in b"*?[{")
-    return 1 + len(datagram) // 64 + PATTERN_COST * is_pattern
+    # In a bundle, bytes of numbers may look like wildcards: then it waits for longer.
+    is_bundle = datagram.startswith(b"#bundle")
+    searched = datagram if is_bundle else _head(datagram)
+    n_patterns = min(MAX_PATTERNS if is_bundle else 1, sum(map(searched.count, _SIGNS)))
+    return 1 + len(datagram) // 64 + PATTERN_COST * n_patterns

@@ -21,7 +21,8 @@ MAX_MESSAGES = 128  # in a datagram
 MAX_ADDRESS = 128  # bytes
 MAX_ARGUMENTS = 64
 MAX_TEXT = 256  # bytes of a text argument
-MAX_WILDCARDS = 4
+MAX_WILDCARDS = 4  # in an address
+MAX_PATTERNS = 8  # addresses with wildcards in a datagram
 
 _BUNDLE = b"#bundle\0"
 _SIZES = {"i": 4, "f": 4, "h": 8, "d": 8, "s": 0, "T": 0, "F": 0}
@@ -55,8 +56,9 @@ def messages(datagram: bytes) -> list[bytes]:
         raise Refused("length is not a multiple of 4")
     found: list[bytes] = []
     _collect(datagram, 1, found)
-    for message in found:
-        _check_message(message)
+    n_patterns = sum(_check_message(message) for message in found)
+    if n_patterns > MAX_PATTERNS:
+        raise Refused("too many patterns")
     return found
 
 
@@ -80,7 +82,8 @@ def _collect(element: bytes, depth: int, found: list[bytes]) -> None:
         at += size
 
 
-def _check_message(message: bytes) -> None:
+def _check_message(message: bytes) -> bool:
+    """Raise if a message is not sound; whether its address is a pattern."""
     address, at = _string(message, 0, "address")
     if not address.startswith(b"/") or len(address) > MAX_ADDRESS:
         raise Refused("address")
@@ -88,10 +91,11 @@ def _check_message(message: bytes) -> None:
         raise Refused("address")
     if " " in text or "#" in text or "," in text.partition("{")[0]:
         raise Refused("address")
-    if is_pattern(text):
+    has_pattern = is_pattern(text)
+    if has_pattern:
         _parts(text)
     if at == len(message):
-        return  # old senders leave the type tags out when there are no arguments
+        return has_pattern  # old senders leave the type tags out then
     tags, at = _string(message, at, "type tags")
     if not tags.startswith(b",") or tags[1:].translate(None, _TAGS):
         raise Refused("type tags")
@@ -101,6 +105,7 @@ def _check_message(message: bytes) -> None:
         at = _check_argument(message, at, tag)
     if at != len(message):
         raise Refused("bytes behind the last argument")
+    return has_pattern
 
 
 def _check_argument(message: bytes, at: int, tag: str) -> int:

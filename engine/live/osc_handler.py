@@ -270,7 +270,8 @@ class Handler:
 
     def _command(self, name: str, args: tuple[Argument, ...]) -> None:
         command = COMMANDS_BY_NAME[name]
-        if not command.types and len(args) == 1 and not isinstance(args[0], str):
+        can_do_without = command.optional or not command.types
+        if can_do_without and len(args) == 1 and not isinstance(args[0], str):
             if not args[0]:
                 return  # a button sends 1 when it is pressed, 0 when it is let go
             args = ()

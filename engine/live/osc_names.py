@@ -16,7 +16,7 @@ from typing import Protocol, TypeAlias
 from pythonosc.parsing import osc_types
 
 from effects.errors import InputError
-from engine.live.controls import Control, Value
+from engine.live.controls import CONTROLS, Control, Value
 
 ROOT = "/latent/"
 NORM = "/norm"  # behind a control: its twin whose range is 0..1
@@ -27,6 +27,7 @@ Status: TypeAlias = Mapping[str, Argument | Sequence[Argument]]
 
 _NAME = re.compile(r"\w[\w -]{0,63}")
 _LARGEST = 3.0e38  # a little below the largest 32-bit float
+_BEYOND = 200.0  # sent for infinity: silence in dB is below any level, here -200
 _LONGEST_TEXT = 200
 
 
@@ -90,12 +91,16 @@ class Command:
             return (min(max(float(value), self.low), self.high),)
         if not isinstance(value, str):
             raise InputError("takes a text")
-        choices = self.choices or tuple(map(str, _sequence(status, self.listed)))
+        choices = self.choices_in(status)
         if (self.choices or self.listed) and value not in choices:
-            raise InputError(f"none of: {', '.join(choices)[:_LONGEST_TEXT]}")
+            raise InputError(f"none of: {', '.join(choices)}")
         if not self.choices and not _NAME.fullmatch(value):
             raise InputError("a name has letters, digits, spaces, _ and -, at most 64")
         return (value,)
+
+    def choices_in(self, status: Status) -> tuple[str, ...]:
+        """The texts that can be given now; none if any name can."""
+        return self.choices or tuple(map(str, _sequence(status, self.listed)))
 
 
 @dataclass(frozen=True)
@@ -137,6 +142,11 @@ class Reading:
 
 
 _EFFECT = "effects/list"
+# What a MIDI message can be bound to: controls, and commands that need no argument.
+_BINDABLE = (
+    *CONTROLS,
+    *("play", "pause", "stop", "next", "record/start", "record/stop", "effects/next"),
+)
 COMMANDS: tuple[Command, ...] = (
     Command("play", "Begin, or go on after a pause."),
     Command("pause", "Fade out and wait."),
@@ -149,6 +159,8 @@ COMMANDS: tuple[Command, ...] = (
     Command("keep", "Save what was just heard.", "f", 1.0, 43_200.0, "s"),
     Command("effects/next", "On to the next effect."),
     Command("effects/only", "Stay with one effect.", "s", listed=_EFFECT),
+    Command("midi/learn", "Bind the next MIDI message.", "s", choices=_BINDABLE),
+    Command("midi/forget", "Bind none to it any more.", "s", choices=_BINDABLE),
     Command("sleep", "Fade out and end; 0: never.", "f", 0.0, 720.0, "min"),
 )
 
@@ -211,9 +223,13 @@ def control_message(control: Control, value: Value, *, norm: bool = False) -> by
 
 def reading_message(reading: Reading, values: tuple[Argument, ...]) -> bytes:
     """The packet of a reading."""
+    return message(ROOT + reading.name, reading_types(reading, len(values)), values)
+
+
+def reading_types(reading: Reading, n_values: int) -> str:
+    """OSC types of a reading that has so many values."""
     types = reading.types.rstrip("*")
-    types += types[-1] * (len(values) - len(types))
-    return message(ROOT + reading.name, types[: len(values)], values)
+    return (types + types[-1] * (n_values - len(types)))[:n_values]
 
 
 def message(address: str, types: str = "", values: Sequence[Argument] = ()) -> bytes:
@@ -273,6 +289,8 @@ def _typed(kind: str, value: Argument) -> Argument:
     number = float(value)
     if math.isnan(number):
         number = 0.0
+    if math.isinf(number):
+        number = math.copysign(_BEYOND, number)
     if kind == "i":
         return int(min(max(number, -(2.0**31)), 2.0**31 - 1))
     return min(max(number, -_LARGEST), _LARGEST)

@@ -128,11 +128,13 @@ COMMANDS = [
     ("/latent/stop", ("stop",)),
     ("/latent/preset/load s dark", ("preset/load", "dark")),
     ("/latent/record/start", ("record/start",)),
+    ("/latent/record/start i 1", ("record/start",)),
     ("/latent/record/start s Monday", ("record/start", "Monday")),
     ("/latent/record/stop", ("record/stop",)),
     ("/latent/keep f 600", ("keep", 600.0)),
     ("/latent/keep f 1e9", ("keep", 43_200.0)),
     ("/latent/effects/next", ("effects/next",)),
+    ("/latent/midi/learn s rank/pitch", ("midi/learn", "rank/pitch")),
     ("/latent/effects/only s rain", ("effects/only", "rain")),
     ("/latent/sleep i 45", ("sleep", 45.0)),
 ]

@@ -80,6 +80,7 @@ HOSTILE = {
     "text without an end": packet("/latent/tuning/key", "s", b"DDDD"),
     "60 stars": packet("/" + "*" * 60),
     "120 stars": packet("/latent/" + "*" * 110 + "x"),
+    "nine patterns": bundle(*[packet("/latent/*")] * 9),
     "five wildcards": packet("/latent/*?*?*"),
     "open bracket": packet("/latent/[abc"),
     "open brace": packet("/latent/{a,b"),
@@ -201,6 +202,22 @@ def test_the_time_of_a_pattern_grows_with_its_length_alone() -> None:
     plain = cost("/" + "a" * 100 + "?b")
     worst = cost("/*" + "a" * 48 + "*" + "a" * 48 + "*b")
     assert worst < 10.0 * plain + 0.01
+
+
+def test_the_costliest_packet_that_passes_is_cheap() -> None:
+    handler = Handler(Controls(), Desk())
+    worst = 0.0
+    for at in range(20):  # others each time, or a cache would answer
+        long = ["/l*t*t/*t*/" + "{}" for _ in range(8)]
+        parts = [
+            packet(address.format(f"{at:02d}{n}" + "x" * 80), "f", bytes(4))
+            for n, address in enumerate(long)
+        ]
+        fill = [number("/latent/wiggle/amount/norm", 0.5)] * (128 - 8)
+        datagram = bundle(*parts, *fill)
+        assert check(datagram) is None
+        worst = max(worst, _time(handler, datagram))
+    assert worst < 0.05
 
 
 # Fuzz.

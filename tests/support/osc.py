@@ -20,7 +20,8 @@ from engine.live.osc_names import Argument, Status
 class Desk:
     """Notes the commands that it gets, and shows what it is given."""
 
-    def __init__(self) -> None:
+    def __init__(self, symbols: str = "ABCD") -> None:
+        self._symbols = symbols
         self.done: list[tuple[object, ...]] = []
         self.values: dict[str, Argument | Sequence[Argument]] = {
             "state": "playing",
@@ -42,8 +43,8 @@ class Desk:
 
     def command(self, name: str, *args: float | str) -> None:
         self.done.append((name, *args))
-        if name == "go" and args == ("E",):
-            raise InputError("the song has no E")
+        if name == "go" and str(args[0]) not in self._symbols:
+            raise InputError(f"the song has no {args[0]}")
 
     def status(self) -> Status:
         return self.values
