@@ -1,0 +1,134 @@
+"""The one table: every surface shows it, and nothing gets past its limits."""
+
+import json
+import math
+import threading
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from effects.errors import InputError
+from engine.cli.main import main
+from engine.live.controls import CONTROLS, TABLE, Control, Controls, snapshot_of
+
+by_name = pytest.mark.parametrize("control", TABLE, ids=lambda control: control.name)
+anything = st.one_of(
+    st.floats(),
+    st.integers(),
+    st.booleans(),
+    st.text(max_size=8),
+    st.none(),
+    st.binary(),
+)
+
+
+@by_name
+def test_a_control_is_whole(control: Control) -> None:
+    assert control.check(control.default) == control.default
+    assert control.text.endswith(".")
+    assert control.low < control.high
+    assert control.curve == "linear" or control.low > 0
+
+
+@given(name=st.sampled_from(sorted(CONTROLS)), value=anything)
+def test_any_value_fits_or_changes_nothing(name: str, value: object) -> None:
+    controls = Controls()
+    before = controls.snapshot
+    try:
+        in_force = controls.set(name, value)
+    except InputError:
+        assert controls.snapshot is before
+        return
+    control = CONTROLS[name]
+    if control.choices:
+        assert in_force in control.choices
+    elif isinstance(control.default, bool):
+        assert isinstance(in_force, bool)
+    else:
+        assert isinstance(in_force, float)
+        assert control.low <= in_force <= control.high
+    assert {**before, name: in_force} == controls.snapshot
+
+
+@by_name
+@given(position=st.floats(0.0, 1.0))
+def test_a_position_on_the_range_comes_back(control: Control, position: float) -> None:
+    value = control.from_norm(position)
+    assert control.check(value) == pytest.approx(value)
+    there = control.to_norm(value)
+    assert 0.0 <= there + 1e-9 <= 1.0 + 2e-9
+    if not control.choices and not isinstance(control.default, bool):
+        assert there == pytest.approx(position, abs=1e-9)
+    else:
+        assert control.from_norm(there) == value
+
+
+@by_name
+@pytest.mark.parametrize("wrong", [math.nan, math.inf, -math.inf])
+def test_what_is_no_number_is_refused(control: Control, wrong: float) -> None:
+    with pytest.raises(InputError, match=control.name):
+        control.check(wrong)
+    with pytest.raises(InputError, match=control.name):
+        control.from_norm(wrong)
+
+
+def test_several_are_set_together_or_not_at_all() -> None:
+    controls = Controls()
+    before = controls.snapshot
+    with pytest.raises(InputError):
+        controls.update({"tilt": 3.0, "tuning/key": "H"})
+    assert controls.snapshot is before
+    controls.update({"tilt": 3.0, "tuning/key": "E"})
+    assert (controls.snapshot["tilt"], controls.snapshot["tuning/key"]) == (3.0, "E")
+    assert before["tilt"] == 0.0, "a snapshot stays what it was"
+    with pytest.raises(InputError, match="no such control"):
+        snapshot_of({"tlit": 1.0})
+
+
+def test_writers_at_once_lose_nothing() -> None:
+    controls = Controls()
+    names = [control.name for control in TABLE if control.unit == "dB"]
+
+    def write(name: str) -> None:
+        for step in range(500):
+            controls.set(name, -step / 100.0)
+
+    threads = [threading.Thread(target=write, args=(name,)) for name in names]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert [controls.snapshot[name] for name in names] == [-4.99] * len(names)
+
+
+def run(capsys: pytest.CaptureFixture[str], *words: str) -> str:
+    with pytest.raises(SystemExit) as ended:
+        main(list(words))
+    assert ended.value.code == 0
+    return capsys.readouterr().out
+
+
+def test_the_command_shows_every_control(capsys: pytest.CaptureFixture[str]) -> None:
+    lines = run(capsys, "controls").splitlines()
+    for control in TABLE:
+        (line,) = [line for line in lines if line.startswith(control.name + " ")]
+        assert control.text in line
+
+
+def test_the_command_gives_json(capsys: pytest.CaptureFixture[str]) -> None:
+    rows = json.loads(run(capsys, "controls", "--json"))
+    assert [row["name"] for row in rows] == [control.name for control in TABLE]
+    assert all(row["osc"] == "/latent/" + row["name"] for row in rows)
+    assert all(CONTROLS[row["name"]].default == row["default"] for row in rows)
+
+
+def test_the_command_lists_addresses(capsys: pytest.CaptureFixture[str]) -> None:
+    listed = {line.split()[0] for line in run(capsys, "osc", "addresses").splitlines()}
+    assert {
+        "/latent/tilt",
+        "/latent/tilt/norm",
+        "/latent/next",
+        "/latent/now",
+    } <= listed
+    assert len(listed) > 2 * len(TABLE)
