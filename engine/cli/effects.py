@@ -2,8 +2,11 @@
 
 import json
 from dataclasses import asdict
+from pathlib import Path
 
 import click
+
+from engine.cli.progress import bar
 
 
 @click.group()
@@ -38,6 +41,51 @@ def list_effects(with_credits: bool, as_json: bool) -> None:
         if with_credits:
             line += "  " + ", ".join(f"{k}: {v}" for k, v in entry.credit.items())
         click.echo(line.rstrip())
+
+
+@effects.command()
+@click.argument("paths", nargs=-1, required=True, type=Path)
+@click.option(
+    "--mode",
+    type=click.Choice(["auto", "loop", "texture"]),
+    default="auto",
+    show_default=True,
+    help="Repeat the recording, or keep it alive without a loop point.",
+)
+@click.option("--workers", type=click.IntRange(1, 64), help="[default: one a core]")
+@click.option("--json", "as_json", is_flag=True, help="Print the outcome as JSON.")
+def add(paths: tuple[Path, ...], mode: str, workers: int | None, as_json: bool) -> None:
+    """Prepare recordings of your own, files or folders, as effects.
+
+    Silence and fades are trimmed, the best seam is found, and all is brought to
+    -30 LUFS. What cannot be used is refused, and why is said.
+
+    \b
+    Example:
+      latent effects add ~/Recordings/brook.wav
+    """
+    from effects.errors import RunError
+    from effects.intake import add as prepare
+    from effects.library import Library
+
+    with bar("preparing") as progress:
+        report = prepare(
+            paths,
+            Library(),
+            mode=mode,
+            workers=workers,
+            progress=progress and (lambda done, total, _: progress(done, total)),
+        )
+    if as_json:
+        rows = [{**asdict(o), "path": str(o.path)} for o in report.outcomes]
+        click.echo(json.dumps(rows, indent=2))
+    for outcome in report.of_kind("refused"):
+        click.echo(f"refused {outcome.path}: {outcome.reason}", err=True)
+    n_added = len(report.of_kind("added"))
+    n_same = len(report.of_kind("unchanged"))
+    click.echo(f"{n_added} added, {n_same} there already", err=True)
+    if not n_added and not n_same:
+        raise RunError("no recording could be used")
 
 
 @effects.command()

@@ -46,10 +46,12 @@ class Bed:
         self._library = library or Library()
         self._sample_rate, self._n_samples = sample_rate, n_samples
         snapshot = controls.snapshot
+        chosen = tuple(self._library.entry(name).name for name in names)
+        chosen = chosen or tuple(self._library.names())
         self._rotation = Rotation(
-            tuple(self._library.entry(name).name for name in names)
-            or tuple(self._library.names()),
+            chosen,
             seed,
+            similarity=self._library.similarity(chosen),
             settings=Settings(
                 dwell_s=float(snapshot["effects/dwell"]),
                 crossfade_s=float(snapshot["effects/crossfade"]),
