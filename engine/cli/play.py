@@ -34,6 +34,8 @@ DEFAULT_RATE = 48_000  # of a session that plays to nobody
 @click.option("--record", type=Path, help="Record into this FLAC file.")
 @click.option("--sleep", type=Duration(), help="Fade to silence over so long, and end.")
 @click.option("--osc", help="[HOST:]PORT for OSC [default: 127.0.0.1:9470].")
+@click.option("--oscquery", type=click.IntRange(0, 65_535), help="TCP port; 0: any.")
+@click.option("--midi", help="Listen to MIDI ports whose names hold this text.")
 @click.option("--no-osc", is_flag=True, help="Do not listen for OSC.")
 @composition_options
 def play(
@@ -45,6 +47,8 @@ def play(
     record: Path | None,
     sleep: float | None,
     osc: str | None,
+    oscquery: int | None,
+    midi: str | None,
     no_osc: bool,
     **options: Any,
 ) -> None:
@@ -69,6 +73,8 @@ def play(
         sleep=sleep,
         osc=None if no_osc else _osc(osc),
         osc_wanted=osc is not None,
+        query=oscquery,
+        midi=midi,
     )
     station = Station(build(settings), choice, around, _say)
     session = station.session

@@ -67,6 +67,10 @@ class Desk:
             "sleep": lambda minutes: self.sleep(60.0 * float(minutes)),
         }
 
+    def add_command(self, name: str, do: Callable[..., None]) -> None:
+        """Lend the surfaces another command, before they are started."""
+        self._commands[name] = do
+
     def command(self, name: str, *args: Argument) -> None:
         """Any thread: do what a command says.
 
@@ -81,7 +85,7 @@ class Desk:
     def status(self) -> Mapping[str, Argument | Sequence[Argument]]:
         """Any thread: the readings, by the names that surfaces know."""
         session = self._session
-        peak_db = amplitude_to_db(session.metrics.peak)
+        peaks = (session.metrics.peak_left, session.metrics.peak_right)
         readings: dict[str, Argument | Sequence[Argument]] = {
             "state": "paused" if self._paused else "playing",
             "uptime": session.seconds,
@@ -89,7 +93,7 @@ class Desk:
             "load": session.load,
             "device": session.device_name,
             "playing": not self._paused,
-            "meter/peak": (peak_db, peak_db),
+            "meter/peak": tuple(map(amplitude_to_db, peaks)),
             "preset/name": self._preset,
             "preset/list": self._presets,
             "model/name": session.graph.model.name,

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 class Metrics:
     """What happened so far; plain numbers, so that reading needs no lock.
 
-    The callback writes `blocks` to `peak`, the producer the rest.
+    The callback writes `blocks` to `peak_right`, the producer the rest.
     """
 
     blocks: int = 0  # callbacks so far: also the heartbeat that shows it is alive
@@ -15,7 +15,8 @@ class Metrics:
     underruns: int = 0  # blocks for which the ring had too little
     device_xruns: int = 0  # times PortAudio flagged an output underflow
     errors: int = 0  # exceptions caught in the callback
-    peak: float = 0.0  # highest sample magnitude of the last block
+    peak_left: float = 0.0  # highest sample magnitude of the last block
+    peak_right: float = 0.0
     frames: int = 0  # frames synthesised
     replans: int = 0  # times the unheard part was rendered again
     late: int = 0  # times the producer held the last timbre because it was late

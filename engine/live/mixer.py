@@ -123,9 +123,8 @@ class Mixer:
         self.fade.apply(out, self.position)
         self.night.apply(out, self.position)
         self._limiter.process(out)
-        self._metrics.peak = max(
-            float(out.max(initial=0.0)), -float(out.min(initial=0.0))
-        )
+        self._metrics.peak_left = _peak(out[:, 0])
+        self._metrics.peak_right = _peak(out[:, 1])
         self.position += n
         for tap in self.taps:
             tap.write(out)
@@ -223,6 +222,10 @@ class Fade:
         gain += plan.start
         block[:, 0] *= gain
         block[:, 1] *= gain
+
+
+def _peak(channel: Samples) -> float:
+    return max(float(channel.max(initial=0.0)), -float(channel.min(initial=0.0)))
 
 
 def _gains(snapshot: Snapshot) -> tuple[float, ...]:

@@ -183,7 +183,7 @@ def _bind(host: str, port: int) -> socket.socket:
         if error.errno == errno.EADDRINUSE:
             raise RunError(
                 f"OSC: UDP port {port} on {host} is in use; end the other program or "
-                "choose another port with --osc-port"
+                "choose another port with --osc"
             ) from error
         if isinstance(error, socket.gaierror) or error.errno == errno.EADDRNOTAVAIL:
             raise InputError(f"OSC: {host} is no address of this machine") from error

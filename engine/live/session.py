@@ -35,6 +35,7 @@ FADE_LEAD_S = 0.1  # a fade is begun so far ahead of the mixer
 BED_LEAD_S = 0.5  # likewise a change of effects, whose loop may have to be loaded
 POLL_S = 0.05
 BED_EVERY_S = 1.0
+FIRST_BED_S = 2.0  # of the bed are made before the music starts, the rest beside it
 
 Say = Callable[[str], None]
 Event = Mapping[str, object]
@@ -104,7 +105,7 @@ class Session:
         """
         self._steady_interpreter()
         if self.graph.bed is not None:
-            self.graph.bed.prepare(0)
+            self.graph.bed.prepare(0, FIRST_BED_S)
         self.producer.prime(PRIME_S)
         self._output = self._open_first()
         self.producer.start()

@@ -12,19 +12,29 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Protocol
 
 from effects.errors import RunError
 from effects.paths import data_dir
 from engine.graph import Graph
 from engine.live.desk import Desk
 from engine.live.journal import Header, JournalWriter, new_journal_path
+from engine.live.midi import Bridge, Inputs
 from engine.live.osc import OscServer, OscSettings
+from engine.live.oscquery import QueryServer
 from engine.live.recovery import repair_all
 from engine.live.session import DeviceChoice, Session
 
 TICK_S = 5.0  # between rows of the journal that say how far the session is
 
 Say = Callable[[str], None]
+
+
+class Surface(Protocol):
+    """Whatever reaches the desk from outside."""
+
+    def stop(self) -> None:
+        """Close what is open."""
 
 
 @dataclass(frozen=True)
@@ -37,6 +47,8 @@ class Surroundings:
         sleep: seconds over which it fades to silence and ends.
         osc: where to listen, or None not to.
         osc_wanted: whether it is an error when it cannot listen there.
+        query: TCP port of OSCQuery, 0 for a free one, or None for none.
+        midi: part of the names of MIDI ports to listen to, or None for none.
     """
 
     preset: str = ""
@@ -44,6 +56,8 @@ class Surroundings:
     sleep: float | None = None
     osc: OscSettings | None = None
     osc_wanted: bool = False
+    query: int | None = None
+    midi: str | None = None
 
 
 class Station:
@@ -68,7 +82,7 @@ class Station:
         self.desk = Desk(
             self.session, self._recordings, self._keep, say, self._journal.event
         )
-        self._osc: OscServer | None = None
+        self._surfaces: list[Surface] = []  # that were started
         self._kept: list[subprocess.Popen[bytes]] = []
         self._ticked = time.monotonic()
 
@@ -87,14 +101,15 @@ class Station:
             if self._around.record is not None:
                 self.desk.start_recording(self._around.record)
             self._start_osc()
+            self._start_midi()
             self.session.start()
             if self._around.sleep is not None:
                 self.desk.sleep(self._around.sleep)
             self._say(f"playing, seed {self.session.graph.settings.seed}; Ctrl-C ends")
             self.session.run(lambda: self._poll(poll))
         finally:
-            if self._osc is not None:
-                self._osc.stop()
+            for surface in reversed(self._surfaces):
+                surface.stop()
             self.desk.close()
             self._journal.close()
         for process in self._kept:
@@ -112,7 +127,29 @@ class Station:
                 raise
             self._say(f"{error}; playing without OSC")
             return
-        self._osc = server
+        self._surfaces.append(server)
+        if self._around.query is not None:
+            query = QueryServer(
+                controls,
+                self.desk,
+                self._around.osc.host,
+                server.port,
+                port=self._around.query,
+                say=self._say,
+            )
+            query.start()
+            self._surfaces.append(query)
+
+    def _start_midi(self) -> None:
+        if self._around.midi is None:
+            return
+        controls = self.session.graph.controls
+        bridge = Bridge(controls, self.desk, say=self._say)
+        self.desk.add_command("midi/learn", bridge.learn)
+        self.desk.add_command("midi/forget", bridge.forget)
+        inputs = Inputs(bridge, self._around.midi, self._say)
+        inputs.start()
+        self._surfaces.append(inputs)
 
     def _poll(self, poll: Callable[[], None]) -> None:
         self.desk.poll()

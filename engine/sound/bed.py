@@ -84,16 +84,21 @@ class Bed:
         self._rotation = self._rotation.with_event(event)
         self._next_at = 0
 
-    def prepare(self, position: int) -> None:
-        """Make sure that the loops of the next half minute are there.
+    def prepare(self, position: int, ahead_s: float = LOOK_AHEAD_S) -> None:
+        """Make sure that the loops of the time ahead are there.
+
+        Args:
+            position: the sample that comes next.
+            ahead_s: seconds to look ahead; loops are loaded for all that sounds then.
 
         Raises:
             InputError: a loop cannot be loaded.
         """
         if position < self._next_at:
             return
-        self._next_at = position + round(PREPARE_EVERY_S * self._sample_rate)
-        end = position + round(LOOK_AHEAD_S * self._sample_rate)
+        every_s = min(PREPARE_EVERY_S, ahead_s / 4.0)
+        self._next_at = position + round(every_s * self._sample_rate)
+        end = position + round(ahead_s * self._sample_rate)
         found = layers(
             self._rotation, self._library.load, self._sample_rate, position, end
         )
