@@ -3,57 +3,134 @@
 import json
 import sys
 import time
+from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from engine.cli.options import check_rate, composition_options, settings_from
+from effects.errors import InputError
+from engine.cli.options import (
+    DEFAULT_PRESET,
+    check_rate,
+    composition_options,
+    settings_from,
+)
 from engine.cli.progress import bar
+
+if TYPE_CHECKING:
+    from engine.graph import Settings
+    from engine.song_card import Card
+
+DEFAULT_MINUTES = 4.0
+DEFAULT_RATE = 44_100
+_BESIDE_CARD = ("model_dir", "grammar")  # options that a card leaves open
 
 
 @click.command()
 @click.argument("out", type=Path)
-@click.option("--minutes", type=float, default=4.0, show_default=True)
+@click.option("--minutes", type=float, help="Length [default: 4].")
 @click.option("--rate", type=int, default=None, help="Sample rate [default: 44100].")
+@click.option("--card", "card_file", type=Path, help="Render this song card again.")
+@click.option("--stems", is_flag=True, help="Write OUT-music and OUT-effects as well.")
 @click.option("--json", "as_json", is_flag=True, help="Print what was made as JSON.")
 @composition_options
 def render(
-    out: Path, minutes: float, rate: int | None, as_json: bool, **options: Any
+    out: Path,
+    minutes: float | None,
+    rate: int | None,
+    card_file: Path | None,
+    stems: bool,
+    as_json: bool,
+    **options: Any,
 ) -> None:
     """Render music into OUT: .flac .wav .ogg .opus .mp3 by its ending.
 
+    The song's card, from which the same samples can be rendered again, is written
+    into the file's comment and beside it.
+
     \b
-    Example:
+    Examples:
       latent render song.flac --minutes 4 --seed 7 --preset dark
+      latent render again.flac --card song.card
     """
     from engine.graph import build
-    from engine.out_file import OPUS_RATE, check_output
+    from engine.out_file import check_output
     from engine.render import render_to_file
+    from engine.song_card import card_of, write_beside
+    from engine.stems import render_stems_to_files, stem_paths
 
     check_output(out)
-    is_opus = out.suffix.lower() == ".opus"
-    chosen = check_rate(rate or (OPUS_RATE if is_opus else 44_100))
-    settings = settings_from(options, sample_rate=chosen, minutes=minutes)
+    if stems:
+        stem_paths(out)
+    if card_file is not None:
+        settings, preset = _settings_again(card_file, minutes, rate, options)
+    else:
+        settings = settings_from(
+            options,
+            sample_rate=_rate(out, rate),
+            minutes=DEFAULT_MINUTES if minutes is None else minutes,
+        )
+        preset = options["preset_name"] or DEFAULT_PRESET
     graph = build(settings)
+    card = card_of(settings, graph, preset)
     started = time.monotonic()
-    tags = {"title": out.stem, "comment": f"latent seed {settings.seed}"}
+    tags = {"title": out.stem, "comment": card.text()}
     with bar("rendering", settings.sample_rate) as progress:
-        render_to_file(graph, out, tags, progress)
-    seconds = time.monotonic() - started
+        (render_stems_to_files if stems else render_to_file)(graph, out, tags, progress)
+    beside = write_beside(card, out)
+    _report(out, beside, card, time.monotonic() - started, as_json)
+
+
+def _settings_again(
+    path: Path, minutes: float | None, rate: int | None, options: Mapping[str, Any]
+) -> "tuple[Settings, str]":
+    """Settings and preset of a card; what it decides cannot be asked for as well."""
+    from engine.song_card import LATENT_VERSION, read, settings_from_card
+
+    given = {"minutes": minutes, **options}
+    for name, value in given.items():
+        if value not in (None, False) and name not in _BESIDE_CARD:
+            flag = name.removesuffix("_name").replace("_", "-")
+            raise InputError(f"--{flag}: the card decides this; leave it out")
+    card = read(path)
+    if card.latent != LATENT_VERSION:
+        click.echo(
+            f"latent: the card was written by version {card.latent}, this is "
+            f"{LATENT_VERSION}: the samples may differ",
+            err=True,
+        )
+    settings = settings_from_card(card, options["model_dir"], options["grammar"])
+    if rate is not None:
+        settings = replace(settings, sample_rate=check_rate(rate))
+    return settings, card.preset
+
+
+def _rate(out: Path, rate: int | None) -> int:
+    from engine.out_file import OPUS_RATE
+
+    is_opus = out.suffix.lower() == ".opus"
+    return check_rate(rate or (OPUS_RATE if is_opus else DEFAULT_RATE))
+
+
+def _report(
+    out: Path, beside: Path, card: "Card", seconds: float, as_json: bool
+) -> None:
     if as_json:
         made = {
             "file": str(out),
-            "seed": settings.seed,
-            "minutes": minutes,
-            "sample_rate": chosen,
+            "card": str(beside),
+            "seed": card.seed,
+            "minutes": card.seconds / 60.0,
+            "sample_rate": card.sample_rate,
             "seconds": round(seconds, 3),
         }
         click.echo(json.dumps(made))
         return
-    speed = 60.0 * minutes / max(seconds, 1e-3)
+    speed = card.seconds / max(seconds, 1e-3)
     click.echo(
-        f"{out}: {minutes:g} min, seed {settings.seed}, "
+        f"{out}: {card.seconds / 60.0:g} min, seed {card.seed}, "
         f"{seconds:.1f} s ({speed:.0f} times real time)",
         file=sys.stderr,
     )

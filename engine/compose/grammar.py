@@ -29,11 +29,13 @@ class Grammar:
 
 
 def load(name_or_path: str) -> Grammar:
-    """A bundled grammar by name, or one from a file.
+    """A bundled grammar by name, one from a file, or the text of one itself.
 
     Raises:
         InputError: there is none, or a line of it is wrong.
     """
+    if "=>" in name_or_path:
+        return parse(name_or_path)
     path = Path(name_or_path)
     if not path.is_file():
         bundled = resources.files("engine.compose.grammars") / f"{name_or_path}.txt"

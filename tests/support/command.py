@@ -1,0 +1,36 @@
+"""The command line, run by tests in a process of its own."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+
+
+def latent(
+    *args: object, home: Path, stdin: str | None = None
+) -> "subprocess.CompletedProcess[str]":
+    """Run `latent ARGS` to its end with LATENT_HOME `home`.
+
+    Args:
+        args: of the command, made texts.
+        home: of loops, journals and so on.
+        stdin: what it reads; nothing by default.
+    """
+    return subprocess.run(
+        [sys.executable, "-m", "engine.cli.main", *map(str, args)],
+        cwd=ROOT,
+        env=environment(home),
+        input=stdin or "",
+        capture_output=True,
+        text=True,
+        timeout=280,
+        check=False,
+    )
+
+
+def environment(home: Path) -> Mapping[str, str]:
+    """Variables under which tests start the command."""
+    return {**os.environ, "OMP_NUM_THREADS": "1", "LATENT_HOME": str(home)}
