@@ -5,6 +5,7 @@ every clip becomes as many clips as there are bands to move it by, for free.
 """
 
 import hashlib
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -143,9 +144,15 @@ def augment(batch: Tensor, generator: torch.Generator, how: Augmentation) -> Ten
     return torch.where(moved > 0.0, changed, moved)
 
 
-def _counted(counts: Mapping[str, int]) -> str:
-    most_first = sorted(counts.items(), key=lambda item: -item[1])
-    return ", ".join(f"{name} ({count:,})" for name, count in most_first)
+def _counted(counts: Mapping[str, int], at_most: int = 12) -> str:
+    """Clips by source, most first; a clip of `a+b` counts for both."""
+    single: Counter[str] = Counter()
+    for names, count in counts.items():
+        for name in set(names.split("+")):
+            single[name] += count
+    shown = [f"{name} ({count:,})" for name, count in single.most_common(at_most)]
+    more = len(single) - len(shown)
+    return ", ".join(shown) + (f", and {more} more" if more else "")
 
 
 def _shift(batch: Tensor, shift: Tensor) -> Tensor:
