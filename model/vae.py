@@ -109,10 +109,7 @@ class Centre(nn.Module):
 
 
 class Uncentre(nn.Module):
-    """The inverse of `Centre`: the last layer's numbers are of unit size, too.
-
-    Without it, training needs twice the steps to the same error.
-    """
+    """The inverse of `Centre`: the last layer's numbers are of unit size, too."""
 
     def forward(self, x: Tensor) -> Tensor:
         """Any shape to the same."""

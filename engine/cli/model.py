@@ -6,6 +6,8 @@ from typing import Any
 
 import click
 
+from engine.cli.progress import bar
+
 folder_argument = click.argument("folder", type=Path, required=False)
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 
@@ -106,6 +108,55 @@ def encode(sound: Path, folder: Path | None, as_json: bool) -> None:
         f"the prior; decodes with an error of {error_db:.1f} dB",
         err=True,
     )
+
+
+@model.command()
+@folder_argument
+@click.option("--audio", type=Path, required=True, help="Folder of music.")
+@click.option("--clips", type=click.IntRange(1, 50), default=3, show_default=True)
+@click.option("--seed", type=click.IntRange(0), default=0, show_default=True)
+@json_option
+def bench(
+    folder: Path | None, audio: Path, clips: int, seed: int, as_json: bool
+) -> None:
+    """Measure a model on any folder of music: what it keeps of each sound.
+
+    \b
+    Example:
+      latent model bench --audio ~/Music/ambient
+    """
+    import numpy as np
+
+    from effects.errors import InputError
+    from effects.sounds import list_sounds, shown
+    from model.evaluate import heard_round_trip, measure_audio
+    from model.inference import TimbreModel
+    from model.ingest import RefusedError, take_clips
+    from model.spectrum import analyse
+
+    loaded = TimbreModel.load(folder)
+    rng = np.random.default_rng(seed)
+    timbres = []
+    with bar("analysing") as progress:
+        paths = list_sounds(audio)
+        for number, path in enumerate(paths, 1):
+            try:
+                taken, _ = take_clips(path, clips, rng)
+            except RefusedError as error:
+                click.echo(f"refused {shown(path)}: {error}", err=True)
+                continue
+            timbres += [analyse(clip.samples, loaded.axis) for clip in taken]
+            if progress:
+                progress(number, len(paths))
+    if not timbres:
+        raise InputError(f"{audio}: no clip of it could be used")
+    measured: dict[str, Any] = measure_audio(loaded, np.stack(timbres))
+    measured |= heard_round_trip(loaded, np.stack(timbres[:64]), rng)
+    if as_json:
+        click.echo(json.dumps(measured, indent=2))
+        return
+    for name, value in measured.items():
+        click.echo(f"{name:26s} {value:.3g}")
 
 
 def _told(card: dict[str, Any]) -> dict[str, Any]:
