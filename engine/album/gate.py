@@ -1,0 +1,139 @@
+"""The gate: what of an album is set aside before anybody listens, and why.
+
+Everything is measured on the rendered audio, in clips of two seconds. The limits
+were set beside songs of all bundled presets, none of which they touch: means of
+songs lay at -18.7..-17.0 LUFS, 4.6..9.1 from the origin, 3.2..8.7 dB of spread,
+-37..-8.6 dB of treble and 0.02..0.24 of roughness.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from effects.levels import Samples
+from engine.compose.features import Sounds, brightness, dissonance
+from engine.live.replaygain import LoudnessMeter
+from model.config import CLIP_SECONDS, SAMPLE_RATE
+from model.inference import TimbreModel
+from model.spectrum import analyse, k_weighting, loudness
+
+MAX_LUFS = -15.5  # integrated; songs are brought to -18
+MAX_CLIP_LUFS = -9.0  # of any two seconds
+MIN_LUFS = -30.0  # something went wrong, or the song is empty
+MAX_WEIRDNESS = 9.6  # mean distance of its sounds from the origin of latent space
+MIN_SPREAD_DB = 1.5  # mean distance of its sounds from their mean
+MAX_TREBLE_DB = -5.0  # K-weighted power above TREBLE_HZ against all of it
+MAX_ROUGHNESS = 0.35  # mean sensory roughness
+TREBLE_HZ = 3000.0
+
+_SMOOTH_BANDS = 12
+MAX_CLIPS = 120  # analysed of a song, evenly spread
+
+
+@dataclass(frozen=True)
+class Measures:
+    """What a song is like.
+
+    Attributes:
+        lufs: integrated loudness; -70 for silence.
+        clip_lufs: of the loudest two seconds.
+        weirdness: mean distance from the origin of latent space.
+        spread_db: mean distance of its sounds from their mean, in tenths of octaves.
+        treble_db: share of the K-weighted power above 3 kHz.
+        roughness: mean sensory roughness.
+        brightness: mean centre of the spectrum, octaves above 20 Hz.
+    """
+
+    lufs: float
+    clip_lufs: float
+    weirdness: float
+    spread_db: float
+    treble_db: float
+    roughness: float
+    brightness: float
+
+
+def timbres_of(samples: Samples) -> NDArray[np.float32]:
+    """Timbres along a song at 44.1 kHz, shape (n, n_bands)."""
+    length = round(CLIP_SECONDS * SAMPLE_RATE)
+    if len(samples) <= length:
+        return analyse(samples)[None]
+    n_clips = min(MAX_CLIPS, len(samples) // length)
+    starts = np.linspace(0, len(samples) - length, n_clips).astype(int)
+    return np.stack([analyse(samples[start : start + length]) for start in starts])
+
+
+def measure(
+    samples: Samples, timbres: NDArray[np.float32], model: TimbreModel
+) -> Measures:
+    """Measure a song.
+
+    Args:
+        samples: shape (n, 2), at 44.1 kHz.
+        timbres: along it, as `timbres_of` gives them.
+        model: whose encoder says where they lie.
+    """
+    meter = LoudnessMeter(SAMPLE_RATE)
+    for start in range(0, len(samples), SAMPLE_RATE):
+        meter.add(samples[start : start + SAMPLE_RATE])
+    lufs = meter.lufs()
+    inner = timbres[1:-1] if len(timbres) > 3 else timbres  # without the fades
+    z, _ = model.encode(inner)
+    sounds = Sounds(inner, z, model.axis)
+    weighted = sounds.power * k_weighting(model.axis.centres)
+    treble = weighted[:, model.axis.centres > TREBLE_HZ].sum()
+    octave_tenths = smoothed(inner)
+    away = np.abs(octave_tenths - octave_tenths.mean(axis=0)).mean()
+    return Measures(
+        lufs=-70.0 if lufs is None else round(lufs, 2),
+        clip_lufs=_rounded(loudness(sounds.power, model.axis).max()),
+        weirdness=_rounded(np.linalg.norm(z, axis=1).mean()),
+        spread_db=_rounded(model.axis.range_db * away),
+        treble_db=_rounded(
+            10.0 * np.log10((treble + 1e-20) / (weighted.sum() + 1e-20))
+        ),
+        roughness=round(float(dissonance(sounds).mean()), 4),
+        brightness=_rounded(brightness(sounds).mean()),
+    )
+
+
+def reasons(measures: Measures) -> list[str]:
+    """Why a song is set aside; empty for one that passes."""
+    found = []
+    if measures.lufs > MAX_LUFS:
+        found.append(f"too loud: {measures.lufs:.1f} LUFS, over {MAX_LUFS}")
+    if measures.clip_lufs > MAX_CLIP_LUFS:
+        found.append(
+            f"too loud in places: {measures.clip_lufs:.1f} LUFS, over {MAX_CLIP_LUFS}"
+        )
+    if measures.lufs < MIN_LUFS:
+        found.append(f"nearly silent: {measures.lufs:.1f} LUFS, under {MIN_LUFS}")
+    if measures.weirdness > MAX_WEIRDNESS:
+        found.append(
+            f"too weird: {measures.weirdness:.1f} from the origin, over {MAX_WEIRDNESS}"
+        )
+    if measures.spread_db < MIN_SPREAD_DB:
+        found.append(
+            f"too static: {measures.spread_db:.1f} dB of change, under {MIN_SPREAD_DB}"
+        )
+    if measures.treble_db > MAX_TREBLE_DB:
+        found.append(
+            f"too harsh: treble {measures.treble_db:.1f} dB, over {MAX_TREBLE_DB}"
+        )
+    if measures.roughness > MAX_ROUGHNESS:
+        found.append(
+            f"too harsh: roughness {measures.roughness:.2f}, over {MAX_ROUGHNESS}"
+        )
+    return found
+
+
+def smoothed(timbres: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Means over tenths of an octave, shape (n, about 100)."""
+    starts = np.arange(0, timbres.shape[1], _SMOOTH_BANDS)
+    widths = np.diff(np.append(starts, timbres.shape[1]))
+    return np.asarray(np.add.reduceat(timbres, starts, axis=1) / widths, np.float32)
+
+
+def _rounded(value: float) -> float:
+    return round(float(value), 2)

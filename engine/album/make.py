@@ -1,0 +1,270 @@
+"""Making an album: songs in parallel processes, resumed wherever they were left.
+
+A song is done when its FLAC is in place, which comes last of all its files; what is
+being made lies in the folder `.work`. So a killed run loses at most the songs that
+were under way, and the same command goes on.
+"""
+
+import json
+import multiprocessing
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import Future, ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from effects.errors import InputError, RunError
+from effects.levels import Samples
+from engine.album.gate import measure, reasons, smoothed, timbres_of
+from engine.album.picture import draw_spectrogram
+from engine.album.plan import (
+    SAMPLE_RATE,
+    STATE,
+    Plan,
+    file_name,
+    read_state,
+    song_preset,
+    song_settings,
+    write_state,
+    write_text,
+)
+from engine.album.skim import cue_sheet, excerpt, moments, write_skim
+from engine.graph import build
+from engine.out_file import whole_file
+from engine.render import render
+from engine.song_card import card_of, write_beside
+
+ASIDE = "aside"
+WORK = ".work"
+SKIM = "skim.flac"
+
+Progress = Callable[[int, int], None]
+Row = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Made:
+    """What a run has made.
+
+    Attributes:
+        rows: of all songs of the album, in order.
+        rendered: seconds of audio that this run made.
+        seconds: that it took.
+    """
+
+    rows: tuple[Row, ...]
+    rendered: float
+    seconds: float
+
+    @property
+    def speed(self) -> float:
+        """Real-time factor of this run, all processes together."""
+        return self.rendered / max(self.seconds, 1e-3)
+
+
+def make(
+    folder: Path,
+    plan: Plan,
+    *,
+    workers: int = 2,
+    draw: bool = True,
+    progress: Progress | None = None,
+) -> Made:
+    """Make the songs of an album that are not there yet, and its skim.
+
+    Args:
+        folder: of the album, created if need be.
+        plan: checked.
+        workers: processes.
+        draw: a spectrogram of each song too; needs matplotlib.
+        progress: told songs done and in all.
+
+    Raises:
+        InputError: the folder cannot be used.
+        RunError: a song could not be written, or another run works in this folder.
+    """
+    started = time.monotonic()
+    work = folder / WORK
+    try:
+        work.mkdir(parents=True, exist_ok=True)
+        (folder / ASIDE).mkdir(exist_ok=True)
+    except OSError as error:
+        raise InputError(f"{folder}: cannot be used ({error.strerror})") from error
+    with _alone(folder):
+        for left in work.glob(".latent-*"):
+            left.unlink(missing_ok=True)
+        rows = _done_rows(folder, plan)
+        missing = [n for n in range(1, plan.songs + 1) if n not in rows]
+        write_state(folder, plan, rows)
+        for row in _in_parallel(folder, plan, missing, workers, draw):
+            rows[row["number"]] = row
+            write_state(folder, plan, rows)
+            if progress:
+                progress(len(rows), plan.songs)
+        if missing or not (folder / SKIM).exists() or not _has_starts(rows):
+            _make_skim(folder, rows)
+            write_state(folder, plan, rows)
+    return Made(
+        tuple(rows[n] for n in sorted(rows)),
+        60.0 * plan.minutes * len(missing),
+        time.monotonic() - started,
+    )
+
+
+def make_song(folder: Path, plan: Plan, number: int, draw: bool) -> Row:
+    """Make one song of an album: audio, card, picture, measures, excerpt."""
+    started = time.monotonic()
+    work, stem = folder / WORK, file_name(number)
+    settings = song_settings(plan, number)
+    graph = build(settings)
+    card = card_of(settings, graph, song_preset(plan, number))
+    pure = moments(graph)
+    blocks: list[Samples] = []
+    tags = {"title": f"Song {number}", "comment": card.text()}
+    part = work / f"{stem}.flac"
+    with whole_file(part, SAMPLE_RATE, tags) as write:
+
+        def keep(block: Samples) -> None:
+            blocks.append(block.copy())
+            write(block)
+
+        render(graph, keep)
+    samples = np.concatenate(blocks)
+    timbres = timbres_of(samples)
+    measures = measure(samples, timbres, graph.model)
+    why = reasons(measures)
+    home = folder / ASIDE if why else folder
+    with whole_file(work / f"{stem}-skim.flac", SAMPLE_RATE) as write:
+        write(excerpt(samples, SAMPLE_RATE, pure))
+    with (work / f"{stem}.npy").open("wb") as file:
+        np.save(file, smoothed(timbres))
+    audio = home / f"{stem}.flac"
+    write_beside(card, audio)
+    if draw:
+        title = f"{stem}  {card.preset}  {card.key}  {card.pattern}"
+        draw_spectrogram(samples, SAMPLE_RATE, audio.with_suffix(".png"), title)
+    row: Row = {
+        "number": number,
+        "file": str(audio.relative_to(folder)),
+        "status": "aside" if why else "done",
+        "reasons": why,
+        "seed": settings.seed,
+        "preset": card.preset,
+        "key": card.key,
+        "pattern": card.pattern,
+        "measures": asdict(measures),
+        "took_s": round(time.monotonic() - started, 2),
+    }
+    write_text(work / f"{stem}.json", json.dumps(row))
+    os.replace(part, audio)
+    return row
+
+
+def _done_rows(folder: Path, plan: Plan) -> dict[int, Row]:
+    rows = {n: row for n in range(1, plan.songs + 1) if (row := _done(folder, n))}
+    if (folder / STATE).exists():
+        for number, row in read_state(folder)[1].items():
+            if number in rows and "skim_s" in row:
+                rows[number]["skim_s"] = row["skim_s"]
+    return rows
+
+
+def _has_starts(rows: Mapping[int, Row]) -> bool:
+    return all("skim_s" in row for row in rows.values() if row["status"] == "done")
+
+
+def _done(folder: Path, number: int) -> Row | None:
+    """The row of a song that is done, or None."""
+    try:
+        text = (folder / WORK / f"{file_name(number)}.json").read_text("utf-8")
+        row: Row = json.loads(text)
+        return row if (folder / row["file"]).is_file() else None
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def _in_parallel(
+    folder: Path, plan: Plan, numbers: list[int], workers: int, draw: bool
+) -> Iterator[Row]:
+    """Rows of songs as they are done, in any order."""
+    if not numbers:
+        return
+    if workers == 1 or len(numbers) == 1:
+        yield from (make_song(folder, plan, number, draw) for number in numbers)
+        return
+    # Idle threads of numerical libraries would take the other workers' time.
+    for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
+        os.environ.setdefault(name, "1")
+    pool = ProcessPoolExecutor(
+        min(workers, len(numbers)),
+        mp_context=multiprocessing.get_context("spawn"),
+        initializer=_begin_worker,
+    )
+    futures: list[Future[Row]] = []
+    try:
+        for number in numbers:
+            futures.append(pool.submit(make_song, folder, plan, number, draw))
+        for future in as_completed(futures):
+            yield future.result()
+    except BrokenProcessPool:
+        raise RunError(
+            f"{folder}: a worker was ended from outside (out of memory?); "
+            "the same command goes on, --workers 1 takes less"
+        ) from None
+    except BaseException:
+        for child in multiprocessing.active_children():
+            child.terminate()
+        raise
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def _begin_worker() -> None:
+    """Leave interrupts to the parent, and do not outlive it."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+
+    def watch() -> None:
+        parent.join()
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True, name="parent").start()
+
+
+def _make_skim(folder: Path, rows: dict[int, Row]) -> None:
+    """Join the excerpts of all songs that passed the gate; note where each is."""
+    passed = [rows[n] for n in sorted(rows) if rows[n]["status"] == "done"]
+    skim = folder / SKIM
+    if not passed:
+        skim.unlink(missing_ok=True)
+        return
+    excerpts = [
+        (row["file"], folder / WORK / f"{Path(row['file']).stem}-skim.flac")
+        for row in passed
+    ]
+    starts = write_skim(excerpts, skim, SAMPLE_RATE)
+    for row, (_, second) in zip(passed, starts, strict=True):
+        row["skim_s"] = round(second, 3)
+    write_text(skim.with_suffix(".cue"), cue_sheet(SKIM, starts))
+
+
+@contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """Keep other runs out of the folder; a dead one keeps nobody out."""
+    import fcntl
+
+    with (folder / WORK / "lock").open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            raise RunError(f"{folder}: another run makes this album already") from None
+        yield

@@ -1,0 +1,107 @@
+"""Pictures: the spectrogram of a song, and a cover drawn from an album's spectra.
+
+matplotlib is imported when something is drawn, and not needed otherwise.
+"""
+
+import io
+from collections.abc import Sequence
+from importlib.util import find_spec
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from effects.levels import Samples
+
+FFT = 4096
+COLUMNS = 1200
+RANGE_DB = 90.0
+COVER_PIXELS = 1000
+
+
+def can_draw() -> bool:
+    """Whether matplotlib is there."""
+    return find_spec("matplotlib") is not None
+
+
+def spectrogram_db(samples: Samples, n_columns: int = COLUMNS) -> NDArray[np.float32]:
+    """Level of each bin along a song, dB re the loudest, shape (FFT / 2 + 1, n)."""
+    mono = samples.mean(axis=1)
+    if len(mono) < FFT:
+        mono = np.pad(mono, (0, FFT - len(mono)))
+    n_columns = min(n_columns, max(1, len(mono) // (FFT // 4)))
+    starts = np.linspace(0, len(mono) - FFT, n_columns).astype(int)
+    window = np.hanning(FFT).astype(np.float32)
+    columns = [np.abs(np.fft.rfft(mono[s : s + FFT] * window)) for s in starts]
+    magnitude = np.stack(columns, axis=1).astype(np.float32)
+    level = 20.0 * np.log10(magnitude + 1e-9)
+    return np.asarray(level - level.max(), np.float32)
+
+
+def draw_spectrogram(
+    samples: Samples, sample_rate: int, path: Path, title: str
+) -> None:
+    """Draw a spectrogram into a PNG, which appears only when it is whole."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    level = spectrogram_db(samples)
+    figure = Figure(figsize=(12.0, 5.0), dpi=100, layout="constrained")
+    FigureCanvasAgg(figure)
+    axes = figure.add_subplot()
+    hertz = np.arange(level.shape[0] + 1) * (sample_rate / FFT)
+    seconds = np.linspace(0.0, len(samples) / sample_rate, level.shape[1] + 1)
+    axes.pcolormesh(
+        seconds, hertz[1:], level[1:], vmin=-RANGE_DB, vmax=0.0, cmap="magma"
+    )
+    axes.set_yscale("log")
+    axes.set_ylim(30.0, sample_rate / 2.0)
+    axes.set_xlabel("s")
+    axes.set_ylabel("Hz")
+    axes.set_title(title)
+    part = path.with_name(f".latent-{path.name}")
+    figure.savefig(part, format="png")
+    part.replace(path)
+
+
+def draw_cover(songs: Sequence[NDArray[np.float32]]) -> bytes:
+    """A square PNG: the album once around a circle, from low within to high without.
+
+    Args:
+        songs: smoothed timbres along each, shape (n, n_bands), 0..1.
+    """
+    from matplotlib import colormaps
+    from matplotlib.image import imsave
+
+    around = np.concatenate(list(songs)).T  # bands by time
+    around = around - np.percentile(around, 5.0)
+    around /= max(float(np.percentile(around, 99.5)), 1e-6)
+    place = (np.arange(COVER_PIXELS) + 0.5) / COVER_PIXELS * 2.0 - 1.0
+    x, y = np.meshgrid(place, place)
+    radius = np.hypot(x, y)
+    turn = (np.arctan2(x, -y) / (2.0 * np.pi)) % 1.0
+    band = (radius - 0.12) / 0.84 * (around.shape[0] - 1)
+    # Mirrored in time, so that end and start meet without a seam.
+    time = (1.0 - np.abs(2.0 * turn - 1.0)) * (around.shape[1] - 1)
+    level = _between(around, band, time)
+    edge = np.clip((0.97 - radius) / 0.03, 0.0, 1.0) * np.clip(
+        (radius - 0.10) / 0.05, 0.0, 1.0
+    )
+    colours = colormaps["magma"](np.clip(0.05 + 0.9 * level * edge, 0.0, 1.0))
+    file = io.BytesIO()
+    imsave(file, np.round(255.0 * colours[..., :3]).astype(np.uint8), format="png")
+    return file.getvalue()
+
+
+def _between(
+    table: NDArray[np.float32], row: NDArray[np.float64], column: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Values of a table between its rows and columns, by straight lines."""
+    row = np.clip(row, 0.0, table.shape[0] - 1.001)
+    column = np.clip(column, 0.0, max(0.0, table.shape[1] - 1.001))
+    i, j = row.astype(np.intp), column.astype(np.intp)
+    next_j = np.minimum(j + 1, table.shape[1] - 1)
+    down, right = row - i, column - j
+    upper = table[i, j] * (1.0 - right) + table[i, next_j] * right
+    lower = table[i + 1, j] * (1.0 - right) + table[i + 1, next_j] * right
+    return np.asarray(upper * (1.0 - down) + lower * down)
