@@ -100,6 +100,23 @@ def make_album(
     _report_made(folder, wanted, made, as_json)
 
 
+@album.command(name="review")
+@click.argument("folder", metavar="DIR", type=Path)
+@click.option("--device", help="Number or name; see 'latent devices'.")
+def review_album(folder: Path, device: str | None) -> None:
+    """Go through the songs of DIR by single keys: play, keep, cut, name, undo.
+
+    Every decision is on the disk before the next key is read.
+
+    \b
+    Example:
+      latent album review evening
+    """
+    from engine.cli.album_review import review_in_terminal
+
+    review_in_terminal(folder, device)
+
+
 def _going_on(
     folder: Path, before: "Plan", given: Mapping[str, object], songs: int | None
 ) -> "Plan":

@@ -1,0 +1,97 @@
+"""Listening to files of an album on the sound device."""
+
+from pathlib import Path
+
+import numpy as np
+
+from effects.errors import InputError
+from effects.levels import Samples
+from engine.live.metrics import Metrics
+from engine.live.output import Output, choose, list_devices, native_rate
+
+
+class Listener:
+    """Plays one file at a time; opens the device when it is first needed.
+
+    The callback reads one reference a block. What is replaced or stopped fades out
+    over a block.
+
+    Args:
+        device: number or name; the default one when None.
+    """
+
+    def __init__(self, device: str | None = None) -> None:
+        self._wanted = device
+        self._output: Output | None = None
+        self._rate = 0
+        self._asked: Samples | None = None
+        self._sounding: Samples | None = None
+        self._position = 0
+
+    @property
+    def is_playing(self) -> bool:
+        """Whether something is heard, or will be in the next block."""
+        asked = self._asked
+        return asked is not None and not (
+            asked is self._sounding and self._position >= len(asked)
+        )
+
+    @property
+    def seconds(self) -> float:
+        """How far into the file the device is."""
+        return self._position / self._rate if self._rate else 0.0
+
+    def play(self, path: Path) -> None:
+        """Play a file from its beginning.
+
+        Raises:
+            InputError: it cannot be read.
+            RunError: there is no device, or it cannot be opened.
+        """
+        import soundfile as sf
+        import soxr
+
+        self._open()
+        try:
+            samples, rate = sf.read(path, dtype="float32", always_2d=True)
+        except (sf.LibsndfileError, OSError) as error:
+            raise InputError(f"{path}: cannot be read as audio") from error
+        if rate != self._rate:
+            samples = soxr.resample(samples, rate, self._rate).astype(np.float32)
+        self._asked = samples
+
+    def stop(self) -> None:
+        """Fall silent."""
+        self._asked = None
+
+    def close(self) -> None:
+        """Give the device back."""
+        if self._output is not None:
+            self._output.close()
+            self._output = None
+
+    def _open(self) -> None:
+        if self._output is not None:
+            return
+        device = choose(list_devices(), self._wanted)
+        self._rate = native_rate(device)
+        self._output = Output(device, self._rate, self.render, Metrics())
+        self._output.start()
+
+    def render(self, out: Samples) -> int:
+        """The callback: fill `out`, shape (n, 2), and return samples of music."""
+        out.fill(0.0)
+        asked = self._asked
+        n = self._copy(out)
+        if asked is not self._sounding:
+            out *= np.linspace(1.0, 0.0, len(out), dtype=np.float32)[:, None]
+            self._sounding, self._position = asked, 0
+        return n
+
+    def _copy(self, out: Samples) -> int:
+        if self._sounding is None:
+            return 0
+        piece = self._sounding[self._position : self._position + len(out)]
+        out[: len(piece)] = piece
+        self._position += len(piece)
+        return len(piece)

@@ -1,0 +1,167 @@
+"""Review in the terminal: one key, one decision."""
+
+import os
+import select
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import click
+
+from effects.errors import LatentError
+from engine.album.listen import Listener
+from engine.album.review import Review
+
+HELP = "p play  k keep  c cut  n name  u undo  arrows (or , .) move  q quit"
+_ARROWS = {b"C": ".", b"B": ".", b"D": ",", b"A": ","}
+_ESCAPE_S = 0.05  # an arrow's bytes come together; a lone escape does not
+
+
+def review_in_terminal(folder: Path, device: str | None = None) -> None:
+    """Go through the songs of an album, key by key, until `q` or the input's end."""
+    desk = _Desk(Review(folder), Listener(device))
+    click.echo(HELP)
+    with _keys() as keys:
+        try:
+            desk.run(keys)
+        finally:
+            desk.listener.close()
+    kept, cut, open_ = desk.review.counts()
+    click.echo(f"{kept} kept, {cut} cut, {open_} not decided")
+
+
+class _Keys:
+    """Bytes of standard input as keys and lines."""
+
+    def __init__(self, handle: int, is_terminal: bool) -> None:
+        self._handle, self._echo = handle, is_terminal
+
+    def next(self) -> str:
+        """The next key; `q` at the end of the input."""
+        byte = os.read(self._handle, 1)
+        if byte != b"\x1b":
+            return byte.decode("ascii", "replace") if byte else "q"
+        if not select.select([self._handle], [], [], _ESCAPE_S)[0]:
+            return ""
+        if (byte := os.read(self._handle, 1)) not in (b"[", b"O"):
+            return byte.decode("ascii", "replace")
+        return _ARROWS.get(os.read(self._handle, 1), "")
+
+    def line(self) -> str:
+        """What is typed up to the end of the line; empty when escape is hit."""
+        typed = b""
+        while (byte := os.read(self._handle, 1)) not in (b"\n", b"\r", b""):
+            if byte == b"\x1b":
+                return ""
+            if byte in (b"\x7f", b"\x08"):
+                typed = typed.decode("utf-8", "ignore")[:-1].encode()
+            else:
+                typed += byte
+            if self._echo:
+                shown = typed.decode("utf-8", "ignore")
+                click.echo(f"\r\x1b[Kname: {shown}", nl=False)
+        if self._echo:
+            click.echo()
+        return typed.decode("utf-8", "replace").strip()
+
+
+@contextmanager
+def _keys() -> Iterator[_Keys]:
+    """Keys as they are hit on a terminal, which is put back in order at the end."""
+    handle = sys.stdin.fileno()
+    if not sys.stdin.isatty():
+        yield _Keys(handle, is_terminal=False)
+        return
+    import termios
+    import tty
+
+    before = termios.tcgetattr(handle)
+    try:
+        tty.setcbreak(handle, termios.TCSANOW)  # what was typed ahead stays
+        yield _Keys(handle, is_terminal=True)
+    finally:
+        termios.tcsetattr(handle, termios.TCSADRAIN, before)
+
+
+class _Desk:
+    """One review under way: where it is, and what each key does."""
+
+    def __init__(self, review: Review, listener: Listener) -> None:
+        self.review, self.listener = review, listener
+        undecided = [review.verdict(s["number"]).kept is None for s in review.songs]
+        self._place = undecided.index(True) if any(undecided) else 0
+
+    def run(self, keys: _Keys) -> None:
+        if not self.review.songs:
+            return
+        self._show()
+        while (key := keys.next()) != "q":
+            try:
+                self._act(key, keys)
+            except LatentError as error:
+                click.echo(f"latent: {error}", err=True)
+
+    def _act(self, key: str, keys: _Keys) -> None:
+        number = int(self.review.songs[self._place]["number"])
+        if key == "p":
+            self._play()
+        elif key in ("k", "c"):
+            (self.review.keep if key == "k" else self.review.cut)(number)
+            click.echo(f"{number:03d} {'kept' if key == 'k' else 'cut'}")
+            self._move(1)
+        elif key == "n":
+            click.echo("name: ", nl=False)
+            if name := keys.line():
+                self.review.name(number, name)
+            self._show()
+        elif key == "u":
+            self._undo()
+        elif key in (",", "."):
+            self._move(1 if key == "." else -1)
+        elif key == "?":
+            click.echo(HELP)
+
+    def _undo(self) -> None:
+        undone = self.review.undo()
+        if undone is None:
+            click.echo("nothing to undo")
+            return
+        numbers = [song["number"] for song in self.review.songs]
+        was_playing = self.listener.is_playing
+        self._place = numbers.index(undone)
+        click.echo(f"{undone:03d} undone")
+        self._show()
+        if was_playing:
+            self.listener.play(self._path)
+
+    def _move(self, by: int) -> None:
+        place = min(max(self._place + by, 0), len(self.review.songs) - 1)
+        was_playing, moved = self.listener.is_playing, place != self._place
+        self._place = place
+        self._show()
+        if moved and was_playing:  # who listens goes on listening
+            self.listener.play(self._path)
+
+    def _play(self) -> None:
+        if self.listener.is_playing:
+            self.listener.stop()
+        else:
+            self.listener.play(self._path)
+
+    @property
+    def _path(self) -> Path:
+        return self.review.folder / str(self.review.songs[self._place]["file"])
+
+    def _show(self) -> None:
+        song = self.review.songs[self._place]
+        verdict = self.review.verdict(song["number"])
+        state = {True: "kept", False: "cut", None: "-"}[verdict.kept]
+        if song["status"] == "aside":
+            state += f" (set aside: {'; '.join(song['reasons'])})"
+        named = f"  {verdict.name!r}" if verdict.name else ""
+        click.echo(
+            f"[{self._place + 1}/{len(self.review.songs)}] {song['number']:03d}  "
+            f"{song['preset']}  {song['key']}  {song['pattern']}  "
+            f"{song['measures']['lufs']:.1f} LUFS  {state}{named}"
+        )
