@@ -77,7 +77,8 @@ def test_songs_become_a_corpus_a_model_and_a_song(home: Path) -> None:
     assert made["figures"]["rmse_db"] < 20.0
     assert trained.stderr.count("epoch ") == 3
     names = {path.name for path in (home / "mine").iterdir()}
-    assert names == {"decoder.onnx", "encoder.onnx", "model.json", "CARD.md"}
+    files = {"decoder.onnx", "encoder.onnx", "model.json", "CARD.md", "report.png"}
+    assert names == files
     assert "song (36)" in (home / "mine" / "CARD.md").read_text()
 
     rendered = latent(

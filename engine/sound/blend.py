@@ -27,7 +27,7 @@ def blend(previous: Frame, current: Frame) -> Samples:
         (previous.noise, current.noise, 0.0),
         (previous.tonal, current.tonal, tonal_correlation(previous, current)),
     ):
-        fade_out, fade_in = _gains(hop, round(correlation, 1))
+        fade_out, fade_in = _gains(hop, round(50.0 * correlation) / 50.0)
         hop_samples += old[hop:] * fade_out
         hop_samples += new[:hop] * fade_in
     return hop_samples

@@ -48,7 +48,7 @@ class Frame:
 
     Attributes:
         noise, tonal: shape (frame_length, 4).
-        partials: amplitude of the tonal part in each FFT bin, of unit norm.
+        partials: amplitude of the tonal part in each FFT bin.
     """
 
     noise: Samples
@@ -103,18 +103,20 @@ def synthesise(
         length,
         sample_rate,
     )
-    partials = np.sqrt(tonal_power / max(tonal_power.sum(), 1e-30))
-    return Frame(noise, tonal, partials.astype(np.float32))
+    return Frame(noise, tonal, np.sqrt(tonal_power).astype(np.float32))
 
 
 def tonal_correlation(previous: Frame, current: Frame) -> float:
-    """Correlation of the tonal parts of neighbouring frames, 0..1.
+    """Correlation of the tonal parts of neighbouring frames, against their mean power.
 
-    Bins correlate by `TONAL_CORRELATION`; partials that move to other bins not at all.
+    Bins correlate by `TONAL_CORRELATION`; partials that move to other bins not at
+    all, and those that grow or fade less than steady ones. 0..1.
     """
-    if len(previous.partials) != len(current.partials):
+    old, new = previous.partials, current.partials
+    if len(old) != len(new):
         return 0.0
-    return TONAL_CORRELATION * float(previous.partials @ current.partials)
+    power = float(old @ old + new @ new)
+    return TONAL_CORRELATION * 2.0 * float(old @ new) / max(power, 1e-30)
 
 
 def split_tonal(

@@ -9,7 +9,11 @@ from engine.compose.wiggler import draw_wiggler
 patterns = st.text(SYMBOLS, min_size=1, max_size=30)
 
 
-@given(pattern=patterns, duration=st.floats(1.0, 10_000.0), seed=st.integers(0, 99))
+@given(
+    pattern=patterns,
+    duration=st.floats(1.0, 10_000.0, allow_subnormal=False),
+    seed=st.integers(0, 99),
+)
 def test_the_path_visits_its_points_in_order(
     pattern: str, duration: float, seed: int
 ) -> None:
@@ -43,7 +47,7 @@ def test_unknown_symbols_are_refused() -> None:
         lay_out("", 10.0, np.random.default_rng(0))
 
 
-@given(seed=st.integers(0, 1000), amount=st.floats(0.0, 2.0))
+@given(seed=st.integers(0, 1000), amount=st.floats(0.0, 2.0, allow_subnormal=False))
 def test_the_wiggler_keeps_its_distance_from_the_line(seed: int, amount: float) -> None:
     wiggler = draw_wiggler(32, np.random.default_rng(seed))
     offsets = wiggler.offset(np.linspace(0.0, 3.0, 301), amount)

@@ -1,0 +1,205 @@
+"""A finished album is read by other programs, and loses no sample."""
+
+import itertools
+import json
+import random
+import shutil
+import subprocess
+from pathlib import Path
+
+import mutagen.flac
+import numpy as np
+import pytest
+import soundfile as sf
+
+from effects.errors import InputError
+from effects.levels import Samples
+from engine.album.finish import finish, followed_by_gap
+from engine.album.order import Placeable, arranged, fifths_apart
+from engine.album.review import Review
+from engine.album.titles import title_for
+from engine.live.controls import KEYS
+from tests.support import audio
+from tests.support.albums import planted_album
+from tests.support.command import latent
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[Samples]]:
+    """Four songs, one of them set aside, one named; finished by the command."""
+    folder = tmp_path_factory.mktemp("albums") / "night"
+    made = planted_album(folder, songs=4, seconds=2.0, aside=1)
+    Review(folder).name(2, 'Sea / "Glass" ü')
+    args = ("--title", "Night: one", "--artist", "Nobody", "--json")
+    done = latent("album", "finish", folder, *args, home=folder.parent)
+    assert done.returncode == 0, done.stderr
+    told = json.loads(done.stdout)
+    assert [track["number"] for track in told["tracks"]] == [1, 2, 3]
+    return folder, made
+
+
+def flacs(folder: Path) -> list[Path]:
+    return sorted((folder / "album").glob("*.flac"))
+
+
+def song_of(folder: Path, path: Path) -> int:
+    """Number of the song that a finished file was copied from, by its card."""
+    comment = mutagen.flac.FLAC(path)["comment"][0]
+    return int(comment.split()[2])
+
+
+def test_songs_are_copied_sample_by_sample_with_their_gap(
+    finished: tuple[Path, list[Samples]],
+) -> None:
+    folder, made = finished
+    assert len(flacs(folder)) == 3
+    for path in flacs(folder):
+        samples, rate = audio.load(path)
+        song = made[song_of(folder, path) - 1]
+        assert np.array_equal(samples[: len(song)], song)
+        assert np.abs(samples[len(song) :]).max() == 0.0
+        assert rate <= len(samples) - len(song) < rate + rate // 75
+        assert len(samples) % (rate // 75) == 0
+    assert (folder / "001.flac").is_file()
+
+
+def test_metaflac_reads_order_titles_and_cover(
+    finished: tuple[Path, list[Samples]],
+) -> None:
+    folder, _ = finished
+    assert shutil.which("metaflac"), "bin/test installs flac"
+    for number, path in enumerate(flacs(folder), 1):
+        assert path.name.startswith(f"{number:02d} - ")
+        told = subprocess.run(
+            ["metaflac", "--export-tags-to=-", str(path)],
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout
+        tags = dict(line.split("=", 1) for line in told.splitlines() if "=" in line)
+        assert tags["album"] == "Night: one"
+        assert tags["artist"] == "Nobody"
+        assert tags["tracknumber"] == str(number)
+        assert tags["REPLAYGAIN_TRACK_GAIN"].endswith(" dB")
+        assert "REPLAYGAIN_ALBUM_PEAK" in tags
+        subprocess.run(["flac", "-t", "-s", str(path)], check=True)
+    assert any(
+        mutagen.flac.FLAC(p)["title"] == ['Sea / "Glass" ü'] for p in flacs(folder)
+    )
+    picture = mutagen.flac.FLAC(flacs(folder)[0]).pictures[0]
+    assert picture.type == 3
+    assert picture.data == (folder / "album" / "cover.png").read_bytes()
+    assert (picture.width, picture.height) == (1000, 1000)
+
+
+def test_ffprobe_reads_the_lengths_and_the_picture(
+    finished: tuple[Path, list[Samples]],
+) -> None:
+    folder, _ = finished
+    assert shutil.which("ffprobe"), "bin/test installs ffmpeg"
+    for path in flacs(folder):
+        told = subprocess.run(
+            ["ffprobe", "-v", "error", "-show_streams", "-of", "json", str(path)],
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout
+        sound, picture = json.loads(told)["streams"]
+        assert int(sound["duration_ts"]) == sf.info(path).frames
+        assert picture["disposition"]["attached_pic"] == 1
+
+
+def test_cue_sheet_and_playlist_name_every_file(
+    finished: tuple[Path, list[Samples]],
+) -> None:
+    folder, _ = finished
+    cue = (folder / "album" / "Night_ one.cue").read_text()
+    playlist = (folder / "album" / "Night_ one.m3u8").read_text().splitlines()
+    for number, path in enumerate(flacs(folder), 1):
+        assert f'FILE "{path.name}" WAVE\n  TRACK {number:02d} AUDIO' in cue
+    assert playlist[0] == "#EXTM3U"
+    assert playlist[2::2] == [path.name for path in flacs(folder)]
+
+
+def test_album_gain_is_that_of_all_songs_together(
+    finished: tuple[Path, list[Samples]],
+) -> None:
+    folder, _ = finished
+    both = np.concatenate([audio.load(path)[0] for path in flacs(folder)])
+    tags = mutagen.flac.FLAC(flacs(folder)[0])
+    gain = float(tags["REPLAYGAIN_ALBUM_GAIN"][0].split()[0])
+    assert abs(-18.0 - gain - audio.lufs(both, 44_100)) < 0.3
+    peak = float(tags["REPLAYGAIN_ALBUM_PEAK"][0])
+    assert abs(peak - np.abs(both).max()) < 1e-4
+
+
+def test_finishing_again_replaces_the_album_but_nobody_elses_files(
+    tmp_path: Path,
+) -> None:
+    folder = tmp_path / "night"
+    planted_album(folder, songs=3, seconds=0.6)
+    assert len(finish(folder, gap_s=0.0).tracks) == 3
+    Review(folder).cut(2)
+    assert len(finish(folder, gap_s=0.0).tracks) == 2
+    assert len(flacs(folder)) == 2
+    assert not list(folder.glob(".latent-*"))
+    (folder / "album" / "notes.txt").write_text("mine")
+    with pytest.raises(InputError, match=r"notes\.txt"):
+        finish(folder)
+    assert (folder / "album" / "notes.txt").read_text() == "mine"
+
+
+def test_a_broken_song_leaves_no_half_finished_album(tmp_path: Path) -> None:
+    folder = tmp_path / "night"
+    planted_album(folder, songs=2, seconds=0.6)
+    (folder / "002.flac").write_bytes(b"fLaC")
+    with pytest.raises(InputError, match=r"002\.flac"):
+        finish(folder)
+    assert not (folder / "album").exists()
+    assert not list(folder.glob(".latent-*"))
+
+
+def test_an_album_of_nothing_is_one_line(tmp_path: Path) -> None:
+    folder = tmp_path / "night"
+    planted_album(folder, songs=1, seconds=0.2, aside=1)
+    done = latent("album", "finish", folder, home=tmp_path)
+    assert done.returncode == 2
+    assert "no song" in done.stderr
+
+
+def test_gaps_end_on_frames() -> None:
+    song = np.ones((1000, 2), np.float32)
+    assert len(followed_by_gap(song, 44_100, 0.0)) == 2 * 588
+    assert len(followed_by_gap(np.ones((588, 2), np.float32), 44_100, 0.0)) == 588
+
+
+@pytest.mark.parametrize("n", [1, 2, 3, 12, 50])
+def test_neighbours_are_near_and_light_rises_and_falls(n: int) -> None:
+    rng = random.Random(n)
+    songs = [Placeable(rng.choice(KEYS[:5]), rng.uniform(2.0, 5.0)) for _ in range(n)]
+    order = arranged(songs)
+    assert sorted(order) == list(range(n))
+    assert order == arranged(songs)
+    if n < 12:
+        return
+
+    def fifths(places: list[int]) -> float:
+        pairs = itertools.pairwise(songs[i].tonic for i in places)
+        return sum(fifths_apart(a, b) for a, b in pairs) / (n - 1)
+
+    drawn = [fifths(rng.sample(range(n), n)) for _ in range(200)]
+    assert fifths(order) < min(drawn)
+    third = n // 3
+    light = [songs[i].brightness for i in order]
+    middle = np.mean(light[third : n - third])
+    assert middle > np.mean(light[:third]) + 0.3
+    assert middle > np.mean(light[n - third :]) + 0.3
+
+
+def test_titles_are_drawn_by_seed_and_never_twice() -> None:
+    taken: list[str] = []
+    for seed in range(300):
+        title = title_for(seed, taken)
+        assert title not in taken
+        taken.append(title)
+    assert title_for(3) == title_for(3)
