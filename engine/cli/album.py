@@ -117,6 +117,51 @@ def review_album(folder: Path, device: str | None) -> None:
     review_in_terminal(folder, device)
 
 
+@album.command(name="finish")
+@click.argument("folder", metavar="DIR", type=Path)
+@click.option("--title", default="", help="Of the album [default: DIR's name].")
+@click.option("--artist", default="Latent", show_default=True)
+@click.option(
+    "--gap", type=click.FloatRange(0.0, 30.0), default=1.0, show_default=True,
+    help="Seconds of silence behind each song.",
+)  # fmt: skip
+@click.option("--json", "as_json", is_flag=True, help="Print the tracks as JSON.")
+def finish_album(
+    folder: Path, title: str, artist: str, gap: float, as_json: bool
+) -> None:
+    """Order, name and tag the songs that were kept, into DIR/album.
+
+    All that passed the gate are taken when none was kept. The songs in DIR stay.
+
+    \b
+    Example:
+      latent album finish evening --title Evening --artist "The Latents"
+    """
+    from engine.album.finish import finish
+
+    with bar("finishing") as progress:
+        finished = finish(
+            folder, title=title, artist=artist, gap_s=gap, progress=progress
+        )
+    if as_json:
+        tracks = [
+            {
+                "number": t.number,
+                "title": t.title,
+                "file": t.name,
+                "song": t.row["file"],
+            }
+            for t in finished.tracks
+        ]
+        told = {"folder": str(finished.folder), "tracks": tracks}
+        click.echo(json.dumps({**told, "seconds": round(finished.seconds, 3)}))
+        return
+    _say(
+        f"{finished.folder}: {len(finished.tracks)} songs, "
+        f"{finished.seconds / 60.0:.1f} min"
+    )
+
+
 def _going_on(
     folder: Path, before: "Plan", given: Mapping[str, object], songs: int | None
 ) -> "Plan":

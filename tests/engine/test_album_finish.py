@@ -23,6 +23,8 @@ from tests.support import audio
 from tests.support.albums import planted_album
 from tests.support.command import latent
 
+AROUND_D = [KEYS[(2 + 7 * away) % 12] for away in (-2, -1, 0, 1, 2)]
+
 
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[Samples]]:
@@ -176,7 +178,7 @@ def test_gaps_end_on_frames() -> None:
 @pytest.mark.parametrize("n", [1, 2, 3, 12, 50])
 def test_neighbours_are_near_and_light_rises_and_falls(n: int) -> None:
     rng = random.Random(n)
-    songs = [Placeable(rng.choice(KEYS[:5]), rng.uniform(2.0, 5.0)) for _ in range(n)]
+    songs = [Placeable(rng.choice(AROUND_D), rng.uniform(2.0, 5.0)) for _ in range(n)]
     order = arranged(songs)
     assert sorted(order) == list(range(n))
     assert order == arranged(songs)
@@ -188,7 +190,7 @@ def test_neighbours_are_near_and_light_rises_and_falls(n: int) -> None:
         return sum(fifths_apart(a, b) for a, b in pairs) / (n - 1)
 
     drawn = [fifths(rng.sample(range(n), n)) for _ in range(200)]
-    assert fifths(order) < min(drawn)
+    assert fifths(order) < np.quantile(drawn, 0.03)
     third = n // 3
     light = [songs[i].brightness for i in order]
     middle = np.mean(light[third : n - third])

@@ -35,7 +35,7 @@ def planted_album(
         is_aside = number > songs - aside
         name = f"{'aside/' if is_aside else ''}{number:03d}"
         n = round(seconds * SAMPLE_RATE) + 137 * number
-        samples = rng.uniform(-0.1 * number / songs, 0.1 * number / songs, (n, 2))
+        samples = rng.uniform(-0.9 * number / songs, 0.9 * number / songs, (n, 2))
         sf.write(folder / f"{name}.flac", samples, SAMPLE_RATE, subtype="PCM_24")
         made.append(sf.read(folder / f"{name}.flac", dtype="float32")[0])
         text = f'latent seed {number}\n{{"card": 1, "seed": {number}}}\n'
