@@ -1,0 +1,218 @@
+"""Latent in notebooks: compose, render to an array, play.
+
+>>> from engine import api as latent
+>>> song = latent.compose(seed=7, minutes=1, preset="dark")
+>>> x = song.render()  # (n, 2) float32, or song.play()
+"""
+
+import gc
+import secrets
+import sys
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from effects.errors import InputError
+from effects.levels import Samples
+from engine import graph as graphs
+from engine.compose import preset as presets
+from engine.graph import Settings
+from engine.live.controls import snapshot_of
+from engine.out_file import check_output
+from engine.render import render as turn
+from engine.render import render_to_file
+from engine.song_card import Card, card_of, read, settings_from_card
+
+SHORTEST_MINUTES = 0.05
+
+
+@dataclass(frozen=True)
+class Song:
+    """A song that can be rendered, saved and played, each as often as one likes.
+
+    Attributes:
+        settings: that decide every sample.
+        preset: name of the preset.
+    """
+
+    settings: Settings
+    preset: str = ""
+
+    @cached_property
+    def card(self) -> Card:
+        """From which the same samples can be rendered again."""
+        return card_of(self.settings, graphs.build(self.settings), self.preset)
+
+    @property
+    def sample_rate(self) -> int:
+        """Hz."""
+        return self.settings.sample_rate
+
+    @property
+    def pattern(self) -> str:
+        """Order of the five sounds, as `ABABABECCDDE`."""
+        return self.card.pattern
+
+    def render(self) -> Samples:
+        """The whole song, float32 of shape (n_samples, 2)."""
+        graph = graphs.build(self.settings)
+        total = graph.music.n_samples
+        assert total is not None
+        samples = np.empty((total, 2), np.float32)
+        done = 0
+
+        def keep(block: Samples) -> None:
+            nonlocal done
+            samples[done : done + len(block)] = block
+            done += len(block)
+
+        turn(graph, keep)
+        return samples
+
+    def save(self, path: str | Path) -> Path:
+        """Render into a file, by its ending, with the card in its comment.
+
+        Raises:
+            InputError: the path cannot be written.
+            RunError: writing failed on the way.
+        """
+        path = Path(path)
+        check_output(path)
+        tags = {"title": path.stem, "comment": self.card.text()}
+        render_to_file(graphs.build(self.settings), path, tags)
+        return path
+
+    def play(self, device: str | None = None, *, wait: bool = True) -> "Playing":
+        """Play the song on a device, the default one unless it is named.
+
+        Args:
+            device: number or name.
+            wait: return when it has ended; else at once, with what can stop it.
+
+        Raises:
+            RunError: there is no device.
+        """
+        playing = Playing(self.settings, device)
+        if wait:
+            playing.wait()
+        return playing
+
+
+class Playing:
+    """A song that plays in a thread of its own."""
+
+    def __init__(self, settings: Settings, device: str | None) -> None:
+        from engine.live.session import DeviceChoice, Session
+
+        graph = graphs.build(settings)
+        self._session = Session(graph, DeviceChoice(device), lambda line: None)
+        self._switch_interval = sys.getswitchinterval()
+        self._session.start()
+        self._error: BaseException | None = None
+        self._thread = threading.Thread(target=self._run, daemon=True, name="song")
+        self._thread.start()
+
+    @property
+    def is_playing(self) -> bool:
+        """Whether it still sounds."""
+        return self._thread.is_alive()
+
+    @property
+    def seconds(self) -> float:
+        """How long it has played."""
+        return self._session.seconds
+
+    def stop(self) -> None:
+        """Fade out and end."""
+        self._session.stop()
+        self.wait()
+
+    def wait(self) -> None:
+        """Return when the song has ended; an interrupt ends it.
+
+        Raises:
+            RunError: it could not be played.
+        """
+        try:
+            self._thread.join()
+        except KeyboardInterrupt:
+            self._session.stop()
+            self._thread.join()
+        if self._error is not None:
+            raise self._error
+
+    def _run(self) -> None:
+        try:
+            self._session.run()
+        except BaseException as error:  # raised again where somebody waits
+            self._error = error
+        finally:  # the notebook goes on, and wants its own pace back
+            sys.setswitchinterval(self._switch_interval)
+            gc.unfreeze()
+
+
+def compose(
+    seed: int | None = None,
+    minutes: float = 4.0,
+    preset: str = "shoreline",
+    *,
+    controls: Mapping[str, Any] | None = None,
+    grammar: str = "seed",
+    model: str | Path | None = None,
+    effects: bool = True,
+    sample_rate: int = 44_100,
+) -> Song:
+    """A song; nothing is rendered yet.
+
+    Args:
+        seed: same seed, same song; a random one by default.
+        minutes: length.
+        preset: name or TOML file.
+        controls: values in place of the preset's, by name, as {"tuning/key": "G"}.
+        grammar: name, file, or rules as text.
+        model: folder, or None for the bundled one.
+        effects: whether there is a bed of nature sounds.
+        sample_rate: Hz.
+
+    Raises:
+        InputError: a preset, control or length that cannot be used.
+    """
+    if not SHORTEST_MINUTES <= minutes <= 24 * 60.0:
+        raise InputError(f"minutes {minutes:g}: choose from {SHORTEST_MINUTES} to 1440")
+    chosen = presets.load(preset)
+    settings = Settings(
+        seed=secrets.randbelow(2**31) if seed is None else int(seed),
+        sample_rate=sample_rate,
+        duration=60.0 * minutes,
+        controls=snapshot_of({**chosen.controls, **(controls or {})}),
+        model=None if model is None else Path(model),
+        grammar=grammar,
+        effects=chosen.effects if effects else None,
+    )
+    return Song(settings, preset)
+
+
+def from_card(path: str | Path, model: str | Path | None = None) -> Song:
+    """The song of a card, or of an audio file that holds one.
+
+    Raises:
+        InputError: no card, or one that needs another model.
+    """
+    card = read(Path(path))
+    folder = None if model is None else Path(model)
+    return Song(settings_from_card(card, folder), card.preset)
+
+
+def render(song: Song) -> Samples:
+    """The whole song, float32 of shape (n_samples, 2)."""
+    return song.render()
+
+
+def play(song: Song, device: str | None = None, *, wait: bool = True) -> Playing:
+    """Play a song, and return when it has ended, or at once."""
+    return song.play(device, wait=wait)
