@@ -5,6 +5,7 @@ import pty
 import subprocess
 import sys
 import termios
+import time
 from pathlib import Path
 
 import numpy as np
@@ -14,8 +15,10 @@ from effects.errors import InputError, RunError
 from effects.levels import Samples
 from engine.album.listen import Listener
 from engine.album.review import Review, Verdict
+from tests.support import audio
 from tests.support.albums import planted_album
 from tests.support.command import ROOT, environment, latent
+from tests.support.virtual_audio import VirtualAudio
 
 
 @pytest.fixture
@@ -75,6 +78,30 @@ def test_playing_without_a_device_says_so_and_the_review_goes_on(folder: Path) -
     assert done.returncode == 0
     assert "latent: " in done.stderr
     assert verdicts(folder)[0] == Verdict(True)
+
+
+def test_p_plays_the_song_that_is_shown(folder: Path) -> None:
+    song, _ = audio.load(folder / "002.flac")
+    with VirtualAudio(44_100) as device, device.capture() as capture:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "engine.cli.main", "album", "review", str(folder)],
+            cwd=ROOT,
+            env={**environment(folder.parent), **device.env},
+            stdin=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+        )
+        assert process.stdin is not None
+        process.stdin.write(b".p")
+        process.stdin.flush()
+        deadline = time.monotonic() + 30.0
+        while len(capture.heard()) < len(song) - 10 and time.monotonic() < deadline:
+            time.sleep(0.05)
+        process.communicate(b"q", timeout=30)
+        assert process.returncode == 0
+        heard = capture.heard()
+    padded = np.pad(heard, ((100, len(song)), (0, 0)))
+    delay = audio.align(padded, song, len(song))
+    assert audio.residual_db(padded[delay : delay + len(song)], song) < -60.0
 
 
 def test_undo_takes_back_one_decision_after_another(folder: Path) -> None:
