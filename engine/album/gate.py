@@ -28,7 +28,7 @@ MAX_ROUGHNESS = 0.35  # mean sensory roughness
 TREBLE_HZ = 3000.0
 
 _SMOOTH_BANDS = 12
-MAX_CLIPS = 120  # analysed of a song, evenly spread
+MAX_CLIPS = 60  # analysed of a song, evenly spread
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ matplotlib is imported when something is drawn, and not needed otherwise.
 import io
 from collections.abc import Sequence
 from importlib.util import find_spec
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,9 @@ from effects.levels import Samples
 
 FFT = 4096
 COLUMNS = 1200
+ROWS = 420
+LOW_HZ = 30.0
+MARKS_HZ = (50, 100, 200, 500, 1000, 2000, 5000, 10_000, 20_000)
 RANGE_DB = 90.0
 COVER_PIXELS = 1000
 
@@ -38,6 +42,29 @@ def spectrogram_db(samples: Samples, n_columns: int = COLUMNS) -> NDArray[np.flo
     return np.asarray(level - level.max(), np.float32)
 
 
+def log_rows(
+    level: NDArray[np.float32], sample_rate: int, n_rows: int = ROWS
+) -> NDArray[np.float32]:
+    """A spectrogram's rows at equal steps in pitch, from `LOW_HZ` to the top.
+
+    Where several bins fall into a row the loudest one is kept, so that no partial is
+    lost; between bins it is a straight line.
+    """
+    hertz = np.geomspace(LOW_HZ, sample_rate / 2.0, n_rows + 1)
+    bins = hertz * (FFT / sample_rate)
+    rows = []
+    for low, high in pairwise(bins):
+        first, last = int(np.ceil(low)), min(int(np.floor(high)), len(level) - 1)
+        if last > first:
+            rows.append(level[first : last + 1].max(axis=0))
+        else:
+            middle = min(0.5 * (low + high), len(level) - 1.001)
+            share = middle - int(middle)
+            below, above = level[int(middle)], level[int(middle) + 1]
+            rows.append((1.0 - share) * below + share * above)
+    return np.asarray(rows, np.float32)
+
+
 def draw_spectrogram(
     samples: Samples, sample_rate: int, path: Path, title: str
 ) -> None:
@@ -45,17 +72,22 @@ def draw_spectrogram(
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    level = spectrogram_db(samples)
-    figure = Figure(figsize=(12.0, 5.0), dpi=100, layout="constrained")
+    level = log_rows(spectrogram_db(samples), sample_rate)
+    figure = Figure(figsize=(12.0, 5.0), dpi=100)
     FigureCanvasAgg(figure)
-    axes = figure.add_subplot()
-    hertz = np.arange(level.shape[0] + 1) * (sample_rate / FFT)
-    seconds = np.linspace(0.0, len(samples) / sample_rate, level.shape[1] + 1)
-    axes.pcolormesh(
-        seconds, hertz[1:], level[1:], vmin=-RANGE_DB, vmax=0.0, cmap="magma"
+    axes = figure.add_axes((0.06, 0.1, 0.92, 0.82))
+    octaves = np.log2(sample_rate / 2.0 / LOW_HZ)
+    axes.imshow(
+        level,
+        origin="lower",
+        aspect="auto",
+        extent=(0.0, len(samples) / sample_rate, 0.0, octaves),
+        vmin=-RANGE_DB,
+        vmax=0.0,
+        cmap="magma",
     )
-    axes.set_yscale("log")
-    axes.set_ylim(30.0, sample_rate / 2.0)
+    marks = [hertz for hertz in MARKS_HZ if hertz < sample_rate / 2.0]
+    axes.set_yticks([np.log2(hertz / LOW_HZ) for hertz in marks], map(str, marks))
     axes.set_xlabel("s")
     axes.set_ylabel("Hz")
     axes.set_title(title)
