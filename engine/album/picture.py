@@ -75,7 +75,7 @@ def draw_spectrogram(
     level = log_rows(spectrogram_db(samples), sample_rate)
     figure = Figure(figsize=(12.0, 5.0), dpi=100)
     FigureCanvasAgg(figure)
-    axes = figure.add_axes((0.06, 0.1, 0.92, 0.82))
+    axes = figure.add_axes((0.07, 0.1, 0.91, 0.82))
     octaves = np.log2(sample_rate / 2.0 / LOW_HZ)
     axes.imshow(
         level,
