@@ -93,6 +93,7 @@ def make(
     """
     started = time.monotonic()
     work = folder / WORK
+    _check_ours(folder)
     try:
         work.mkdir(parents=True, exist_ok=True)
         (folder / ASIDE).mkdir(exist_ok=True)
@@ -166,6 +167,14 @@ def make_song(folder: Path, plan: Plan, number: int, draw: bool) -> Row:
     write_text(work / f"{stem}.json", json.dumps(row))
     os.replace(part, audio)
     return row
+
+
+def _check_ours(folder: Path) -> None:
+    """Refuse a folder in which songs of somebody else might be replaced."""
+    if not folder.is_dir() or (folder / STATE).exists() or (folder / WORK).exists():
+        return
+    if any(folder.iterdir()):
+        raise InputError(f"{folder}: holds other files and no album; name a new folder")
 
 
 def _done_rows(folder: Path, plan: Plan) -> dict[int, Row]:

@@ -136,6 +136,39 @@ def test_a_kill_at_any_time_loses_no_song(
     assert digests(folder) == digests(made)
 
 
+def test_an_interrupt_ends_all_and_keeps_what_is_done(
+    home: Path, tmp_path: Path
+) -> None:
+    folder = tmp_path / "stopped"
+    args = ["album", "make", str(folder), "--songs", "40", *MAKE]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "engine.cli.main", *args],
+        cwd=ROOT,
+        env=environment(home),
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    deadline = time.monotonic() + 120.0
+    while not list(folder.glob("0*.flac")) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    workers = psutil.Process(process.pid).children(recursive=True)
+    process.send_signal(signal.SIGINT)
+    _, told = process.communicate(timeout=20)
+    assert process.returncode != 0
+    assert told.strip() == "latent: stopped"
+    assert not psutil.wait_procs(workers, timeout=10.0)[1]
+    _, rows = read_state(folder)
+    assert 1 <= len(rows) < 40
+
+
+def test_a_folder_with_other_files_is_left_alone(home: Path, tmp_path: Path) -> None:
+    (tmp_path / "001.flac").write_text("mine")
+    done = latent("album", "make", tmp_path, "--songs", "1", *MAKE, home=home)
+    assert done.returncode == 2
+    assert "other files" in done.stderr
+    assert [path.name for path in tmp_path.iterdir()] == ["001.flac"]
+
+
 def test_songs_of_a_plan_differ_in_key_and_seed() -> None:
     plan = Plan(seed=9, songs=40, minutes=4.0, presets=("shoreline",))
     songs = [song_settings(plan, number) for number in range(1, 41)]
