@@ -233,7 +233,6 @@ def _session(path: Path, content: bytes) -> Any:
     options.inter_op_num_threads = 1
     # Spinning worker threads would starve the audio callback.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    options.add_session_config_entry("session.set_denormal_as_zero", "1")
     try:
         return onnxruntime.InferenceSession(
             content, options, providers=["CPUExecutionProvider"]

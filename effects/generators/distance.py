@@ -10,7 +10,7 @@ from scipy import fft
 from effects.levels import Samples
 
 AIR_HZ = 9_000.0  # corner of the loss in air and surroundings, 12 dB an octave
-CREST = 4.0  # times the local root mean square, above which peaks are rounded
+CREST = 4.5  # times the local root mean square, above which peaks are rounded
 LOCAL_S = 0.05
 
 

@@ -29,7 +29,7 @@ from engine.sound.synthesis import N_LAYERS
 AHEAD_S = 10.0  # how far the producer renders ahead: hides a stall of as much
 PRIME_S = 3.0
 DEAD_AFTER_S = 1.0  # without a callback, a device counts as gone
-RETRY_S = (0.5, 5.0)  # first and longest wait before a device is tried again
+RETRY_S = (0.5, 1.5)  # first and longest wait before a device is tried again
 STOP_FADE_S = 0.15
 FADE_LEAD_S = 0.1  # a fade is begun so far ahead of the mixer
 BED_LEAD_S = 0.5  # likewise a change of effects, whose loop may have to be loaded

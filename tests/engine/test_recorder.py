@@ -445,8 +445,9 @@ def test_started_and_stopped_a_thousand_times(
         if number % 100 == 0:
             recorder.tap.write(recorded)
         assert recorder.stop()
-    assert len(os.listdir("/proc/self/fd")) == fds
-    assert threading.active_count() == threads
+    # Fewer when something of an earlier test has ended meanwhile.
+    assert len(os.listdir("/proc/self/fd")) <= fds
+    assert threading.active_count() <= threads
     assert len(list(tmp_path.iterdir())) == 10, "what recorded nothing leaves nothing"
 
 
