@@ -16,6 +16,7 @@ from model.config import AXIS, CLIP_SECONDS, SAMPLE_RATE, Axis
 
 CLIP_LENGTH = int(CLIP_SECONDS * SAMPLE_RATE)
 N_TAPERS = 3
+SURROUNDING_BANDS = 41  # a third of an octave
 PADDING = 2  # FFT length over clip length: interpolates where bands are narrow
 
 
@@ -113,6 +114,25 @@ def loudness(
     weighted = band_power @ _band_k_weighting(axis)
     level: NDArray[np.float64] = -0.691 + 10.0 * np.log10(channels * weighted + 1e-20)
     return level
+
+
+def surroundings(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Moving mean over a third of an octave: the level that partials stand out of.
+
+    Args:
+        values: of each band, shape (..., n_bands); the ends are repeated outward.
+
+    Returns:
+        The same shape.
+    """
+    half = SURROUNDING_BANDS // 2
+    ends = [(0, 0)] * (values.ndim - 1)
+    padded = np.pad(values, [*ends, (half, half)], mode="edge")
+    sums = np.cumsum(np.pad(padded, [*ends, (1, 0)]), axis=-1)
+    means: NDArray[np.float64] = (
+        sums[..., SURROUNDING_BANDS:] - sums[..., :-SURROUNDING_BANDS]
+    ) / SURROUNDING_BANDS
+    return means
 
 
 @lru_cache(maxsize=8)

@@ -13,12 +13,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from model.config import Axis
-from model.spectrum import loudness
+from model.spectrum import loudness, surroundings
 
 Values = NDArray[np.float64]
 
 _PEAKS = 16  # strongest partials that roughness is computed from
-_FLOOR_BANDS = 41
 
 
 @dataclass(frozen=True)
@@ -43,10 +42,7 @@ class Sounds:
     @cached_property
     def prominence_db(self) -> Values:
         """How far each band stands above its third of an octave, dB."""
-        half = _FLOOR_BANDS // 2
-        padded = np.pad(self.timbres.astype(np.float64), ((0, 0), (half, half)), "edge")
-        sums = np.cumsum(np.pad(padded, ((0, 0), (1, 0))), axis=1)
-        floor = (sums[:, _FLOOR_BANDS:] - sums[:, :-_FLOOR_BANDS]) / _FLOOR_BANDS
+        floor = surroundings(self.timbres.astype(np.float64))
         prominence: Values = self.axis.range_db * (self.timbres - floor)
         return prominence
 

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from engine.live.controls import KEYS, Snapshot
 from model.config import Axis
+from model.spectrum import surroundings
 
 # Degrees in cents above the tonic. Just intonation after Ptolemy's intense diatonic.
 SCALES: dict[str, tuple[float, ...]] = {
@@ -29,7 +30,6 @@ SCALES: dict[str, tuple[float, ...]] = {
 PEAK_DB = 6.0  # a partial stands so far above its third of an octave
 SURE = 0.6  # confidence from which a sound is drawn to key with full strength
 UNSURE = 0.3  # and below which it is left alone
-_FLOOR_BANDS = 41
 _HARMONICS = 6
 
 
@@ -154,10 +154,7 @@ def _partials(
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Cents above C and share of the loudness of partials from 40 to 5000 Hz."""
     level_db = 10.0 * np.log10(power + 1e-12)
-    half = _FLOOR_BANDS // 2
-    padded = np.pad(level_db, half, mode="edge")
-    sums = np.cumsum(np.concatenate([[0.0], padded]))
-    floor = (sums[_FLOOR_BANDS:] - sums[:-_FLOOR_BANDS]) / _FLOOR_BANDS
+    floor = surroundings(level_db)
     inner = slice(1, -1)
     is_peak = (
         (level_db[inner] >= level_db[:-2])

@@ -24,7 +24,7 @@ from scipy import fft
 
 from effects.levels import Samples
 from model.config import AXIS, Axis
-from model.spectrum import bin_power
+from model.spectrum import bin_power, surroundings
 
 LAYERS = ("mid low", "mid high", "side low", "side high")
 N_LAYERS = len(LAYERS)
@@ -36,7 +36,6 @@ KEYFRAME = 6  # frames over which a tonal phase drifts by up to half a turn
 # a drift that is uniform within ±pi / KEYFRAME.
 TONAL_CORRELATION = float(np.sinc(1.0 / KEYFRAME))
 
-_FLOOR_BANDS = 41  # a third of an octave: the neighbourhood that a peak stands out of
 _TONAL_FROM_DB = 3.0
 _TONAL_FULL_DB = 12.0
 _NOISE, _TONE, _SIDE = 0, 1, 2
@@ -128,24 +127,13 @@ def split_tonal(
     neighbourhood, in dB; `clarity` scales how much of that is taken out.
     """
     level_db = 10.0 * np.log10(band_power + 1e-20)
-    prominence = level_db - smooth(level_db)
+    prominence = level_db - surroundings(level_db)
     share = (prominence - _TONAL_FROM_DB) / (_TONAL_FULL_DB - _TONAL_FROM_DB)
     share = np.clip(share, 0.0, 1.0)
     # The skirts of a peak belong to it.
     share = np.maximum(share, np.maximum(_shifted(share, 1), _shifted(share, -1)))
     tonal = clarity * share * band_power
     return band_power - tonal, tonal
-
-
-def smooth(values: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Moving mean over a third of an octave, shape kept, edges repeated."""
-    half = _FLOOR_BANDS // 2
-    padded = np.pad(values, half, mode="edge")
-    sums = np.cumsum(np.concatenate([[0.0], padded]))
-    means: NDArray[np.float64] = (
-        sums[_FLOOR_BANDS:] - sums[:-_FLOOR_BANDS]
-    ) / _FLOOR_BANDS
-    return means
 
 
 def gather_peaks(
