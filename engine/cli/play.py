@@ -20,7 +20,7 @@ from engine.cli.options import (
 
 if TYPE_CHECKING:
     from engine.live.osc import OscSettings
-    from engine.live.session import DeviceChoice
+    from engine.live.session import DeviceChoice, Session
 
 DEFAULT_RATE = 48_000  # of a session that plays to nobody
 
@@ -61,6 +61,7 @@ def play(
       latent play --record evening.flac --sleep 45m
     """
     _limit_threads()
+    _hush_libraries()
     from engine.graph import build
     from engine.live.session import DeviceChoice
     from engine.live.station import Station, Surroundings
@@ -88,12 +89,19 @@ def play(
     station.run()
     _say(
         f"played {session.seconds:.1f} s, {session.metrics.underruns} underruns, "
-        f"{session.metrics.device_xruns} device xruns"
+        f"{session.metrics.device_xruns} device xruns" + _losses(session)
     )
     if not session.closed_cleanly:
         # PortAudio hangs, and would again when the interpreter ends it.
         sys.stderr.flush()
         os._exit(0)
+
+
+def _losses(session: "Session") -> str:
+    n = session.metrics.device_losses
+    if not n:
+        return ""
+    return f", {n} device losses ({session.away_s:.1f} s without one)"
 
 
 def _osc(address: str | None) -> "OscSettings":
@@ -127,6 +135,22 @@ def _limit_threads() -> None:
     """Idle workers of numerical libraries would take the callback's time."""
     for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
         os.environ.setdefault(name, "1")
+
+
+def _hush_libraries() -> None:
+    """PortAudio and ALSA write a dozen lines on stderr whenever a device is not there.
+
+    They know it by its number. What Python writes goes where it went before.
+    """
+    try:
+        kept = os.dup(2)
+    except OSError:  # stderr is closed
+        return
+    sys.stderr = os.fdopen(
+        kept, "w", buffering=1, encoding=sys.stderr.encoding, errors="backslashreplace"
+    )
+    with open(os.devnull, "wb") as nowhere:
+        os.dup2(nowhere.fileno(), 2)
 
 
 def _say(line: str) -> None:

@@ -92,6 +92,8 @@ class Desk:
             "underruns": float(session.metrics.underruns),
             "load": session.load,
             "device": session.device_name,
+            "device/losses": float(session.metrics.device_losses),
+            "device/away": session.away_s,
             "playing": not self._paused,
             "meter/peak": tuple(map(amplitude_to_db, peaks)),
             "preset/name": self._preset,

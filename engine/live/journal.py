@@ -2,8 +2,8 @@
 
 The first row is the header (what the session began with); each further row is an
 event at a sample: `set` (controls by name), `command` with `args`, `song`,
-`underrun`, `recording`. A row is written whole; a killed process can tear the last
-one only, and reading leaves that one out.
+`underrun`, `recording`, `device`. A row is written whole; a killed process can tear
+the last one only, and reading leaves that one out.
 
 Threads: any thread but the callback hands events over, without waiting; the writer's
 own thread puts them to disk. Events that the queue has no room for are counted and
@@ -32,7 +32,7 @@ MAX_ROW = 1 << 20  # bytes
 MAX_BYTES = 1 << 30  # of a journal that is read
 MAX_SAMPLE = 1 << 53  # a double holds every integer below
 SYNC_S = 5.0  # between fsyncs
-KINDS = ("set", "command", "song", "underrun", "recording", "lost")
+KINDS = ("set", "command", "song", "underrun", "recording", "device", "lost")
 
 Event: TypeAlias = Mapping[str, object]
 
@@ -317,7 +317,7 @@ def _event(row: dict[str, Any], where: str) -> Event:
     if kinds[0] == "command":
         _of(row, "command", str, where)
         _of(row, "args", list, where, [])
-    elif kinds[0] in ("set", "song", "recording"):
+    elif kinds[0] in ("set", "song", "recording", "device"):
         values = _of(row, kinds[0], dict, where)
         if any(isinstance(v, float) and not math.isfinite(v) for v in values.values()):
             raise InputError(f"{where}: {kinds[0]} holds a number that is not finite")

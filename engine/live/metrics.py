@@ -7,7 +7,8 @@ from dataclasses import dataclass
 class Metrics:
     """What happened so far; plain numbers, so that reading needs no lock.
 
-    The callback writes `blocks` to `peak_right`, the producer the rest.
+    The callback writes `blocks` to `peak_right`, the session the two of devices, the
+    producer the rest.
     """
 
     blocks: int = 0  # callbacks so far: also the heartbeat that shows it is alive
@@ -17,6 +18,8 @@ class Metrics:
     errors: int = 0  # exceptions caught in the callback
     peak_left: float = 0.0  # highest sample magnitude of the last block
     peak_right: float = 0.0
+    device_losses: int = 0  # times that the device went away
+    away_s: float = 0.0  # seconds without one, up to the last that came
     frames: int = 0  # frames synthesised
     replans: int = 0  # times the unheard part was rendered again
     late: int = 0  # times the producer held the last timbre because it was late

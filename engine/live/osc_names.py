@@ -180,6 +180,8 @@ READINGS: tuple[Reading, ...] = (
         ("song/number", "song/title", "song/pattern", "song/symbol", "song/progress"),
     ),
     Reading("playing", "Whether it plays.", "T"),
+    Reading("device/losses", "How often the device went away.", "i", 1.0),
+    Reading("device/away", "Time without a device.", "f", 1.0, unit="s"),
     Reading("song/title", "Title of the song.", "s"),
     Reading("song/pattern", "All symbols of the song.", "s"),
     Reading("song/symbol", "The symbol that sounds.", "s"),

@@ -14,10 +14,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from effects.errors import InputError, RunError
 from effects.levels import Samples
 from engine.live.metrics import Metrics
 
+FADE_IN_S = 0.05  # on a device that comes back in the middle of the music
 LATENCY_S = 0.2  # hides a tenth of a second in which another thread holds the GIL
 CLOSE_LIMIT_S = 2.0
 
@@ -127,6 +130,7 @@ class Output:
         sample_rate: Hz.
         render: fills a block of shape (n, 2); runs in the callback.
         metrics: `blocks` is the heartbeat.
+        fade_in: begin softly, on this device alone: taps get the samples as they are.
 
     Raises:
         RunError: the device cannot be opened so.
@@ -138,15 +142,26 @@ class Output:
         sample_rate: int,
         render: Callable[[Samples], int],
         metrics: Metrics,
+        *,
+        fade_in: bool = False,
     ) -> None:
         sd = _sounddevice()
         self.device = device
+        ramp = np.linspace(
+            0.0, 1.0, round(FADE_IN_S * sample_rate) if fade_in else 0, dtype=np.float32
+        )
+        risen = 0
 
         def callback(out: Samples, n_samples: int, time: Any, status: Any) -> None:
+            nonlocal risen
             if status:
                 metrics.device_xruns += 1
             try:
                 render(out)
+                if risen < len(ramp):
+                    part = ramp[risen : risen + n_samples, None]
+                    out[: len(part)] *= part
+                    risen += n_samples
             except Exception:  # an escaping one would stop the stream, silently
                 out.fill(0.0)
                 metrics.errors += 1

@@ -19,7 +19,7 @@ from engine.live.controls import CONTROLS, Snapshot
 from engine.live.feed import Feed
 from engine.live.metrics import Metrics
 from engine.live.mixer import MAX_BLOCK, MAX_CHANGES, Mixer, Tap
-from engine.live.output import Device, Output, choose, list_devices
+from engine.live.output import Output, choose, list_devices
 from engine.live.pacer import Pacer
 from engine.live.producer import Producer
 from engine.live.ring import RingBuffer
@@ -29,7 +29,7 @@ from engine.sound.synthesis import N_LAYERS
 AHEAD_S = 10.0  # how far the producer renders ahead: hides a stall of as much
 PRIME_S = 3.0
 DEAD_AFTER_S = 1.0  # without a callback, a device counts as gone
-RETRY_S = (0.5, 1.5)  # first and longest wait before a device is tried again
+RETRY_S = (0.5, 1.0)  # first and longest wait before a device is tried again
 STOP_FADE_S = 0.15
 FADE_LEAD_S = 0.1  # a fade is begun so far ahead of the mixer
 BED_LEAD_S = 0.5  # likewise a change of effects, whose loop may have to be loaded
@@ -94,6 +94,7 @@ class Session:
             target=self._keep_bed, name="bed", daemon=True
         )
         self._clean = True
+        self._lost_at: float | None = None  # monotonic, while there is no device
         graph.controls.on_change = self.producer.wake
 
     def start(self) -> None:
@@ -132,7 +133,7 @@ class Session:
                 if self.metrics.blocks != beat:
                     beat, beat_at = self.metrics.blocks, now
                 elif now - beat_at > DEAD_AFTER_S:
-                    self._lose_device()
+                    self._lose_device(beat_at)
                     beat_at, retry_at, wait = now, now + RETRY_S[0], RETRY_S[0]
                 if self._is_waiting() and now >= retry_at:
                     if self._regain_device():
@@ -205,6 +206,12 @@ class Session:
         return output.device.name if isinstance(output, Output) else "none"
 
     @property
+    def away_s(self) -> float:
+        """Seconds without a device so far, although one was asked for."""
+        since, known = self._lost_at, self.metrics.away_s
+        return known if since is None else known + time.monotonic() - since
+
+    @property
     def load(self) -> float:
         """Share of the time that the callback takes, as PortAudio measures it."""
         output = self._output
@@ -263,16 +270,14 @@ class Session:
             if not self._choice.wait:
                 raise
             self._say(f"{error}; waiting for one")
+            self._lost_at = time.monotonic()
             return self._pacer()
 
-    def _open(self, *, refresh: bool = False) -> Output:
+    def _open(self, *, again: bool = False) -> Output:
         assert self._choice is not None
-        device = choose(list_devices(refresh=refresh), self._choice.name)
-        return self._output_on(device)
-
-    def _output_on(self, device: Device) -> Output:
+        device = choose(list_devices(refresh=again), self._choice.name)
         rate = self.graph.sample_rate
-        return Output(device, rate, self.mixer.render, self.metrics)
+        return Output(device, rate, self.mixer.render, self.metrics, fade_in=again)
 
     def _pacer(self) -> Pacer:
         return Pacer(self.graph.sample_rate, self.mixer.render, self.metrics)
@@ -280,11 +285,14 @@ class Session:
     def _is_waiting(self) -> bool:
         return self._choice is not None and isinstance(self._output, Pacer)
 
-    def _lose_device(self) -> None:
+    def _lose_device(self, since: float) -> None:
         if not isinstance(self._output, Output):
             return
         name = self._output.device.name
+        self._lost_at = since
+        self.metrics.device_losses += 1
         self._say(f"the device {name!r} is gone; playing on without it")
+        self._on_event({"at": self.mixer.position, "device": {"lost": name}})
         self._clean = self._output.close() and self._clean
         self._output = self._pacer()
         self._output.start()
@@ -292,7 +300,7 @@ class Session:
     def _regain_device(self) -> bool:
         pacer = self._output
         try:
-            output = self._open(refresh=True)
+            output = self._open(again=True)
         except LatentError:
             return False
         assert pacer is not None
@@ -305,7 +313,12 @@ class Session:
             self._output.start()
             return False
         self._output = output
-        self._say(f"playing on {output.device.name!r} again")
+        self.metrics.away_s, self._lost_at = self.away_s, None
+        name = output.device.name
+        self._say(f"playing on {name!r} again")
+        away = round(self.metrics.away_s, 1)
+        row = {"found": name, "losses": self.metrics.device_losses, "away_s": away}
+        self._on_event({"at": self.mixer.position, "device": row})
         return True
 
     def _take_down(self) -> None:

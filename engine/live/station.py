@@ -171,7 +171,11 @@ class Station:
         command = [sys.executable, "-m", "engine.cli.main", "replay"]
         command += [str(self._journal.path), str(out), "--last", str(seconds)]
         self._kept.append(
-            subprocess.Popen(["nice", "-n", "10", *command], stdin=subprocess.DEVNULL)
+            subprocess.Popen(
+                ["nice", "-n", "10", *command],
+                stdin=subprocess.DEVNULL,
+                stderr=sys.stderr,  # which need not be number 2 any more
+            )
         )
 
 

@@ -1,0 +1,101 @@
+"""Devices that `latent play` is asked for, loses and finds again, on real sinks."""
+
+import json
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tests.support import audio, signals
+from tests.support.command import latent
+from tests.support.osc import Client, packet
+from tests.support.playing import playing
+from tests.support.virtual_audio import VirtualAudio
+
+RATE = 48_000
+AWAY_S = 4.0
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("home")
+
+
+def test_the_device_goes_and_comes_back_and_the_recording_is_whole(
+    tmp_path: Path,
+) -> None:
+    file, again = tmp_path / "evening.flac", tmp_path / "again.flac"
+    asked = ["--seed", 7, "--no-effects", "--record", file]
+    with (
+        VirtualAudio(RATE) as device,
+        playing(*asked, home=tmp_path, env=device.env) as player,
+    ):
+        time.sleep(3.5)
+        went = time.monotonic()
+        device.unload_sink()
+        assert player.wait_for("is gone; playing on without it") - went < 1.5
+        time.sleep(AWAY_S)
+        came = time.monotonic()
+        device.load_sink()
+        with device.capture() as capture:
+            began = time.monotonic()
+            player.wait_for("playing on .* again")
+            away = time.monotonic() - went
+            time.sleep(2.0)
+        heard = capture.samples()
+        client = Client(player.osc)
+        client.send(packet("/latent/device/losses"))
+        assert client.receive() == [("/latent/device/losses", 1)]
+        client.close()
+        assert player.stop() == 0
+    first = int(np.flatnonzero(np.any(np.abs(heard) > 1e-4, axis=1))[0])
+    assert began - came + first / RATE < 2.0, "sound again within two seconds"
+    assert not len(signals.clicks(heard))
+    # One line when it goes and one when it is back, and no words of libraries.
+    assert player.lines[1].endswith("is gone; playing on without it")
+    assert player.lines[2].endswith("again")
+    assert " 0 underruns" in player.lines[-1]
+    told = float(player.lines[-1].partition("1 device losses (")[2].split()[0])
+    assert abs(told - away) < 0.5
+
+    # The recording: what was played meanwhile is in it, as if nothing had been.
+    (path,) = (tmp_path / "state" / "journals").glob("*.jsonl")
+    events = [json.loads(line) for line in path.read_text().splitlines()][1:]
+    (end,) = [e["recording"] for e in events if "first" in e.get("recording", {})]
+    assert (end["first"], end["gaps"]) == (0, [])
+    told_of = [next(iter(e["device"])) for e in events if "device" in e]
+    assert told_of == ["lost", "found"]
+    assert latent("replay", path, again, home=tmp_path).returncode == 0
+    recorded, _ = audio.load(file)
+    assert len(recorded) == end["samples"]
+    assert len(recorded) / RATE > 3.5 + AWAY_S + 2.0 - 1.0
+    rendered, _ = audio.load(again)
+    n = min(len(recorded), len(rendered))
+    assert n >= len(recorded) - RATE // 10
+    assert audio.residual_db(recorded[:n], rendered[:n]) < -90.0
+    # What is heard at the end is the recording's end, not what was played before.
+    last = heard[first + RATE // 4 : first + 5 * RATE // 4]
+    late = recorded[-5 * RATE :]
+    delay = audio.align(np.pad(late, ((0, RATE), (0, 0))), last, 4 * RATE)
+    assert audio.residual_db(late[delay : delay + len(last)], last) < -60.0
+
+
+def test_without_a_device_one_line_names_the_ways_out(home: Path) -> None:
+    empty = {"PULSE_SERVER": "/nonexistent", "HOME": str(home)}
+    with playing("--minutes", 0.1, home=home, env=empty, ready=False) as player:
+        assert player.wait() == 1
+    assert len(player.lines) == 1, player.said
+    assert "latent render" in player.said
+
+
+def test_an_unknown_device_is_told_with_the_ones_there_are(home: Path) -> None:
+    with (
+        VirtualAudio(RATE) as device,
+        playing(
+            "--device", "theremin", home=home, env=device.env, ready=False
+        ) as player,
+    ):
+        assert player.wait() == 2
+    assert len(player.lines) == 1, player.said
+    assert "pulse" in player.said
