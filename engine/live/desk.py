@@ -13,6 +13,7 @@ from pathlib import Path
 from effects.errors import InputError
 from effects.levels import amplitude_to_db
 from engine.compose import preset as presets
+from engine.live.meter import Levels
 from engine.live.naming import safe_stem
 from engine.live.recorder import Recorder
 from engine.live.session import Session
@@ -33,6 +34,7 @@ class Desk:
         keep: saves the last so many seconds; must return at once.
         say: takes one line for the user.
         on_event: takes rows for the journal.
+        levels: gives what the meters show.
     """
 
     def __init__(
@@ -42,9 +44,11 @@ class Desk:
         keep: Callable[[float], None],
         say: Say,
         on_event: Callable[[Mapping[str, object]], None],
+        levels: Callable[[], Levels] = Levels,
     ) -> None:
         self._session, self._recordings = session, recordings
         self._keep, self._say, self._on_event = keep, say, on_event
+        self._levels = levels
         self._lock = threading.Lock()  # of commands, which come from several threads
         self._recorder: Recorder | None = None
         self._paused = False
@@ -86,6 +90,7 @@ class Desk:
         """Any thread: the readings, by the names that surfaces know."""
         session = self._session
         peaks = (session.metrics.peak_left, session.metrics.peak_right)
+        levels = self._levels()
         readings: dict[str, Argument | Sequence[Argument]] = {
             "state": "paused" if self._paused else "playing",
             "uptime": session.seconds,
@@ -96,6 +101,8 @@ class Desk:
             "device/away": session.away_s,
             "playing": not self._paused,
             "meter/peak": tuple(map(amplitude_to_db, peaks)),
+            "meter/lufs": (levels.momentary_lufs, levels.short_term_lufs),
+            "meter/true-peak": levels.true_peak_db,
             "preset/name": self._preset,
             "preset/list": self._presets,
             "model/name": session.graph.model.name,

@@ -189,6 +189,7 @@ READINGS: tuple[Reading, ...] = (
     Reading("point", "The point of the latent space.", "f*", 2.0, unit="sigma"),
     Reading("meter/peak", "Peak, left and right.", "ff", 10.0, unit="dBFS"),
     Reading("meter/lufs", "Loudness, momentary, short-term.", "ff", 10.0, unit="LUFS"),
+    Reading("meter/true-peak", "True peak of the last 3 s.", "f", 10.0, unit="dBTP"),
     Reading("record/active", "Whether it is recorded.", "T"),
     Reading("record/seconds", "Length of the recording.", "f", 1.0, unit="s"),
     Reading("record/name", "File name of the recording.", "s"),

@@ -1,14 +1,11 @@
 """Loudness of an endless stream in constant memory, for ReplayGain tags."""
 
 import numpy as np
-from numpy.typing import NDArray
 
 from effects.levels import Samples
-from model.spectrum import k_weighting
+from engine.live.gating import GatingBlocks, lufs_of
 
 REFERENCE_LUFS = -18.0  # ReplayGain 2.0
-HOP_S = 0.1
-HOPS_A_BLOCK = 4  # gating blocks of 0.4 s that overlap by three quarters
 LOWEST_LUFS = -70.0  # absolute gate
 RELATIVE_GATE_LU = 10.0
 STEP_LU = 0.05  # of the histogram, which the relative gate is rounded to
@@ -34,8 +31,8 @@ class _Levels:
         if not self.counts.any():
             return None
         mean = float(self.energy.sum() / self.counts.sum())
-        gate = _step(_lufs(mean) - RELATIVE_GATE_LU)
-        return _lufs(float(self.energy[gate:].sum() / self.counts[gate:].sum()))
+        gate = _step(lufs_of(mean) - RELATIVE_GATE_LU)
+        return lufs_of(float(self.energy[gate:].sum() / self.counts[gate:].sum()))
 
     def tags(self, kind: str) -> list[tuple[str, str]]:
         lufs = self.lufs()
@@ -59,20 +56,7 @@ class LoudnessMeter:
     """
 
     def __init__(self, sample_rate: int, channels: int = 2) -> None:
-        self._hop = round(HOP_S * sample_rate)
-        self._length = HOPS_A_BLOCK * self._hop
-        n_bins = self._length // 2 + 1
-        frequencies = np.arange(n_bins, dtype=np.float64)
-        frequencies *= sample_rate / self._length
-        # Without tapers, rumble leaks past the weighting's high-pass.
-        taper = np.sin(0.5 * np.pi * (np.arange(self._hop) + 0.5) / self._hop) ** 2
-        self._window = np.ones((self._length, 1), np.float32)
-        self._window[: self._hop, 0] = taper
-        self._window[-self._hop :, 0] = taper[::-1]
-        # One-sided spectrum to mean square; the weighting leaves nothing at 0 Hz.
-        energy = float(np.sum(self._window**2))
-        self._weights = k_weighting(frequencies) * 2.0 / (self._length * energy)
-        self._kept: Samples = np.zeros((0, channels), np.float32)
+        self._blocks = GatingBlocks(sample_rate, channels)
         self._track = _Levels()
         self._album = _Levels()
 
@@ -81,12 +65,8 @@ class LoudnessMeter:
         self._track.peak = max(
             self._track.peak, float(np.max(np.abs(samples), initial=0.0))
         )
-        waiting = np.concatenate([self._kept, samples])
-        start = 0
-        while start + self._length <= len(waiting):
-            self._count(waiting[start : start + self._length])
-            start += self._hop
-        self._kept = waiting[start:].copy()
+        for mean_square in self._blocks.add(samples):
+            self._count(mean_square)
 
     def next_track(self) -> None:
         """What follows is another track of the same album."""
@@ -105,19 +85,12 @@ class LoudnessMeter:
         """ReplayGain 2.0 tags of all tracks before this one."""
         return self._album.tags("ALBUM")
 
-    def _count(self, block: Samples) -> None:
-        spectra = np.fft.rfft(block * self._window, axis=0)
-        power: NDArray[np.float64] = spectra.real**2 + spectra.imag**2
-        mean_square = float(np.sum(power * self._weights[:, None]))
-        if _lufs(mean_square) < LOWEST_LUFS:
+    def _count(self, mean_square: float) -> None:
+        if lufs_of(mean_square) < LOWEST_LUFS:
             return
-        step = _step(_lufs(mean_square))
+        step = _step(lufs_of(mean_square))
         self._track.counts[step] += 1
         self._track.energy[step] += mean_square
-
-
-def _lufs(mean_square: float) -> float:
-    return float(-0.691 + 10.0 * np.log10(mean_square + 1e-20))
 
 
 def _step(lufs: float) -> int:

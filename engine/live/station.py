@@ -19,6 +19,7 @@ from effects.paths import data_dir
 from engine.graph import Graph
 from engine.live.desk import Desk
 from engine.live.journal import Header, JournalWriter, new_journal_path
+from engine.live.meter import Meter
 from engine.live.midi import Bridge, Inputs
 from engine.live.osc import OscServer, OscSettings
 from engine.live.oscquery import QueryServer
@@ -79,8 +80,14 @@ class Station:
             new_journal_path(), _header(graph, around.preset), say
         )
         self.session = Session(graph, choice, say, self._journal.event)
+        self._meter = Meter(graph.sample_rate)
         self.desk = Desk(
-            self.session, self._recordings, self._keep, say, self._journal.event
+            self.session,
+            self._recordings,
+            self._keep,
+            say,
+            self._journal.event,
+            lambda: self._meter.levels,
         )
         self._surfaces: list[Surface] = []  # that were started
         self._kept: list[subprocess.Popen[bytes]] = []
@@ -100,6 +107,9 @@ class Station:
         try:
             if self._around.record is not None:
                 self.desk.start_recording(self._around.record)
+            self.session.add_tap(self._meter.tap)
+            self._meter.start()
+            self._surfaces.append(self._meter)
             self._start_osc()
             self._start_midi()
             self.session.start()
