@@ -1,10 +1,5 @@
 """Review in the terminal: one key, one decision."""
 
-import os
-import select
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import click
@@ -12,76 +7,22 @@ import click
 from effects.errors import LatentError
 from engine.album.listen import Listener
 from engine.album.review import Review
+from engine.cli.keys import Keys, keys
 
 HELP = "p play  k keep  c cut  n name  u undo  arrows (or , .) move  q quit"
-_ARROWS = {b"C": ".", b"B": ".", b"D": ",", b"A": ","}
-_ESCAPE_S = 0.05  # an arrow's bytes come together; a lone escape does not
 
 
 def review_in_terminal(folder: Path, device: str | None = None) -> None:
     """Go through the songs of an album, key by key, until `q` or the input's end."""
     desk = _Desk(Review(folder), Listener(device))
     click.echo(HELP)
-    with _keys() as keys:
+    with keys() as hit:
         try:
-            desk.run(keys)
+            desk.run(hit)
         finally:
             desk.listener.close()
     kept, cut, open_ = desk.review.counts()
     click.echo(f"{kept} kept, {cut} cut, {open_} not decided")
-
-
-class _Keys:
-    """Bytes of standard input as keys and lines."""
-
-    def __init__(self, handle: int, is_terminal: bool) -> None:
-        self._handle, self._echo = handle, is_terminal
-
-    def next(self) -> str:
-        """The next key; `q` at the end of the input."""
-        byte = os.read(self._handle, 1)
-        if byte != b"\x1b":
-            return byte.decode("ascii", "replace") if byte else "q"
-        if not select.select([self._handle], [], [], _ESCAPE_S)[0]:
-            return ""
-        if (byte := os.read(self._handle, 1)) not in (b"[", b"O"):
-            return byte.decode("ascii", "replace")
-        return _ARROWS.get(os.read(self._handle, 1), "")
-
-    def line(self) -> str:
-        """What is typed up to the end of the line; empty when escape is hit."""
-        typed = b""
-        while (byte := os.read(self._handle, 1)) not in (b"\n", b"\r", b""):
-            if byte == b"\x1b":
-                return ""
-            if byte in (b"\x7f", b"\x08"):
-                typed = typed.decode("utf-8", "ignore")[:-1].encode()
-            else:
-                typed += byte
-            if self._echo:
-                shown = typed.decode("utf-8", "ignore")
-                click.echo(f"\r\x1b[Kname: {shown}", nl=False)
-        if self._echo:
-            click.echo()
-        return typed.decode("utf-8", "replace").strip()
-
-
-@contextmanager
-def _keys() -> Iterator[_Keys]:
-    """Keys as they are hit on a terminal, which is put back in order at the end."""
-    handle = sys.stdin.fileno()
-    if not sys.stdin.isatty():
-        yield _Keys(handle, is_terminal=False)
-        return
-    import termios
-    import tty
-
-    before = termios.tcgetattr(handle)
-    try:
-        tty.setcbreak(handle, termios.TCSANOW)  # what was typed ahead stays
-        yield _Keys(handle, is_terminal=True)
-    finally:
-        termios.tcsetattr(handle, termios.TCSADRAIN, before)
 
 
 class _Desk:
@@ -92,7 +33,7 @@ class _Desk:
         undecided = [review.verdict(s["number"]).kept is None for s in review.songs]
         self._place = undecided.index(True) if any(undecided) else 0
 
-    def run(self, keys: _Keys) -> None:
+    def run(self, keys: Keys) -> None:
         if not self.review.songs:
             return
         self._show()
@@ -102,7 +43,7 @@ class _Desk:
             except LatentError as error:
                 click.echo(f"latent: {error}", err=True)
 
-    def _act(self, key: str, keys: _Keys) -> None:
+    def _act(self, key: str, keys: Keys) -> None:
         number = int(self.review.songs[self._place]["number"])
         if key == "p":
             self._play()

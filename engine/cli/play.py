@@ -19,6 +19,7 @@ from engine.cli.options import (
 )
 
 if TYPE_CHECKING:
+    from engine.cli.view import View
     from engine.live.osc import OscSettings
     from engine.live.session import DeviceChoice, Session
 
@@ -37,6 +38,7 @@ DEFAULT_RATE = 48_000  # of a session that plays to nobody
 @click.option("--oscquery", type=click.IntRange(0, 65_535), help="TCP port; 0: any.")
 @click.option("--midi", help="Listen to MIDI ports whose names hold this text.")
 @click.option("--no-osc", is_flag=True, help="Do not listen for OSC.")
+@click.option("--plain", is_flag=True, help="Lines, not the view, on a terminal.")
 @composition_options
 def play(
     minutes: float | None,
@@ -50,9 +52,13 @@ def play(
     oscquery: int | None,
     midi: str | None,
     no_osc: bool,
+    plain: bool,
     **options: Any,
 ) -> None:
     """Play music on a device: without end, or one programme of --minutes.
+
+    A terminal shows what plays, and takes single keys: n next, space pause, h hold,
+    e another effect, r record, k keep the last ten minutes, + and - volume, q quit.
 
     \b
     Examples:
@@ -62,6 +68,7 @@ def play(
     """
     _limit_threads()
     _hush_libraries()
+    from engine.cli.view import View, terminal
     from engine.graph import build
     from engine.live.session import DeviceChoice
     from engine.live.station import Station, Surroundings
@@ -77,16 +84,27 @@ def play(
         query=oscquery,
         midi=midi,
     )
-    station = Station(build(settings), choice, around, _say)
+    voice = _Voice()
+    station = Station(build(settings), choice, around, voice)
     session = station.session
+    with View(station.desk, session.graph.controls, _say) as view:
 
-    def stop(number: int, frame: FrameType | None) -> None:
-        signal.signal(number, signal.SIG_DFL)  # a second one ends at once
-        session.stop()
+        def stop(number: int, frame: FrameType | None) -> None:
+            signal.signal(number, end)  # a second one ends at once
+            session.stop()
 
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, stop)
-    station.run()
+        def end(number: int, frame: FrameType | None) -> None:
+            signal.signal(number, signal.SIG_DFL)
+            view.give_back()
+            os.kill(os.getpid(), number)
+
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            signal.signal(number, stop)
+        if terminal() and not plain:
+            voice.view = view
+            station.run(view.begin)
+        else:
+            station.run()
     _say(
         f"played {session.seconds:.1f} s, {session.metrics.underruns} underruns, "
         f"{session.metrics.device_xruns} device xruns" + _losses(session)
@@ -102,6 +120,20 @@ def _losses(session: "Session") -> str:
     if not n:
         return ""
     return f", {n} device losses ({session.away_s:.1f} s without one)"
+
+
+class _Voice:
+    """Says lines where they are seen: in the view while it is there."""
+
+    def __init__(self) -> None:
+        self.view: View | None = None
+
+    def __call__(self, line: str) -> None:
+        if self.view is not None and self.view.is_shown:
+            self.view.say(line)
+            if sys.stderr.isatty():
+                return
+        _say(line)
 
 
 def _osc(address: str | None) -> "OscSettings":

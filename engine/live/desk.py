@@ -17,6 +17,7 @@ from engine.live.meter import Levels
 from engine.live.naming import safe_stem
 from engine.live.recorder import Recorder
 from engine.live.session import Session
+from engine.sound.music import Now
 
 PAUSE_S = 1.0
 SLEEP_LEAD_S = 0.3  # of silence after a sleep fade, before the end
@@ -35,6 +36,7 @@ class Desk:
         say: takes one line for the user.
         on_event: takes rows for the journal.
         levels: gives what the meters show.
+        preset: name of the preset in force.
     """
 
     def __init__(
@@ -45,6 +47,7 @@ class Desk:
         say: Say,
         on_event: Callable[[Mapping[str, object]], None],
         levels: Callable[[], Levels] = Levels,
+        preset: str = "",
     ) -> None:
         self._session, self._recordings = session, recordings
         self._keep, self._say, self._on_event = keep, say, on_event
@@ -53,7 +56,7 @@ class Desk:
         self._recorder: Recorder | None = None
         self._paused = False
         self._sleep_at: float | None = None  # monotonic, when it ends
-        self._preset = ""
+        self._preset = preset
         self._song = -1
         self._presets = tuple(presets.names())
         self._commands: dict[str, Callable[..., None]] = {
@@ -95,6 +98,7 @@ class Desk:
             "state": "paused" if self._paused else "playing",
             "uptime": session.seconds,
             "underruns": float(session.metrics.underruns),
+            "headroom": session.headroom_s,
             "load": session.load,
             "device": session.device_name,
             "device/losses": float(session.metrics.device_losses),
@@ -118,7 +122,10 @@ class Desk:
                 "song/title": f"Song {now.index + 1}",
                 "song/pattern": now.pattern,
                 "song/symbol": now.pattern[now.symbol],
+                "song/place": float(now.symbol + 1),
                 "song/progress": now.progress,
+                "song/seconds": min(now.length, self._seconds_into(now)),
+                "song/length": now.length,
                 "point": now.point,
             }
         if (recorder := self._recorder) is not None:
@@ -219,6 +226,13 @@ class Desk:
 
     def _set(self, name: str, value: Argument) -> None:
         self._session.graph.controls.set(name, value)
+
+    def _seconds_into(self, now: Now) -> float:
+        """Time since the song began; `now` stands where the hop began."""
+        session = self._session
+        since = (session.mixer.position - now.position) / session.graph.sample_rate
+        held = session.graph.controls.snapshot["hold"]
+        return now.progress * now.length + (0.0 if held else max(0.0, since))
 
     def _sleep_minutes(self) -> float:
         if self._sleep_at is None:

@@ -88,9 +88,10 @@ class Station:
             say,
             self._journal.event,
             lambda: self._meter.levels,
+            around.preset,
         )
         self._surfaces: list[Surface] = []  # that were started
-        self._kept: list[subprocess.Popen[bytes]] = []
+        self._keeping: list[tuple[subprocess.Popen[str], Path]] = []
         self._ticked = time.monotonic()
 
     def run(self, poll: Callable[[], None] = lambda: None) -> None:
@@ -122,8 +123,7 @@ class Station:
                 surface.stop()
             self.desk.close()
             self._journal.close()
-        for process in self._kept:
-            process.wait()
+        self._tell_kept(wait=True)
 
     def _start_osc(self) -> None:
         if self._around.osc is None:
@@ -164,6 +164,7 @@ class Station:
     def _poll(self, poll: Callable[[], None]) -> None:
         self.desk.poll()
         poll()
+        self._tell_kept()
         if time.monotonic() - self._ticked >= TICK_S:
             self._tick()
 
@@ -180,13 +181,28 @@ class Station:
         self._say(f"keeping the last {seconds:g} s in {out}")
         command = [sys.executable, "-m", "engine.cli.main", "replay"]
         command += [str(self._journal.path), str(out), "--last", str(seconds)]
-        self._kept.append(
-            subprocess.Popen(
-                ["nice", "-n", "10", *command],
-                stdin=subprocess.DEVNULL,
-                stderr=sys.stderr,  # which need not be number 2 any more
-            )
+        process = subprocess.Popen(
+            ["nice", "-n", "10", *command],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,  # a line at most: the screen may be a view's
+            text=True,
         )
+        self._keeping.append((process, out))
+
+    def _tell_kept(self, *, wait: bool = False) -> None:
+        """Tell of what has been kept by now, or wait until all of it is."""
+        for process, out in tuple(self._keeping):
+            if not wait and process.poll() is None:
+                continue
+            _, problem = process.communicate()
+            self._keeping.remove((process, out))
+            said = problem.strip().removeprefix("latent: ").splitlines()
+            self._say(
+                f"not kept: {' '.join(said[-1:])}"
+                if process.returncode
+                else f"kept {out}"
+            )
 
 
 def _header(graph: Graph, preset: str) -> Header:

@@ -64,6 +64,7 @@ class Now:
         pattern: of it.
         symbol: number of the symbol that sounds, in the pattern.
         progress: through the song, 0..1.
+        length: of the song in s.
         point: on the line, without wiggle, shape (n_latents,).
     """
 
@@ -72,6 +73,7 @@ class Now:
     pattern: str
     symbol: int
     progress: float
+    length: float
     point: tuple[float, ...]
 
 
@@ -198,6 +200,7 @@ class Music:
             song.path.pattern,
             song.path.symbol_at(seconds),
             min(1.0, seconds / placed.duration),
+            placed.duration,
             tuple(self._line(position, transport).tolist()),
         )
 

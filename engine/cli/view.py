@@ -1,0 +1,201 @@
+"""The terminal while `latent play` plays: a picture of the session, and its keys.
+
+Threads: one draws four times a second, one waits for keys; both beside the audio,
+reading snapshots and giving commands as OSC does. The main thread begins and closes
+them, and alone changes the terminal's mode. A terminal that takes nothing more may
+stop the drawing, never the music nor the end.
+"""
+
+import os
+import select
+import signal
+import sys
+import threading
+from collections import deque
+from collections.abc import Callable
+from contextlib import ExitStack, suppress
+from types import FrameType, TracebackType
+from typing import Self, TextIO
+
+from effects.errors import LatentError
+from engine.cli.keys import Keys, in_foreground, keys
+from engine.live.controls import Controls
+from engine.live.osc_names import Actions
+
+REFRESH_S = 0.25
+KEY_POLL_S = 0.1
+CLOSE_S = 1.0
+KEEP_S = 600.0
+VOLUME_STEP_DB = 1.0
+QUIT_FADE_MIN = 2.0 / 60.0
+MAX_NEWS = 20  # lines that are shown again when the view has gone
+SHOW_AGAIN = b"\x1b[?25h\x1b[?1049l"  # the cursor, and the screen as it was
+
+
+def terminal() -> bool:
+    """Whether there is a terminal to draw on, and it is ours."""
+    return os.environ.get("TERM", "dumb") != "dumb" and _is_ours(sys.stdout)
+
+
+def _is_ours(stream: TextIO | None) -> bool:
+    try:
+        return stream is not None and in_foreground(stream.fileno())
+    except (OSError, ValueError):  # closed
+        return False
+
+
+class View:
+    """Shows a session and takes its keys, from `begin` to the end of the `with`.
+
+    Args:
+        desk: what to show, and what the keys command.
+        controls: the values to show and turn.
+        tell: shows a line once the view has gone.
+    """
+
+    def __init__(
+        self, desk: Actions, controls: Controls, tell: Callable[[str], None]
+    ) -> None:
+        self._desk, self._controls, self._tell = desk, controls, tell
+        self._news: deque[str] = deque(maxlen=MAX_NEWS)
+        self._stopping = threading.Event()
+        self._threads: list[threading.Thread] = []
+        self._open = ExitStack()
+        self._leaving = False
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    @property
+    def is_shown(self) -> bool:
+        """Whether the screen is the view's."""
+        return bool(self._threads) and not self._stopping.is_set()
+
+    def say(self, line: str) -> None:
+        """Any thread: show a line; it is shown again when the view has gone."""
+        self._news.append(line)
+
+    def begin(self) -> None:
+        """Main thread: take over the terminal, once."""
+        if self._threads:
+            return
+        self._threads.append(threading.Thread(target=self._draw, name="view"))
+        if _is_ours(sys.stdin):
+            hit = self._open.enter_context(keys())
+            # A shell that lets us go on after Ctrl-Z gives us its own mode.
+            before = signal.signal(signal.SIGCONT, self._go_on)
+            self._open.callback(signal.signal, signal.SIGCONT, before)
+            waiter = threading.Thread(target=self._wait, args=(hit,), name="keys")
+            self._threads.append(waiter)
+        for thread in self._threads:
+            thread.daemon = True
+            thread.start()
+
+    def close(self) -> None:
+        """Main thread: give the terminal back, and show what was said last."""
+        was_shown = self.is_shown
+        self._stopping.set()
+        for thread in self._threads:
+            thread.join(CLOSE_S)
+        if any(thread.is_alive() for thread in self._threads):
+            self.give_back()  # the drawing hangs: the terminal takes nothing
+        self._open.close()
+        if was_shown and sys.stderr.isatty():
+            for line in self._news:
+                self._tell(line)
+
+    def give_back(self) -> None:
+        """Main thread, before a sudden end: the terminal as it was, without waiting."""
+        self._stopping.set()
+        with suppress(OSError, ValueError):
+            self._open.close()
+            handle = sys.stdout.fileno()
+            if self._threads and select.select([], [handle], [], 0.2)[1]:
+                os.write(handle, SHOW_AGAIN)
+
+    def _go_on(self, number: int, frame: FrameType | None) -> None:
+        import tty
+
+        if _is_ours(sys.stdin):
+            tty.setcbreak(sys.stdin.fileno())
+
+    # The threads.
+
+    def _draw(self) -> None:
+        from rich.console import Console
+        from rich.live import Live
+
+        from engine.cli.screen import Seen, draw
+
+        console = Console()
+        live = Live(
+            console=console,
+            screen=True,
+            auto_refresh=False,
+            redirect_stdout=False,
+            redirect_stderr=False,
+        )
+        try:
+            with live:
+                while True:
+                    if _is_ours(sys.stdout):
+                        status, controls = self._desk.status(), self._controls.snapshot
+                        news = self._news[-1] if self._news else ""
+                        plain = not console.encoding.startswith("utf")
+                        live.update(
+                            draw(Seen(status, controls, news, plain)), refresh=True
+                        )
+                    if self._stopping.wait(REFRESH_S):
+                        return
+        except OSError:  # the terminal has gone; the music has not
+            self._stopping.set()
+
+    def _wait(self, hit: Keys) -> None:
+        while not self._stopping.is_set():
+            if not _is_ours(sys.stdin):  # reading would stop a job behind
+                self._stopping.wait(KEY_POLL_S)
+                continue
+            try:
+                self._act(hit.next(KEY_POLL_S))
+            except LatentError as error:
+                self.say(str(error))
+            except OSError:
+                return
+
+    def _act(self, key: str) -> None:
+        desk, status = self._desk, self._desk.status
+        if key == "n":
+            desk.command("next")
+        elif key == "e":
+            desk.command("effects/next")
+        elif key == " ":
+            desk.command("pause" if status()["playing"] else "play")
+        elif key == "h":
+            self._controls.set("hold", not self._controls.snapshot["hold"])
+        elif key == "r":
+            active = status()["record/active"]
+            desk.command("record/stop" if active else "record/start")
+        elif key == "k":
+            desk.command("keep", KEEP_S)
+        elif key in ("+", "=", "-", "_"):
+            step = VOLUME_STEP_DB if key in "+=" else -VOLUME_STEP_DB
+            gain = float(self._controls.snapshot["master/gain"])
+            self._controls.set("master/gain", gain + step)
+        elif key == "q":
+            self._quit()
+
+    def _quit(self) -> None:
+        """End with a fade; asked for again, at once."""
+        if self._leaving:
+            self._desk.command("stop")
+            return
+        self._leaving = True
+        self._desk.command("sleep", QUIT_FADE_MIN)

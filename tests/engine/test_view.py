@@ -1,0 +1,170 @@
+"""The terminal view: what it draws, what its keys do, and the terminal afterwards."""
+
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from engine.cli.screen import Seen, clock, draw
+from engine.live.controls import defaults
+from engine.live.osc_names import Status
+from tests.support.command import environment
+from tests.support.terminal import Terminal
+
+PLAY = ["-m", "engine.cli.main", "play", "--no-audio", "--no-osc", "--no-effects"]
+LEFT_ALONE = ("\x1b[?1049l", "\x1b[?25h")  # the screen as it was, and the cursor
+
+STATUS: Status = {
+    "playing": True,
+    "uptime": 3725.0,
+    "underruns": 2.0,
+    "headroom": 9.96,
+    "load": 0.031,
+    "device": "pulse",
+    "song/title": "Song 4",
+    "song/pattern": "ABAB" + 30 * "CD" + "E",
+    "song/place": 60.0,
+    "song/progress": 0.5,
+    "song/seconds": 83.0,
+    "song/length": 302.0,
+    "meter/lufs": (-200.0, -18.26),
+    "meter/true-peak": -0.5,
+    "preset/name": "dark",
+    "effects/now": ("rain", "wind\x1b[2J"),
+    "record/active": True,
+    "record/name": "evening.flac",
+    "record/seconds": 61.0,
+    "sleep/remaining": 2.5,
+}
+
+
+def _drawn(seen: Seen, width: int = 100) -> str:
+    console = Console(width=width, color_system=None, force_terminal=False)
+    with console.capture() as capture:
+        console.print(draw(seen))
+    return capture.get()
+
+
+def test_all_that_matters_is_drawn() -> None:
+    text = _drawn(Seen(STATUS, defaults(), "OSC: no such address"))
+    for part in (
+        "dark  playing  1:02:05",
+        "Song 4  1:23 / 5:02",
+        "-18.3 LUFS short-term, -inf momentary, peak -0.5",
+        "evening.flac  1:01",
+        "silent in 2:30",
+        "10.0 s ahead, 2 underruns, load 3 %, device pulse",
+        "OSC: no such address",
+        "q quit",
+    ):
+        assert part in text, text
+    assert "D[C]D" not in text
+    assert "C[D]C" in text, "the symbol that sounds, of a pattern too long for a line"
+    assert "\x1b" not in text, "names of files are not obeyed by the terminal"
+
+
+def test_a_session_that_has_hardly_begun_can_be_drawn() -> None:
+    assert "playing  0:00" in _drawn(Seen({}, defaults()))
+
+
+def test_a_small_or_plain_terminal_gets_what_it_can_show() -> None:
+    held = {**defaults(), "hold": True, "master/mute": True}
+    text = _drawn(Seen(STATUS, held, "x" * 300, plain=True), width=40)
+    assert "holding" in text
+    assert "muted" in text
+    assert max(map(len, text.splitlines())) <= 40
+    assert text.replace("…", "").isascii()
+
+
+def test_clocks() -> None:
+    assert [clock(s) for s in (-1.0, 9.9, 60.0, 3600.0)] == [
+        *("0:00", "0:09", "1:00", "1:00:00")
+    ]
+
+
+def test_keys_play_it_and_the_terminal_is_left_as_it_was(tmp_path: Path) -> None:
+    with Terminal([*PLAY, "--seed", "7"], environment(tmp_path)) as terminal:
+        terminal.wait_for(r"Song 1  0:0\d / ")
+        terminal.wait_for(r"pattern +\[E\]A")
+        assert terminal.mode != terminal.before, "keys come without a line's end"
+        place = terminal.wait_for(r"-\d\d\.\d LUFS short-term")
+        terminal.type("h++-")
+        place = terminal.wait_for("holding", after=place)
+        place = terminal.wait_for(r"volume +\+1 dB", after=place)
+        terminal.type("hr")
+        place = terminal.wait_for("playing", after=place)
+        place = terminal.wait_for(r"recording +latent-\S+\.flac", after=place)
+        terminal.type("n")
+        place = terminal.wait_for("Song 2", after=place)
+        terminal.type("k")
+        place = terminal.wait_for(r"news +keeping the last 600 s", after=place)
+        place = terminal.wait_for(r"news +kept \S+", after=place)
+        terminal.type(" ")
+        place = terminal.wait_for("paused", after=place)
+        terminal.type(" xq")
+        terminal.wait_for("latent: played", after=place)
+        assert terminal.process.wait(10.0) == 0
+        assert terminal.mode == terminal.before
+        assert all(escape in terminal.raw for escape in LEFT_ALONE)
+        last = terminal.text[terminal.text.rindex("quit") :]
+        assert "latent: recorded" in last, "what was said is told again"
+    assert list((tmp_path / "data" / "recordings").glob("*.flac"))
+
+
+@pytest.mark.parametrize("times", [1, 2])
+def test_signals_leave_the_terminal_as_it_was(times: int, tmp_path: Path) -> None:
+    with Terminal([*PLAY, "--seed", "7"], environment(tmp_path)) as terminal:
+        terminal.wait_for("Song 1")
+        assert terminal.mode != terminal.before
+        for _ in range(times):
+            terminal.process.send_signal(signal.SIGTERM)
+        status = terminal.process.wait(10.0)
+        # Two at once may count as one.
+        assert status == 0 or (times == 2 and status == -signal.SIGTERM)
+        assert terminal.mode == terminal.before
+        assert all(escape in terminal.raw for escape in LEFT_ALONE)
+
+
+def test_an_exception_leaves_the_terminal_as_it_was(tmp_path: Path) -> None:
+    program = (
+        "import time\n"
+        "from engine.cli.view import View\n"
+        "from engine.live.controls import Controls\n"
+        "from tests.support.osc import Desk\n"
+        "with View(Desk(), Controls(), print) as view:\n"
+        "    view.begin()\n"
+        "    time.sleep(0.6)\n"
+        "    raise RuntimeError('seen afterwards')\n"
+    )
+    with Terminal(["-c", program], environment(tmp_path)) as terminal:
+        terminal.wait_for("Ebb")
+        assert terminal.mode != terminal.before
+        terminal.wait_for("RuntimeError: seen afterwards")
+        assert terminal.process.wait(10.0) == 1
+        assert terminal.mode == terminal.before
+        assert all(escape in terminal.raw for escape in LEFT_ALONE)
+
+
+def test_lines_on_a_terminal_when_asked_for(tmp_path: Path) -> None:
+    command = [*PLAY, "--minutes", "0.05", "--plain"]
+    with Terminal(command, environment(tmp_path)) as terminal:
+        terminal.wait_for("latent: played")
+        assert "\x1b" not in terminal.raw
+        assert "latent: playing, seed" in terminal.raw
+
+
+def test_standard_streams_may_be_closed(tmp_path: Path) -> None:
+    command = " ".join(["exec", sys.executable, *PLAY, "--minutes", "0.05"])
+    done = subprocess.run(
+        ["bash", "-c", f"{command} 0<&- 1>&-"],
+        env={**environment(tmp_path), "PYTHONPATH": str(Path(__file__).parents[2])},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "played" in done.stderr
