@@ -6,6 +6,7 @@ they were made from may be gone tomorrow. Files appear whole or not at all, so a
 number of programs may share the shelf.
 """
 
+import hashlib
 import json
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
@@ -118,6 +119,16 @@ class Library:
     def details(self, name: str) -> dict[str, Any]:
         """All that was noted of an added effect when it was prepared."""
         return _read_json(self.folder / f"{name}.json") or {}
+
+    def identity(self, name: str) -> str:
+        """A short text that is another one when an effect was made anew."""
+        if name not in self.added():
+            return f"v{VERSION}"
+        try:
+            content = (self.folder / f"{name}.json").read_bytes()
+        except OSError:
+            content = b""
+        return hashlib.sha256(content).hexdigest()[:16]
 
     def features(self, name: str) -> NDArray[np.float64]:
         """Modulation features of an effect, without loading it if they are known.

@@ -90,6 +90,7 @@ def build(settings: Settings) -> Graph:
             seed=settings.seed,
             sample_rate=settings.sample_rate,
             n_samples=music.n_samples,
+            model=model,
         )
     return Graph(settings, model, controls, music, bed)
 

@@ -81,6 +81,7 @@ def add(paths: tuple[Path, ...], mode: str, workers: int | None, as_json: bool) 
         click.echo(json.dumps(rows, indent=2))
     for outcome in report.of_kind("refused"):
         click.echo(f"refused {outcome.path}: {outcome.reason}", err=True)
+    _listen([outcome.name for outcome in report.of_kind("added")])
     n_added = len(report.of_kind("added"))
     n_same = len(report.of_kind("unchanged"))
     click.echo(f"{n_added} added, {n_same} there already", err=True)
@@ -101,3 +102,16 @@ def remove(name: str) -> None:
 
     Library().remove(name)
     click.echo(f"{name} removed", err=True)
+
+
+def _listen(names: list[str]) -> None:
+    """Hear new effects now, so that the next start need not."""
+    from effects.library import Library
+    from engine.sound.hearing import timbres_of
+
+    library = Library()
+    with bar("listening") as progress:
+        for done, name in enumerate(names, 1):
+            timbres_of(library, name)
+            if progress:
+                progress(done, len(names))

@@ -11,7 +11,9 @@ from effects.library import Library
 from effects.player import BedPlayer, Layer
 from effects.rotation import Event, Rotation, Settings
 from engine.live.controls import Controls
+from engine.sound.hearing import heard
 from engine.sound.music import FADE_OUT_S
+from model.inference import TimbreModel
 
 LOOK_AHEAD_S = 60.0
 PREPARE_EVERY_S = 10.0
@@ -27,6 +29,8 @@ class Bed:
         sample_rate: Hz.
         n_samples: where the stream ends, or None.
         library: the shelf; the user's by default.
+        model: whose encoder hears which effects are alike; without one, only how
+            their levels move counts.
 
     Raises:
         InputError: there is no effect of a name.
@@ -41,6 +45,7 @@ class Bed:
         sample_rate: int,
         n_samples: int | None = None,
         library: Library | None = None,
+        model: TimbreModel | None = None,
     ) -> None:
         self.player = BedPlayer()
         self._library = library or Library()
@@ -51,7 +56,9 @@ class Bed:
         self._rotation = Rotation(
             chosen,
             seed,
-            similarity=self._library.similarity(chosen),
+            similarity=self._library.similarity(
+                chosen, heard(model, self._library, chosen) if model else None
+            ),
             settings=Settings(
                 dwell_s=float(snapshot["effects/dwell"]),
                 crossfade_s=float(snapshot["effects/crossfade"]),
