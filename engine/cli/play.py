@@ -38,6 +38,11 @@ DEFAULT_RATE = 48_000  # of a session that plays to nobody
 @click.option("--oscquery", type=click.IntRange(0, 65_535), help="TCP port; 0: any.")
 @click.option("--midi", help="Listen to MIDI ports whose names hold this text.")
 @click.option("--no-osc", is_flag=True, help="Do not listen for OSC.")
+@click.option(
+    "--media-keys/--no-media-keys",
+    default=None,
+    help="Be a player of the desktop (MPRIS) [default: where there is one].",
+)
 @click.option("--plain", is_flag=True, help="Lines, not the view, on a terminal.")
 @composition_options
 def play(
@@ -52,6 +57,7 @@ def play(
     oscquery: int | None,
     midi: str | None,
     no_osc: bool,
+    media_keys: bool | None,
     plain: bool,
     **options: Any,
 ) -> None:
@@ -83,6 +89,7 @@ def play(
         osc_wanted=osc is not None,
         query=oscquery,
         midi=midi,
+        media_keys=media_keys,
     )
     voice = _Voice()
     station = Station(build(settings), choice, around, voice)

@@ -21,6 +21,7 @@ from engine.live.desk import Desk
 from engine.live.journal import Header, JournalWriter, new_journal_path
 from engine.live.meter import Meter
 from engine.live.midi import Bridge, Inputs
+from engine.live.mpris import MediaKeys
 from engine.live.osc import OscServer, OscSettings
 from engine.live.oscquery import QueryServer
 from engine.live.recovery import repair_all
@@ -50,6 +51,7 @@ class Surroundings:
         osc_wanted: whether it is an error when it cannot listen there.
         query: TCP port of OSCQuery, 0 for a free one, or None for none.
         midi: part of the names of MIDI ports to listen to, or None for none.
+        media_keys: be a media player of the desktop; None: where there is one.
     """
 
     preset: str = ""
@@ -59,6 +61,7 @@ class Surroundings:
     osc_wanted: bool = False
     query: int | None = None
     midi: str | None = None
+    media_keys: bool | None = None
 
 
 class Station:
@@ -113,6 +116,7 @@ class Station:
             self._surfaces.append(self._meter)
             self._start_osc()
             self._start_midi()
+            self._start_media_keys()
             self.session.start()
             if self._around.sleep is not None:
                 self.desk.sleep(self._around.sleep)
@@ -160,6 +164,19 @@ class Station:
         inputs = Inputs(bridge, self._around.midi, self._say)
         inputs.start()
         self._surfaces.append(inputs)
+
+    def _start_media_keys(self) -> None:
+        wanted = self._around.media_keys
+        if wanted is False:
+            return
+        keys = MediaKeys(self.session.graph.controls, self.desk, self._say)
+        try:
+            keys.start()
+        except RunError:
+            if wanted:
+                raise
+            return
+        self._surfaces.append(keys)
 
     def _poll(self, poll: Callable[[], None]) -> None:
         self.desk.poll()
