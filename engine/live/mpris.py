@@ -21,8 +21,6 @@ from engine.live.mpris_state import PlayerState
 from engine.live.osc_names import Actions
 
 if TYPE_CHECKING:
-    from dbus_fast.aio import MessageBus
-
     from engine.live.mpris_objects import Player
 
 NAME = "org.mpris.MediaPlayer2.latent"
@@ -110,16 +108,16 @@ class MediaKeys:
                 if reply == RequestNameReply.PRIMARY_OWNER:
                     self.name = name
                     break
-            await self._watch(bus, player)
+            await self._watch(lambda: bus.connected, player)
         finally:
             self.name = ""
             with contextlib.suppress(Exception):
                 bus.disconnect()
 
-    async def _watch(self, bus: "MessageBus", player: "Player") -> None:
+    async def _watch(self, connected: Callable[[], bool], player: "Player") -> None:
         """Tell the bus what has changed, until the end of it or of us."""
         shown, since = player.state(), time.monotonic()
-        while not self._stopping.is_set() and bus.connected:
+        while not self._stopping.is_set() and connected():
             await asyncio.sleep(POLL_S)
             state, now = player.state(), time.monotonic()
             if changed := _changed(shown, state):
