@@ -186,8 +186,9 @@ def replay(
 
 def _begin(mixer: Mixer, edit: Edit) -> None:
     fade = mixer.fade if edit.command == "fade" else mixer.night
-    seconds, level = map(float, edit.args)
-    fade.begin(edit.at, seconds, level)
+    seconds, level = map(float, edit.args[:2])
+    start = float(edit.args[2]) if len(edit.args) > 2 else None
+    fade.begin(edit.at, seconds, level, start, edit.args[3:4] == (True,))
 
 
 class Edited:

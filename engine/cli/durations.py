@@ -1,6 +1,8 @@
-"""Lengths of time as people write them."""
+"""Times as people write them: lengths, and times of day."""
 
 import math
+import re
+from datetime import datetime, time, timedelta
 from typing import Any
 
 import click
@@ -26,3 +28,28 @@ class Duration(click.ParamType[float]):
         if not 0.0 < seconds <= 7 * 24 * 3600.0:
             self.fail(f"{value!r} is not a length of time like 90, 45m or 1.5h")
         return seconds
+
+
+class TimeOfDay(click.ParamType[time]):
+    """A time on the clock from `6:30`, `06:30` or `06:30:15`."""
+
+    name = "time"
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> time:
+        """The time; a usage error if there is no such one."""
+        if isinstance(value, time):
+            return value
+        text = str(value).strip()
+        if re.fullmatch(r"\d{1,2}:\d\d(:\d\d)?", text, re.ASCII):
+            hour, minute, second = [*map(int, text.split(":")), 0][:3]
+            try:
+                return time(hour, minute, second)
+            except ValueError:
+                pass
+        self.fail(f"{value!r} is not a time of day like 06:30")
+
+
+def next_time(clock: time, now: datetime) -> datetime:
+    """When the clock will next show that time; `now` itself is too late."""
+    today = datetime.combine(now.date(), clock)
+    return today if today > now else today + timedelta(days=1)

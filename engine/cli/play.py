@@ -3,14 +3,16 @@
 import os
 import signal
 import sys
+from datetime import datetime, time
 from pathlib import Path
+from threading import Event
 from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from effects.errors import InputError, RunError
-from engine.cli.durations import Duration
+from engine.cli.durations import Duration, TimeOfDay, next_time
 from engine.cli.options import (
     DEFAULT_PRESET,
     check_rate,
@@ -24,6 +26,8 @@ if TYPE_CHECKING:
     from engine.live.session import DeviceChoice, Session
 
 DEFAULT_RATE = 48_000  # of a session that plays to nobody
+END_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+LOOK_AT_CLOCK_S = 10.0
 
 
 @click.command()
@@ -33,7 +37,13 @@ DEFAULT_RATE = 48_000  # of a session that plays to nobody
 @click.option("--wait-device", is_flag=True, help="Wait until there is a device.")
 @click.option("--no-audio", is_flag=True, help="Play to nobody, in real time.")
 @click.option("--record", type=Path, help="Record into this FLAC file.")
-@click.option("--sleep", type=Duration(), help="Fade to silence over so long, and end.")
+@click.option("--wake", type=Duration(), help="Rise from silence over so long.")
+@click.option(
+    "--sleep",
+    type=Duration(),
+    help="Fade to silence over so long, and end; with --wake, after that.",
+)
+@click.option("--at", type=TimeOfDay(), help="Begin at this time of day, as 06:30.")
 @click.option("--osc", help="[HOST:]PORT for OSC [default: 127.0.0.1:9470].")
 @click.option("--oscquery", type=click.IntRange(0, 65_535), help="TCP port; 0: any.")
 @click.option("--midi", help="Listen to MIDI ports whose names hold this text.")
@@ -52,7 +62,9 @@ def play(
     wait_device: bool,
     no_audio: bool,
     record: Path | None,
+    wake: float | None,
     sleep: float | None,
+    at: time | None,
     osc: str | None,
     oscquery: int | None,
     midi: str | None,
@@ -71,6 +83,7 @@ def play(
       latent play
       latent play --preset dark --minutes 30 --seed 7
       latent play --record evening.flac --sleep 45m
+      latent play --at 06:30 --wake 20m
     """
     _limit_threads()
     _hush_libraries()
@@ -79,11 +92,17 @@ def play(
     from engine.live.session import DeviceChoice
     from engine.live.station import Station, Surroundings
 
+    if at is not None:
+        # What is wrong with the options is told now, not in the morning.
+        build(settings_from(options, sample_rate=DEFAULT_RATE, minutes=minutes))
+        if not _waited_until(next_time(at, datetime.now())):
+            return
     choice = None if no_audio else DeviceChoice(device, wait_device)
     settings = settings_from(options, sample_rate=_rate(choice, rate), minutes=minutes)
     around = Surroundings(
         preset=options["preset_name"] or DEFAULT_PRESET,
         record=record,
+        wake=wake,
         sleep=sleep,
         osc=None if no_osc else _osc(osc),
         osc_wanted=osc is not None,
@@ -105,7 +124,7 @@ def play(
             view.give_back()
             os.kill(os.getpid(), number)
 
-        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        for number in END_SIGNALS:
             signal.signal(number, stop)
         if terminal() and not plain:
             voice.view = view
@@ -141,6 +160,22 @@ class _Voice:
             if sys.stderr.isatty():
                 return
         _say(line)
+
+
+def _waited_until(then: datetime) -> bool:
+    """Wait, looking at the clock as it may be set or the machine sleep.
+
+    Returns:
+        False when it was told to end before.
+    """
+    _say(f"waiting until {then:%H:%M:%S}; Ctrl-C ends")
+    ended = Event()
+    for number in END_SIGNALS:
+        signal.signal(number, lambda number, frame: ended.set())
+    while (left := (then - datetime.now()).total_seconds()) > 0.0:
+        if ended.wait(min(left, LOOK_AT_CLOCK_S)):
+            return False
+    return True
 
 
 def _osc(address: str | None) -> "OscSettings":

@@ -56,6 +56,7 @@ class Desk:
         self._recorder: Recorder | None = None
         self._paused = False
         self._sleep_at: float | None = None  # monotonic, when it ends
+        self._sleep_after: tuple[float, float] | None = None  # see `wake`
         self._preset = preset
         self._song = -1
         self._presets = tuple(presets.names())
@@ -150,6 +151,9 @@ class Desk:
                 self._recorder.mark(f"Song {now.index + 1}", now.position)
         if self._recorder is not None and self._recorder.state().failure:
             self.stop_recording()
+        after = self._sleep_after
+        if after is not None and self._session.seconds >= after[0]:
+            self.command("sleep", after[1] / 60.0)
         if self._sleep_at is not None and time.monotonic() >= self._sleep_at:
             self._sleep_at = None
             self._session.stop()
@@ -173,8 +177,19 @@ class Desk:
             self._set("hold", False)
             self._session.fade("fade", PAUSE_S, 1.0)
 
+    def wake(self, seconds: float, sleep: float | None = None) -> None:
+        """Before the session starts: rise from silence; then fade again, if asked.
+
+        Args:
+            seconds: to rise in.
+            sleep: seconds of the fade that follows, after which it ends.
+        """
+        self._session.rise(seconds)
+        self._sleep_after = None if sleep is None else (seconds, sleep)
+
     def sleep(self, seconds: float) -> None:
         """Fade to silence over so long, and end; 0 takes it back."""
+        self._sleep_after = None
         if seconds <= 0.0:
             self._sleep_at = None
             self._session.fade("night", PAUSE_S, 1.0)

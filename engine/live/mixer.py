@@ -168,12 +168,15 @@ class _FadePlan:
     length: int
     start: float
     stop: float
+    eased: bool = False
     before: "_FadePlan | None" = None  # in force until `at`
 
     def level(self, position: int) -> float:
         if position < self.at and self.before is not None:
             return self.before.level(position)
         progress = min(max((position - self.at) / self.length, 0.0), 1.0)
+        if self.eased:
+            progress *= progress
         return self.start + (self.stop - self.start) * progress
 
 
@@ -190,11 +193,27 @@ class Fade:
         self._gain = np.zeros(MAX_BLOCK, np.float32)
         self._index = np.arange(MAX_BLOCK, dtype=np.float32)
 
-    def begin(self, at: int, seconds: float, level: float) -> None:
-        """From sample `at` on, move to amplitude `level` in so many seconds."""
+    def begin(
+        self,
+        at: int,
+        seconds: float,
+        level: float,
+        start: float | None = None,
+        eased: bool = False,
+    ) -> None:
+        """From sample `at` on, move to amplitude `level` in so many seconds.
+
+        Args:
+            at: sample of the session.
+            seconds: of the whole way.
+            level: amplitude to reach.
+            start: amplitude to begin with; the one in force by default.
+            eased: along a parabola, slow at first, not along a line.
+        """
         before = replace(self._plan, before=None)
         length = max(1, round(seconds * self._sample_rate))
-        self._plan = _FadePlan(at, length, before.level(at), level, before)
+        first = before.level(at) if start is None else start
+        self._plan = _FadePlan(at, length, first, level, eased, before)
 
     def level(self, position: int) -> float:
         """Amplitude at a sample."""
@@ -218,6 +237,8 @@ class Fade:
         np.add(self._index[:n], position - plan.at, out=gain)
         gain *= 1.0 / plan.length
         np.clip(gain, 0.0, 1.0, out=gain)
+        if plan.eased:
+            gain *= gain
         gain *= plan.stop - plan.start
         gain += plan.start
         block[:, 0] *= gain

@@ -151,6 +151,16 @@ class Session:
         fade.begin(at, seconds, level)
         self._on_event({"at": at, "command": kind, "args": [seconds, level]})
 
+    def rise(self, seconds: float) -> None:
+        """Before `start`: begin in silence, and come up to full level in so long.
+
+        Slowly at first: loudness grows about evenly with the square of the time, and
+        with the time itself all would be there too soon.
+        """
+        self.mixer.night.begin(0, seconds, 1.0, 0.0, True)
+        args = [seconds, 1.0, 0.0, True]
+        self._on_event({"at": 0, "command": "night", "args": args})
+
     def command_bed(self, name: str, *args: object) -> None:
         """Any thread: another effect; see `Bed.command`.
 

@@ -46,7 +46,8 @@ class Surroundings:
     Attributes:
         preset: name of the preset it began with.
         record: file to record into from the start.
-        sleep: seconds over which it fades to silence and ends.
+        wake: seconds over which it rises from silence.
+        sleep: seconds over which it, then, fades to silence and ends.
         osc: where to listen, or None not to.
         osc_wanted: whether it is an error when it cannot listen there.
         query: TCP port of OSCQuery, 0 for a free one, or None for none.
@@ -56,6 +57,7 @@ class Surroundings:
 
     preset: str = ""
     record: Path | None = None
+    wake: float | None = None
     sleep: float | None = None
     osc: OscSettings | None = None
     osc_wanted: bool = False
@@ -117,8 +119,10 @@ class Station:
             self._start_osc()
             self._start_midi()
             self._start_media_keys()
+            if self._around.wake is not None:
+                self.desk.wake(self._around.wake, self._around.sleep)
             self.session.start()
-            if self._around.sleep is not None:
+            if self._around.wake is None and self._around.sleep is not None:
                 self.desk.sleep(self._around.sleep)
             self._say(f"playing, seed {self.session.graph.settings.seed}; Ctrl-C ends")
             self.session.run(lambda: self._poll(poll))

@@ -182,3 +182,21 @@ def test_a_fade_is_straight_and_stays() -> None:
     share = np.clip((np.arange(TOTAL - late) - 1000) / 2000, 0.0, 1.0)
     np.testing.assert_allclose(out[late:, 0], 0.2 * (1 - share), atol=1e-5)
     np.testing.assert_allclose(out[late + 3000 :], 0.0, atol=1e-9)
+
+
+def test_a_rise_begins_in_silence_and_slowly() -> None:
+    source = np.full((TOTAL, 4), 0.05, np.float32)
+    controls = Controls()
+    mixer = Mixer(Given(source), None, RATE, lambda: controls.snapshot, Metrics())
+    mixer.night.begin(0, 4000 / RATE, 1.0, start=0.0, eased=True)
+    halfway = mixer.night.level(2000)
+    out = np.zeros((TOTAL, 2), np.float32)
+    for start in range(0, TOTAL, 250):
+        if start == 2000:  # turned down on its way: no step, whatever comes next
+            mixer.night.begin(3000, 1000 / RATE, 0.0)
+        mixer.render(out[start : start + 250])
+    share = np.minimum(np.arange(TOTAL - mixer.latency) / 4000, 1.0) ** 2
+    fall = np.clip((np.arange(TOTAL - mixer.latency) - 3000) / 1000, 0.0, 1.0)
+    share[3000:] = 0.75**2 * (1.0 - fall[3000:])
+    assert halfway == 0.25
+    np.testing.assert_allclose(out[mixer.latency :, 0], 0.2 * share, atol=1e-5)
