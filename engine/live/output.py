@@ -122,6 +122,18 @@ def native_rate(device: Device) -> int:
         return device.sample_rate
 
 
+def refusal(device: Device, sample_rate: int) -> str | None:
+    """Why a device cannot be opened in stereo at a rate, or None if it can."""
+    sd = _sounddevice()
+    try:
+        sd.check_output_settings(
+            device=device.index, channels=2, dtype="float32", samplerate=sample_rate
+        )
+    except (sd.PortAudioError, ValueError) as error:
+        return " ".join(str(error).split())
+    return None
+
+
 class Output:
     """An open stream that asks `render` for blocks.
 
