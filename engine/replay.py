@@ -22,8 +22,8 @@ from engine.live.controls import CONTROLS, Snapshot, snapshot_of
 from engine.live.journal import Event, read_journal
 from engine.live.metrics import Metrics
 from engine.live.mixer import MAX_BLOCK, Mixer
-from engine.live.producer import SPLICE_S, splice
 from engine.sound.music import COMMANDS, Music
+from engine.sound.splice import SPLICE_S, splice
 from engine.sound.synthesis import N_LAYERS
 
 WARM_UP_S = 3.0  # rendered and dropped, so that limiter and ramps have settled
@@ -36,16 +36,23 @@ class Edit:
     """Something done to a session from sample `at` on.
 
     Attributes:
-        at: sample of the stream.
+        at: sample of the stream from which it holds.
         values: controls that were set.
         command: or what was commanded.
         args: of the command.
+        spliced: sample at which a change of the music is spliced in; at once if None.
     """
 
     at: int
     values: Mapping[str, Any]
     command: str | None = None
     args: tuple[Any, ...] = ()
+    spliced: int | None = None
+
+    @property
+    def heard(self) -> int:
+        """Sample of the stream from which it is heard."""
+        return self.at if self.spliced is None else self.spliced
 
 
 @dataclass(frozen=True)
@@ -124,13 +131,15 @@ def edits_of(events: Sequence[Event], scale: float = 1.0) -> list[Edit]:
     edits = []
     for event in events:
         at = round(int(str(event.get("at", 0))) * scale)
-        values = event.get("set")
+        values, heard = event.get("set"), event.get("heard")
+        spliced = round(heard * scale) if isinstance(heard, int) else None
         if isinstance(values, Mapping):
-            edits.append(Edit(at, dict(values)))
+            edits.append(Edit(at, dict(values), spliced=spliced))
         elif "command" in event:
             args = event.get("args", ())
             assert isinstance(args, Sequence)
-            edits.append(Edit(at, {}, str(event["command"]), tuple(args)))
+            command = str(event["command"])
+            edits.append(Edit(at, {}, command, tuple(args), spliced))
     return edits
 
 
@@ -208,7 +217,7 @@ class Edited:
         self._position = begin
         self._pending = np.zeros((0, N_LAYERS), np.float32)
         self._splice = round(SPLICE_S * music.sample_rate)
-        early = [edit for edit in edits if edit.at < begin]
+        early = [edit for edit in edits if edit.heard < begin]
         for edit in early:
             self._tell(edit)
         self._edits = list(edits[len(early) :])
@@ -218,14 +227,14 @@ class Edited:
         """Fill `out` with the next music, and with silence after its end."""
         filled = 0
         while filled < len(out):
-            while self._edits and self._edits[0].at <= self._position:
+            while self._edits and self._edits[0].heard <= self._position:
                 self._apply(self._edits.pop(0))
             self._reach(1)
             if not len(self._pending):
                 break
             n = min(len(self._pending), len(out) - filled)
             if self._edits:
-                n = min(n, self._edits[0].at - self._position)
+                n = min(n, self._edits[0].heard - self._position)
             out[filled : filled + n] = self._pending[:n]
             self._pending = self._pending[n:]
             self._position += n
@@ -235,11 +244,12 @@ class Edited:
 
     def _apply(self, edit: Edit) -> None:
         self._reach(self._splice)
-        old = self._pending[: self._splice]
+        old, early = self._pending[: self._splice], edit.heard - edit.at
         self._tell(edit)
         self._pending = np.zeros((0, N_LAYERS), np.float32)
-        self._reach(max(1, len(old)))
-        self._pending = splice(old, self._pending, self._music.sample_rate)
+        self._reach(early + max(1, len(old)))
+        new = self._pending[early:]
+        self._pending = splice(old, new, self._music.sample_rate)
 
     def _tell(self, edit: Edit) -> None:
         if edit.command is not None:
@@ -312,4 +322,4 @@ def _split(edits: Sequence[Edit]) -> Iterator[Edit]:
                 and (is_gain or not name.startswith("effects/"))
             }
             if values:
-                yield Edit(edit.at, values)
+                yield Edit(edit.at, values, spliced=edit.spliced)

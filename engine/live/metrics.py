@@ -13,6 +13,7 @@ class Metrics:
 
     blocks: int = 0  # callbacks so far: also the heartbeat that shows it is alive
     samples: int = 0  # samples asked for
+    block: int = 0  # samples of the last callback
     underruns: int = 0  # blocks for which the ring had too little
     device_xruns: int = 0  # times PortAudio flagged an output underflow
     errors: int = 0  # exceptions caught in the callback
@@ -22,5 +23,5 @@ class Metrics:
     away_s: float = 0.0  # seconds without one, up to the last that came
     frames: int = 0  # frames synthesised
     replans: int = 0  # times the unheard part was rendered again
-    late: int = 0  # times the producer held the last timbre because it was late
+    late: int = 0  # times a splice was made again because the reader came by
     bad_frames: int = 0  # decoded timbres that were not finite

@@ -179,6 +179,7 @@ class Output:
                 metrics.errors += 1
             metrics.blocks += 1
             metrics.samples += n_samples
+            metrics.block = n_samples
 
         try:
             self._stream = sd.OutputStream(

@@ -50,4 +50,5 @@ class Pacer:
             self._render(self._block)
             self._metrics.blocks += 1
             self._metrics.samples += len(self._block)
+            self._metrics.block = len(self._block)
             due += self._period

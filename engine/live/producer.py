@@ -1,9 +1,10 @@
 """The producer: keeps the ring full, and renders its unheard part again on a change.
 
 Threads: `run` is the producer thread; it alone owns the `Music` and writes the ring.
-`command` and `wake` may be called from any thread. A change of plan is spliced in a
-tenth of a second ahead of the reader: far enough that writing wins the race, near
-enough to be heard at once. It may be late by as much as the ring holds.
+`command` and `wake` may be called from any thread. A change of plan holds from just
+ahead of the reader on, and is spliced in as soon as its first samples are made, a
+block ahead of where the reader then is: near enough to be heard at once, and too far
+for the reader to come by. The producer may be late by as much as the ring holds.
 """
 
 import queue
@@ -14,34 +15,20 @@ from collections.abc import Callable, Mapping
 import numpy as np
 
 from effects.errors import InputError
-from effects.fades import crossfade
 from effects.levels import Samples
 from engine.live.controls import CONTROLS, Controls, Snapshot
 from engine.live.feed import Feed
 from engine.live.metrics import Metrics
 from engine.live.ring import RingBuffer
 from engine.sound.music import Music, Now
+from engine.sound.splice import SPLICE_S, splice
+from engine.sound.synthesis import N_LAYERS
 
-MARGIN_S = 0.1  # from the reader to a splice
-SPLICE_S = 0.06  # length of the crossfade into a new plan
-GUARD_S = 0.02  # that the reader must still be away when a splice is written
+GUARD_S = 0.01  # from a splice to the reader's next block, when it is written
 REPLAN_EVERY_S = 0.05  # changes that come faster are taken together
 MARKS = 256  # kept of where the music is: more than the ring holds hops
 
 OnEvent = Callable[[Mapping[str, object]], None]
-
-
-def splice(old: Samples, new: Samples, sample_rate: int) -> Samples:
-    """`new`, with its beginning crossfaded from `old`; both start at the same sample.
-
-    Returns:
-        An array like `new`; shorter crossfades where `old` or `new` is short.
-    """
-    length = min(round(SPLICE_S * sample_rate), len(old), len(new))
-    if length:
-        new = new.copy()
-        new[:length] = crossfade(old[:length], new[:length])
-    return new
 
 
 def planned(snapshot: Snapshot) -> dict[str, object]:
@@ -89,6 +76,7 @@ class Producer:
         self._commands = queue.SimpleQueue()
         self._wake = threading.Event()
         self._stopping = threading.Event()
+        self._heard = 0  # the sample of the last splice
         self._thread = threading.Thread(target=self._run, name="producer", daemon=True)
 
     def prime(self, seconds: float) -> None:
@@ -123,6 +111,7 @@ class Producer:
                 if self._take_changes():
                     self._stopping.wait(REPLAN_EVERY_S)
                 elif not self._produce():
+                    self._music.foresee()
                     self._wake.wait(0.1 * self._ahead / self._rate)
                     self._wake.clear()
         except BaseException as error:  # the session reports it; the ring plays on
@@ -153,10 +142,10 @@ class Producer:
         except queue.Empty:
             return self._take_controls()
         try:
-            at = self._replan(lambda at: self._music.command(at, name, args))
+            places = self._replan(lambda at: self._music.command(at, name, args))
         except InputError:  # refused before anything was changed
             return False
-        self._on_event({"at": at, "command": name, "args": list(args)})
+        self._on_event({**places, "command": name, "args": list(args)})
         return True
 
     def _take_controls(self) -> bool:
@@ -166,45 +155,66 @@ class Producer:
             return False
         changed = {k: v for k, v in plan.items() if self._plan[k] != v}
         self._plan = plan
-        at = self._replan(lambda at: self._music.replan(at, snapshot))
-        self._on_event({"at": at, "set": changed})
+        places = self._replan(lambda at: self._music.replan(at, snapshot))
+        self._on_event({**places, "set": changed})
         return True
 
     def _has_changes(self) -> bool:
         waiting = not self._commands.empty()
         return waiting or planned(self._controls.snapshot) != self._plan
 
-    def _replan(self, change: Callable[[int], None]) -> int:
-        """Change the music a little ahead of the reader, and overwrite what follows.
+    def _replan(self, change: Callable[[int], None]) -> dict[str, int]:
+        """Change the music from just ahead of the reader on, and overwrite the ring.
 
-        When the reader has come by before the new samples were ready, all is done
-        again with more margin.
+        While the first samples of the new plan are made, the reader goes on; they are
+        heard from where it can no longer come by before they are written.
 
         Returns:
-            The sample from which the change holds.
+            For the journal: `at`, the sample from which the change holds, and `heard`,
+            the one at which it is spliced in.
         """
-        margin = round(MARGIN_S * self._rate)
+        guard, end = self._guard, self._ring.written
+        at = max(self._heard, min(self._ring.read + guard, end))
+        change(at)
+        new = np.zeros((0, N_LAYERS), np.float32)
         while True:
-            before = self._music.checkpoint()
-            end = self._ring.written
-            at = min(self._ring.read + margin, end)
-            old = self._ring.peek(at, min(round(SPLICE_S * self._rate), end - at))
-            change(at)
-            new = self._gather(len(old))
-            guard = round(GUARD_S * self._rate)
-            if at == end or self._ring.read + guard <= at:
+            new, heard = self._until_heard(new, at, end)
+            length = min(round(SPLICE_S * self._rate), end - heard)
+            old = self._ring.peek(heard, length)
+            first = splice(old, new[heard - at :], self._rate)
+            if heard == end or self._ring.read + guard <= heard + self._metrics.block:
                 break
-            self._music.rollback(before)
-            margin *= 2
             self._metrics.late += 1
+        self._heard = heard
         self._feed.finished = False
         self._metrics.replans += 1
-        while self.marks and self.marks[-1].position >= at:
+        while self.marks and self.marks[-1].position >= heard:
             self.marks.pop()
-        self.marks.append(self._music.now(at))
-        if new is not None:
-            self._overwrite(at, end, splice(old, new, self._rate))
-        return at
+        self.marks.append(self._music.now(heard))
+        if len(first):
+            self._overwrite(heard, end, first)
+        return {"at": at, "heard": heard}
+
+    @property
+    def _guard(self) -> int:
+        """Samples before the reader that it may take at any moment, and a few more."""
+        return round(GUARD_S * self._rate) + self._metrics.block
+
+    def _until_heard(self, new: Samples, at: int, end: int) -> tuple[Samples, int]:
+        """`new`, which begins at sample `at`, made longer as far as a splice reaches.
+
+        Returns:
+            The samples, and the sample at which they can be spliced in.
+        """
+        while True:
+            heard = max(at, min(self._ring.read + self._guard, end))
+            length = min(round(SPLICE_S * self._rate), end - heard)
+            piece = None
+            if len(new) < heard - at + max(1, length):
+                piece = self._music.next()
+            if piece is None:
+                return new, heard
+            new = np.concatenate([new, piece])
 
     def _overwrite(self, at: int, end: int, first: Samples) -> None:
         """Write the new plan from `at` to the end of what was written before.
@@ -227,13 +237,3 @@ class Producer:
             if following is None:
                 return
             piece = following
-
-    def _gather(self, n_samples: int) -> Samples | None:
-        """The next hops, at least `n_samples` long if there is so much."""
-        pieces: list[Samples] = []
-        while sum(map(len, pieces)) < max(1, n_samples):
-            piece = self._music.next()
-            if piece is None:
-                break
-            pieces.append(piece)
-        return np.concatenate(pieces) if pieces else None

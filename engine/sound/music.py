@@ -133,6 +133,10 @@ class Music:
         self.position += len(samples)
         return samples
 
+    def foresee(self) -> None:
+        """Compose what may be asked for next; nothing that sounds is changed."""
+        self._programme.foresee()
+
     def replan(self, at: int, controls: Snapshot) -> None:
         """From sample `at` on, play under these controls; `next` goes on there."""
         transport = self._transport_at(at)

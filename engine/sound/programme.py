@@ -89,6 +89,13 @@ class Programme:
             self._songs[key] = self._compose(placed.index, placed.duration)
         return self._songs[key]
 
+    def foresee(self) -> None:
+        """Compose the song after the last, so that it is there when it is asked for."""
+        if self._placed:
+            index = self._placed[-1].index + 1
+            duration, overlap = self._song_length(index)
+            self.song(Placed(index, 0.0, duration, duration, overlap))
+
     def recompose(self, tau: float, controls: Snapshot) -> None:
         """From `tau` on, compose so; songs that have begun keep their length."""
         self._controls = controls

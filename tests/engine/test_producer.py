@@ -12,9 +12,10 @@ from effects.levels import Samples
 from engine.live.controls import Controls, Snapshot
 from engine.live.feed import Feed
 from engine.live.metrics import Metrics
-from engine.live.producer import MARGIN_S, SPLICE_S, Producer
+from engine.live.producer import GUARD_S, Producer
 from engine.live.ring import RingBuffer
 from engine.sound.music import Now
+from engine.sound.splice import SPLICE_S
 
 RATE = 1000
 HOP = 700
@@ -41,6 +42,9 @@ class Ramp:
         samples[:, 1] = np.arange(self.position, stop)
         self.position = stop
         return samples
+
+    def foresee(self) -> None:
+        """There is nothing to compose."""
 
     def now(self, position: int) -> Now:
         return Now(position, 0, "A", 0, 0.0, ())
@@ -126,9 +130,10 @@ def test_a_change_is_heard_after_the_margin_and_without_a_gap(rig: Rig) -> None:
     rig.wait(lambda: rig.ring.available >= 5000)
     rig.producer.stop()
     out = rig.read(4000)
-    at = 500 + round(MARGIN_S * RATE)
-    assert rig.events == [{"at": at, "set": {"wiggle/amount": 1.5}}]
-    np.testing.assert_allclose(out[:, 1], np.arange(500, 4500), rtol=1e-3)
+    at = 500 + round(GUARD_S * RATE)
+    event = {"at": at, "heard": at, "set": {"wiggle/amount": 1.5}}
+    assert rig.events == [event]
+    np.testing.assert_allclose(out[:, 1], np.arange(500, 4500), atol=3.0)
     np.testing.assert_array_equal(out[: at - 500, 0], 10.0)
     splice = round(SPLICE_S * RATE)
     np.testing.assert_array_equal(out[at - 500 + splice :, 0], 20.0)
@@ -154,7 +159,7 @@ def test_commands_are_carried_out_and_bad_ones_change_nothing(rig: Rig) -> None:
     rig.wait(lambda: rig.ring.available >= 5000)
     rig.producer.stop()
     assert [event.get("command") for event in rig.events] == ["next"]
-    np.testing.assert_allclose(rig.read(4096)[:, 1], np.arange(4096), rtol=0.01)
+    np.testing.assert_allclose(rig.read(4096)[:, 1], np.arange(4096), atol=3.0)
 
 
 def test_the_end_of_the_music_is_told() -> None:

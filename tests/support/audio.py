@@ -54,6 +54,13 @@ def align(heard: Samples, expected: Samples, longest: int) -> int:
     return int(np.argmax(np.fft.irfft(spectrum, size)[: longest + 1]))
 
 
+def longest_silence_s(samples: Samples, sample_rate: int) -> float:
+    """The longest stretch in which no sample is above -80 dBFS, in seconds."""
+    quiet = np.max(np.abs(samples), axis=1) < 1e-4
+    edges = np.flatnonzero(np.diff(np.concatenate([[0], quiet, [0]]).astype(np.int8)))
+    return float((edges[1::2] - edges[::2]).max(initial=0)) / sample_rate
+
+
 def level_step_db(samples: Samples, at: int, window: int) -> float:
     """Level just after `at` against just before it, over `window` samples, in dB."""
     before = np.mean(np.square(samples[at - window : at], dtype=np.float64))

@@ -1,5 +1,6 @@
 """A session for OSC to play with, a client, and the bytes of hostile packets."""
 
+import math
 import re
 import shutil
 import socket
@@ -101,6 +102,21 @@ class Client:
 
     def close(self) -> None:
         self.socket.close()
+
+
+def sweep(port: int, seconds: float, hz: int) -> int:
+    """Send messages that sweep controls of both speeds; returns how many."""
+    client = Client(port)
+    names = ("wiggle/amount", "master/gain", "rank/brightness", "tilt", "width")
+    began, n_sent = time.monotonic(), 0
+    while (elapsed := time.monotonic() - began) < seconds:
+        name = names[n_sent % len(names)]
+        position = 0.6 + 0.3 * math.sin(3.0 * elapsed + n_sent % len(names))
+        client.send(number(f"/latent/{name}/norm", position))
+        n_sent += 1
+        time.sleep(max(0.0, began + n_sent / hz - time.monotonic()))
+    client.close()
+    return n_sent
 
 
 class Dump:
