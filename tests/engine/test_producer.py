@@ -47,7 +47,7 @@ class Ramp:
         """There is nothing to compose."""
 
     def now(self, position: int) -> Now:
-        return Now(position, 0, "A", 0, 0.0, ())
+        return Now(position, 0, "A", 0, 0.0, 1.0, ())
 
     def checkpoint(self) -> tuple[int, int]:
         return self.position, self.plan
