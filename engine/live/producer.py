@@ -9,6 +9,7 @@ for the reader to come by. The producer may be late by as much as the ring holds
 
 import queue
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Mapping
 
@@ -24,6 +25,9 @@ from engine.sound.music import Music, Now
 from engine.sound.splice import SPLICE_S, splice
 from engine.sound.synthesis import N_LAYERS
 
+SPARE_HOPS = 2.0  # times that a hop takes to make: so much comes with a splice
+HOP_DECAY = 0.9  # of the longest time, from one hop to the next
+MAX_SPARE_S = 1.0
 GUARD_S = 0.01  # from a splice to the reader's next block, when it is written
 REPLAN_EVERY_S = 0.05  # changes that come faster are taken together
 MARKS = 256  # kept of where the music is: more than the ring holds hops
@@ -77,6 +81,7 @@ class Producer:
         self._wake = threading.Event()
         self._stopping = threading.Event()
         self._heard = 0  # the sample of the last splice
+        self._hop_s = 0.0  # that a hop lately took to make, at most
         self._thread = threading.Thread(target=self._run, name="producer", daemon=True)
 
     def prime(self, seconds: float) -> None:
@@ -122,11 +127,17 @@ class Producer:
     def _rate(self) -> int:
         return self._music.sample_rate
 
+    def _next_hop(self) -> Samples | None:
+        started = time.monotonic()
+        hop = self._music.next()
+        self._hop_s = max(time.monotonic() - started, HOP_DECAY * self._hop_s)
+        return hop
+
     def _produce(self) -> bool:
         """Render one hop ahead; False when there is no room or nothing more."""
         if self._ring.available >= self._ahead:
             return False
-        hop = self._music.next()
+        hop = self._next_hop()
         if hop is None:
             self._feed.finished = True
             return False
@@ -142,10 +153,12 @@ class Producer:
         except queue.Empty:
             return self._take_controls()
         try:
-            places = self._replan(lambda at: self._music.command(at, name, args))
+            self._replan(
+                lambda at: self._music.command(at, name, args),
+                {"command": name, "args": list(args)},
+            )
         except InputError:  # refused before anything was changed
             return False
-        self._on_event({**places, "command": name, "args": list(args)})
         return True
 
     def _take_controls(self) -> bool:
@@ -155,23 +168,24 @@ class Producer:
             return False
         changed = {k: v for k, v in plan.items() if self._plan[k] != v}
         self._plan = plan
-        places = self._replan(lambda at: self._music.replan(at, snapshot))
-        self._on_event({**places, "set": changed})
+        self._replan(lambda at: self._music.replan(at, snapshot), {"set": changed})
         return True
 
     def _has_changes(self) -> bool:
         waiting = not self._commands.empty()
         return waiting or planned(self._controls.snapshot) != self._plan
 
-    def _replan(self, change: Callable[[int], None]) -> dict[str, int]:
+    def _replan(self, change: Callable[[int], None], row: Mapping[str, object]) -> None:
         """Change the music from just ahead of the reader on, and overwrite the ring.
 
         While the first samples of the new plan are made, the reader goes on; they are
         heard from where it can no longer come by before they are written.
 
-        Returns:
-            For the journal: `at`, the sample from which the change holds, and `heard`,
-            the one at which it is spliced in.
+        Args:
+            change: tells the music, given the sample from which the change holds.
+            row: for the journal, which gets that sample as `at`, and as `heard` the
+                one at which the change is spliced in. It is told before anything of
+                the change can be heard, and so recorded, in case we are killed.
         """
         guard, end = self._guard, self._ring.written
         at = max(self._heard, min(self._ring.read + guard, end))
@@ -186,6 +200,7 @@ class Producer:
                 break
             self._metrics.late += 1
         self._heard = heard
+        self._on_event({"at": at, "heard": heard, **row})
         self._feed.finished = False
         self._metrics.replans += 1
         while self.marks and self.marks[-1].position >= heard:
@@ -193,7 +208,6 @@ class Producer:
         self.marks.append(self._music.now(heard))
         if len(first):
             self._overwrite(heard, end, first)
-        return {"at": at, "heard": heard}
 
     @property
     def _guard(self) -> int:
@@ -210,8 +224,10 @@ class Producer:
             heard = max(at, min(self._ring.read + self._guard, end))
             length = min(round(SPLICE_S * self._rate), end - heard)
             piece = None
-            if len(new) < heard - at + max(1, length):
-                piece = self._music.next()
+            # After that, the next hop has to be there before the reader is.
+            spare = round(min(SPARE_HOPS * self._hop_s, MAX_SPARE_S) * self._rate)
+            if len(new) < heard - at + max(1, length) + min(spare, end - heard):
+                piece = self._next_hop()
             if piece is None:
                 return new, heard
             new = np.concatenate([new, piece])
@@ -233,7 +249,7 @@ class Producer:
             if position > self._ring.read + self._enough and self._has_changes():
                 return
             self.marks.append(self._music.now(position))
-            following = self._music.next()
+            following = self._next_hop()
             if following is None:
                 return
             piece = following
