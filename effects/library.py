@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from effects.errors import InputError
+from effects.errors import InputError, LatentError
 from effects.generators import GENERATORS, VERSION
 from effects.generators.features import FEATURES
 from effects.levels import Samples
@@ -202,7 +202,7 @@ class Library:
             loop = finished_loop(samples, PREPARED_RATE, name, mode="generated")
             try:
                 self._write(path, loop, {})
-            except (InputError, OSError):
+            except (LatentError, OSError):
                 return loop  # a cache that cannot be written only costs time
             # What was stored has 24 bits: the first time is to sound like the next.
             loop = self._read(path, name) or loop

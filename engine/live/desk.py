@@ -236,8 +236,10 @@ class Desk:
             return
         self._session.remove_tap(recorder.tap)
         recorder.stop()
-        for path in recorder.state().files:
-            self._say(f"recorded {path}")
+        state = recorder.state()
+        for path in state.files:
+            if str(path) not in (state.failure or ""):  # which told of it
+                self._say(f"recorded {path}")
 
     def _set(self, name: str, value: Argument) -> None:
         self._session.graph.controls.set(name, value)

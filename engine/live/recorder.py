@@ -343,13 +343,12 @@ class Recorder:
     def _fail(self, why: str) -> None:
         self.tap.closed = True
         segment, self._segment = self._segment, None
-        kept = ""
         if segment is not None and not segment.n_samples:
             segment.discard()
         elif segment is not None:
             repair = segment.abandon()
             if repair is not None and repair.status != "empty":
                 self._finished.append((repair.path, ()))
-                kept = f"; kept {repair.path}"
+        kept = f"; kept {self._finished[-1][0]}" if self._finished else ""
         self._failure = f"{why}; recording stopped{kept}"
         self._say(self._failure)
