@@ -26,7 +26,7 @@ Verdict = Literal["ok", "note", "bad"]  # `bad` alone keeps it from playing
 OLDEST_PYTHON = (3, 11)
 RATE = 48_000
 LOW_DISK = 1_000_000_000  # bytes: some two hours of recording
-SPEED_S = 1.5  # of trying how fast it is
+SPEED_S = 1.0  # of trying how fast it is
 SLOW = 4.0  # x real time: less leaves little for anything else
 # Package -> module, of what is needed to play; sounddevice is the device's matter.
 PACKAGES = {

@@ -7,6 +7,7 @@ from a heartbeat that the callback counts, and `close` has a time limit.
 """
 
 import json
+import os
 import shutil
 import subprocess
 import threading
@@ -248,6 +249,10 @@ def _pactl(*args: str) -> str:
 
 
 def _sounddevice() -> Any:
+    # PulseAudio knows ALSA's clients as "ALSA plug-in [python3]", and keeps where one
+    # of them was moved to for all of them: with a name of our own, the stream is seen
+    # in mixers, and follows the default output whatever other programs do.
+    os.environ.setdefault("PULSE_PROP_OVERRIDE_application.name", "Latent")
     try:
         import sounddevice
     except OSError as error:

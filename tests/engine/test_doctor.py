@@ -123,12 +123,3 @@ def test_a_check_that_fails_is_a_finding(monkeypatch: pytest.MonkeyPatch) -> Non
     assert found["osc"].verdict == "note", "without OSC one can play"
     text = "RuntimeError: Could not determine home directory."
     assert found["files"].text == text
-
-
-def test_an_unknown_device_is_named_with_those_there_are(tmp_path: Path) -> None:
-    with VirtualAudio(48_000) as device:
-        env = {**environment(tmp_path), **device.env, "LATENT_HOME": str(tmp_path)}
-        status, _, found = doctor("--device", "theremin", env=env)
-    assert status == 1
-    assert "theremin" in found["device"]["text"]
-    assert "pulse" in found["device"]["text"]

@@ -17,7 +17,7 @@ from engine.live.mpris_state import controls_at, state_of, volume_of
 from tests.support.command import ROOT, environment
 from tests.support.osc import Desk
 
-START_S = 10.0
+START_S = 30.0
 
 
 @pytest.fixture(scope="module")
@@ -256,12 +256,12 @@ def test_play_is_there_by_itself_unless_it_is_not_wanted(
         playerctl("next", env=env)
         eventually(lambda: playerctl("metadata", "title", env=env) == "Song 2")
         playerctl("stop", env=env)
-        assert process.wait(10.0) == 0
+        assert process.wait(30.0) == 0
     finally:
         for each in (process, hidden):
             if each.poll() is None:
                 each.send_signal(signal.SIGTERM)
-            each.communicate(timeout=10.0)
+            each.communicate(timeout=30.0)
 
 
 def test_without_a_bus_it_is_missed_only_when_asked_for(tmp_path: Path) -> None:

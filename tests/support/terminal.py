@@ -83,7 +83,7 @@ class Terminal:
         """Hit keys."""
         os.write(self._main, keys.encode())
 
-    def wait_for(self, pattern: str, timeout: float = 30.0, *, after: int = 0) -> int:
+    def wait_for(self, pattern: str, timeout: float = 60.0, *, after: int = 0) -> int:
         """Wait until the text matches; returns where in the text the match ends."""
         end = time.monotonic() + timeout
         while True:
@@ -93,7 +93,7 @@ class Terminal:
                 return found.end()
             if ended or time.monotonic() > end:
                 raise AssertionError(f"no {pattern!r} in:\n{self.text[-3000:]}")
-            time.sleep(0.02)
+            time.sleep(0.05)
 
     def _read(self) -> None:
         while True:
