@@ -21,7 +21,7 @@ from engine.graph import Graph, Settings, build
 from engine.live.controls import CONTROLS, Snapshot, snapshot_of
 from engine.live.journal import Event, read_journal
 from engine.live.metrics import Metrics
-from engine.live.mixer import MAX_BLOCK, Mixer
+from engine.live.mixer import MAX_BLOCK, Mixer, Source
 from engine.sound.music import COMMANDS, Music
 from engine.sound.splice import SPLICE_S, splice
 from engine.sound.synthesis import N_LAYERS
@@ -150,8 +150,12 @@ def replay(
     stop: int,
     write: Callable[[Samples], None],
     progress: Progress | None = None,
+    write_stems: Callable[[Samples, Samples], None] | None = None,
 ) -> None:
     """Render samples [start, stop) of a session's master into `write`.
+
+    The effects stem is what the mixer makes of the bed alone, with every gain and fade;
+    the music stem is the master less that, as in `stems`.
 
     Args:
         graph: built from the journal's header.
@@ -160,37 +164,56 @@ def replay(
         stop: one after the last.
         write: takes each block, shape (n, 2).
         progress: told samples done and in all.
+        write_stems: takes music and effects of each block, which sum to it.
     """
     begin = max(0, start - round(WARM_UP_S * graph.sample_rate))
     plan, gains, fades, bed = _sorted_out(edits)
     music = Edited(graph.music, graph.controls.snapshot, plan, begin)
+    for edit in bed:
+        if graph.bed is not None:
+            graph.bed.command(edit.at, str(edit.command), edit.args)
+    mixer = _turned_mixer(graph, music, gains, begin)
+    bed_alone = _turned_mixer(graph, _Silence(), gains, begin) if write_stems else None
+    cuts = sorted({e.at for e in (*gains, *fades)} | {start, stop})
+    block, effects = (np.zeros((MAX_BLOCK, 2), np.float32) for _ in range(2))
+    while (position := mixer.position) < stop:
+        if graph.bed is not None:
+            graph.bed.prepare(position)
+        begun = [edit for edit in fades if edit.at <= position]
+        del fades[: len(begun)]
+        ahead = next((c for c in cuts if c > position), stop)
+        n = min(MAX_BLOCK, ahead - position)
+        _render(mixer, block[:n], begun)
+        if bed_alone is not None:
+            _render(bed_alone, effects[:n], begun)
+        if position >= start:
+            write(block[:n])
+            if write_stems:
+                write_stems(block[:n] - effects[:n], effects[:n])
+            if progress:
+                progress(position + n - start, stop - start)
+
+
+def _turned_mixer(
+    graph: Graph, source: Source, gains: Sequence[Edit], position: int
+) -> Mixer:
+    """A mixer that starts at a sample, its gains turned as they were."""
     turned = _Turned(graph.controls.snapshot, gains)
     mixer = Mixer(
-        music,
+        source,
         graph.player,
         graph.sample_rate,
         lambda: turned.at(mixer.position),
         Metrics(),
     )
-    mixer.position = begin
-    for edit in bed:
-        if graph.bed is not None:
-            graph.bed.command(edit.at, str(edit.command), edit.args)
-    cuts = sorted({e.at for e in (*gains, *fades)} | {start, stop})
-    block = np.zeros((MAX_BLOCK, 2), np.float32)
-    while mixer.position < stop:
-        if graph.bed is not None:
-            graph.bed.prepare(mixer.position)
-        position = mixer.position
-        while fades and fades[0].at <= position:
-            _begin(mixer, fades.pop(0))
-        ahead = next((c for c in cuts if c > position), stop)
-        part = block[: min(MAX_BLOCK, ahead - position)]
-        mixer.render(part)
-        if position >= start:
-            write(part)
-            if progress:
-                progress(position + len(part) - start, stop - start)
+    mixer.position = position
+    return mixer
+
+
+def _render(mixer: Mixer, block: Samples, fades: Sequence[Edit]) -> None:
+    for edit in fades:
+        _begin(mixer, edit)
+    mixer.render(block)
 
 
 def _begin(mixer: Mixer, edit: Edit) -> None:
@@ -268,6 +291,14 @@ class Edited:
             pieces.append(hop)
         if len(pieces) > 1:
             self._pending = np.concatenate(pieces)
+
+
+class _Silence:
+    """A mixer's source without music."""
+
+    def read_into(self, out: Samples) -> int:
+        out.fill(0.0)
+        return len(out)
 
 
 class _Turned:

@@ -4,7 +4,8 @@ The effects stem is the bed as it enters the master, with its gain and fades. Th
 stem is the mix less the effects, so what the limiter does is heard in the music.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -75,18 +76,31 @@ def render_stems_to_files(
         InputError: a path cannot be written, or the format is lossy.
         RunError: writing failed on the way, as on a full disk.
     """
-    rate, named = graph.sample_rate, tags or {}
-    paths = dict(zip(("music", "effects"), stem_paths(path), strict=True))
-    own = {
-        part: {**named, "title": f"{named.get('title', path.stem)} ({part})"}
-        for part in paths
-    }
+    with stem_files(path, graph.sample_rate, tags) as writes:
+        return render_stems(graph, *writes, progress)
+
+
+@contextmanager
+def stem_files(
+    path: Path, sample_rate: int, tags: dict[str, str] | None = None
+) -> Iterator[tuple[Write, Write, Write]]:
+    """Functions that write the mix into `path`, and music and effects beside it.
+
+    Raises:
+        InputError: a path cannot be written, or the format is lossy.
+        RunError: writing failed on the way, as on a full disk.
+    """
+    named, paths = tags or {}, stem_paths(path)
+    own = [
+        {**named, "title": f"{named.get('title', path.stem)} ({part})"}
+        for part in ("music", "effects")
+    ]
     with (
-        whole_file(path, rate, tags) as write,
-        whole_file(paths["music"], rate, own["music"]) as write_music,
-        whole_file(paths["effects"], rate, own["effects"]) as write_effects,
+        whole_file(path, sample_rate, tags) as write,
+        whole_file(paths[0], sample_rate, own[0]) as write_music,
+        whole_file(paths[1], sample_rate, own[1]) as write_effects,
     ):
-        return render_stems(graph, write, write_music, write_effects, progress)
+        yield write, write_music, write_effects
 
 
 class _Effects:

@@ -1,11 +1,17 @@
 """`latent replay`: a session again, from its journal."""
 
+from contextlib import ExitStack
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from effects.errors import InputError
+from engine.cli.options import check_rate
 from engine.cli.progress import bar
+
+if TYPE_CHECKING:
+    from effects.levels import Samples
 
 
 @click.command()
@@ -15,6 +21,7 @@ from engine.cli.progress import bar
 @click.option("--to", "last", type=float, help="End, seconds [default: its end].")
 @click.option("--last", "latest", type=float, help="Only the last so many seconds.")
 @click.option("--rate", type=int, help="Sample rate [default: as it was played].")
+@click.option("--stems", is_flag=True, help="Write OUT-music and OUT-effects as well.")
 @click.option(
     "--model", "model_dir", type=Path, help="Model folder it was played with."
 )
@@ -25,6 +32,7 @@ def replay(
     last: float | None,
     latest: float | None,
     rate: int | None,
+    stems: bool,
     model_dir: Path | None,
 ) -> None:
     """Render SESSION, a journal, into OUT: the samples that were heard.
@@ -32,13 +40,18 @@ def replay(
     \b
     Examples:
       latent replay ~/.local/state/latent/journals/20261123T200000Z.jsonl evening.flac
-      latent replay session.jsonl part.flac --from 600 --to 900
+      latent replay session.jsonl part.flac --from 600 --to 900 --stems
     """
     from engine.out_file import check_output, whole_file
     from engine.replay import edits_of, load_session
     from engine.replay import replay as render_again
+    from engine.stems import stem_files, stem_paths
 
     check_output(out)
+    if stems:
+        stem_paths(out)
+    if rate is not None:
+        check_rate(rate)
     loaded = load_session(session, sample_rate=rate, model=model_dir)
     scale = loaded.graph.sample_rate / loaded.sample_rate
     stop = loaded.end if last is None else round(last * loaded.sample_rate)
@@ -50,9 +63,19 @@ def replay(
     edits = edits_of(loaded.events, scale)
     tags = {"title": out.stem, "comment": f"latent replay of {session.name}"}
     span = (round(start * scale), round(stop * scale))
-    with (
-        bar("rendering", loaded.graph.sample_rate) as progress,
-        whole_file(out, loaded.graph.sample_rate, tags) as write,
-    ):
-        render_again(loaded.graph, edits, *span, write, progress)
+    sample_rate = loaded.graph.sample_rate
+    with ExitStack() as stack:
+        progress = stack.enter_context(bar("rendering", sample_rate))
+        if stems:
+            files = stem_files(out, sample_rate, tags)
+            write, write_music, write_effects = stack.enter_context(files)
+
+            def write_stems(music: "Samples", effects: "Samples") -> None:
+                write_music(music)
+                write_effects(effects)
+
+            render_again(loaded.graph, edits, *span, write, progress, write_stems)
+        else:
+            write = stack.enter_context(whole_file(out, sample_rate, tags))
+            render_again(loaded.graph, edits, *span, write, progress)
     click.echo(f"{out}: {(stop - start) / loaded.sample_rate:.1f} s", err=True)

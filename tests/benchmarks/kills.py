@@ -26,13 +26,16 @@ def main() -> None:
             rng = np.random.default_rng(number)
             losses.append(kill_while_recording(Path(folder), f"set-{number}", rng))
             console.print(f"{number + 1} of {n_kills}: {losses[-1]}")
-    table = Table("repaired by", "killed", "lost s, p50", "most", "residual dB, worst")
+    table = Table(
+        "repaired by", "killed", "lost s, p50", "most", "residual dB, worst", "steps"
+    )
     for name, by_restart in (("latent recover", False), ("the next start", True)):
         rows = [loss for loss in losses if loss.by_restart is by_restart]
         lost = [loss.seconds for loss in rows]
+        steps = max((loss.steps for loss in rows), default=float("nan"))
         worst = max((loss.residual_db for loss in rows), default=float("nan"))
         row = [f"{np.median(lost):.3f}", f"{max(lost, default=np.nan):.3f}"]
-        table.add_row(name, str(len(rows)), *row, f"{worst:.0f}")
+        table.add_row(name, str(len(rows)), *row, f"{worst:.0f}", f"{steps:.0f}")
     console.print(table)
 
 

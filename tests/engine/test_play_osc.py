@@ -36,7 +36,7 @@ def test_a_set_with_200_messages_a_second(tmp_path: Path) -> None:
     # What was recorded, what is rendered again, and what was kept, are the same.
     (journal,) = (tmp_path / "state" / "journals").glob("*.jsonl")
     assert latent("replay", journal, again, home=tmp_path).returncode == 0
-    cut = ["--from", 5, "--to", 7.5]
+    cut = ["--from", 5, "--to", 7.5, "--stems"]
     assert latent("replay", journal, part, *cut, home=tmp_path).returncode == 0
     recorded, rendered = audio.load(file)[0], audio.load(again)[0]
     n = min(len(recorded), len(rendered))
@@ -44,6 +44,8 @@ def test_a_set_with_200_messages_a_second(tmp_path: Path) -> None:
     assert audio.residual_db(rendered[:n], recorded[:n]) < -90.0
     some = recorded[5 * RATE : round(7.5 * RATE)]
     assert audio.residual_db(audio.load(part)[0], some) < -90.0
+    stems = [audio.load(tmp_path / f"part-{s}.flac")[0] for s in ("music", "effects")]
+    assert audio.residual_db(stems[0] + stems[1], some) < -90.0
     (kept,) = (tmp_path / "data" / "recordings").glob("kept-*.flac")
     samples = audio.load(kept)[0]
     assert len(samples) == 4 * RATE

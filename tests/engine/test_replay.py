@@ -3,13 +3,17 @@
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+import soxr
 
 from effects.levels import Samples
+from effects.limiter import Limiter
 from engine.graph import Settings, build
+from engine.live.mixer import MAX_BLOCK
 from engine.live.session import Session
 from engine.replay import edits_of, replay
 from tests.support import audio
@@ -113,11 +117,65 @@ def test_a_session_is_rendered_again_sample_for_sample() -> None:
     assert audio.residual_db(rendered, heard) < -120.0
 
 
-def test_any_part_of_it_can_be_had_alone() -> None:
+def test_any_part_of_it_can_be_had_alone_in_stems_and_at_another_rate() -> None:
     settings = Settings(seed=6, sample_rate=RATE, effects=("wind", "waves"))
     heard, events = live(settings, 1.0, turn_everything)
     n = len(heard)
+    check_stems(settings, events, heard)
+    check_rate(settings, events, heard)
     for start, stop in ((0, n // 4), (n // 3 + 17, n // 2), (2 * n // 3, n)):
         rendered = again(settings, events, start, stop)
         residual = audio.residual_db(rendered, heard[start:stop])
         assert residual < -90.0, f"samples {start} to {stop}"
+
+
+def check_stems(
+    settings: Settings, events: list[dict[str, object]], heard: Samples
+) -> None:
+    """Stems sum to what was heard, and the effects are the bed with its gains."""
+    stems: list[list[Samples]] = [[], []]
+
+    def keep(music: Samples, effects: Samples) -> None:
+        stems[0].append(music)
+        stems[1].append(effects.copy())
+
+    replay(
+        build(settings),
+        edits_of(events),
+        0,
+        len(heard),
+        lambda block: None,
+        write_stems=keep,
+    )
+    music, effects = map(np.concatenate, stems)
+    assert audio.residual_db(music + effects, heard) < -90.0
+    bed_off = [
+        *edits_of(events),
+        *edits_of([{"at": 0, "set": {"effects/gain": -60.0}}]),
+    ]
+    blocks: list[Samples] = []
+    replay(build(settings), bed_off, 0, len(heard), lambda b: blocks.append(b.copy()))
+    assert audio.residual_db(np.concatenate(blocks), music) < -40.0
+    assert audio.residual_db(music, heard) > -60.0, "there is a bed to take out"
+
+
+def check_rate(
+    settings: Settings, events: list[dict[str, object]], heard: Samples
+) -> None:
+    """The same session at 48 kHz is the same music, resampled."""
+    rate = 48_000
+    blocks: list[Samples] = []
+    stop = round(len(heard) * rate / RATE)
+    replay(
+        build(replace(settings, sample_rate=rate)),
+        edits_of(events, rate / RATE),
+        0,
+        stop,
+        lambda block: blocks.append(block.copy()),
+    )
+    # The limiter's delay is a number of samples, whatever they last.
+    late = [Limiter(each, 2, MAX_BLOCK).latency for each in (RATE, rate)]
+    expected = soxr.resample(heard[late[0] :], RATE, rate, quality="VHQ")
+    rendered = np.concatenate(blocks)[late[1] :]
+    n = min(len(rendered), len(expected)) - rate // 10
+    assert audio.residual_db(rendered[:n], expected[:n]) < -20.0

@@ -24,11 +24,13 @@ class Loss:
     Attributes:
         seconds: that were played and are not in the repaired file.
         residual_db: of the file against the session rendered again from its journal.
+        steps: of 24 bits, by which the two differ at most.
         by_restart: repaired by the next start, and not by `latent recover`.
     """
 
     seconds: float
     residual_db: float
+    steps: float
     by_restart: bool
 
 
@@ -75,8 +77,10 @@ def kill_while_recording(home: Path, name: str, rng: np.random.Generator) -> Los
     journal = _journal_of(player.process.pid, home)
     done = latent("replay", journal, rendered, "--to", seconds, home=home)
     assert done.returncode == 0, done.stderr
-    residual = audio.residual_db(recorded, audio.load(rendered)[0])
-    return Loss(played - seconds, residual, by_restart)
+    expected = audio.load(rendered)[0]
+    residual = audio.residual_db(recorded, expected)
+    steps = float(np.max(np.abs(recorded - expected))) * 2**23
+    return Loss(played - seconds, residual, steps, by_restart)
 
 
 def _journal_of(pid: int, home: Path) -> Path:
