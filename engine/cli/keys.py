@@ -36,6 +36,15 @@ class Keys:
             return byte.decode("ascii", "replace")
         return _ARROWS.get(os.read(self._handle, 1), "")
 
+    def renew(self) -> None:
+        """Take single keys again, where a shell that had us stopped has ended that."""
+        if self._echo:
+            import termios
+            import tty
+
+            if termios.tcgetattr(self._handle)[3] & termios.ICANON:
+                tty.setcbreak(self._handle, termios.TCSANOW)
+
     def line(self) -> str:
         """What is typed up to the end of the line; empty when escape is hit."""
         typed = b""

@@ -2,19 +2,18 @@
 
 Threads: one draws four times a second, one waits for keys; both beside the audio,
 reading snapshots and giving commands as OSC does. The main thread begins and closes
-them, and alone changes the terminal's mode. A terminal that takes nothing more may
-stop the drawing, never the music nor the end.
+them, and puts the terminal back in order when they have ended. A terminal that takes
+nothing more may stop the drawing, never the music nor the end.
 """
 
 import os
 import select
-import signal
 import sys
 import threading
 from collections import deque
 from collections.abc import Callable
 from contextlib import ExitStack, suppress
-from types import FrameType, TracebackType
+from types import TracebackType
 from typing import Self, TextIO
 
 from effects.errors import LatentError
@@ -90,9 +89,6 @@ class View:
         self._threads.append(threading.Thread(target=self._draw, name="view"))
         if _is_ours(sys.stdin):
             hit = self._open.enter_context(keys())
-            # A shell that lets us go on after Ctrl-Z gives us its own mode.
-            before = signal.signal(signal.SIGCONT, self._go_on)
-            self._open.callback(signal.signal, signal.SIGCONT, before)
             waiter = threading.Thread(target=self._wait, args=(hit,), name="keys")
             self._threads.append(waiter)
         for thread in self._threads:
@@ -120,12 +116,6 @@ class View:
             handle = sys.stdout.fileno()
             if self._threads and select.select([], [handle], [], 0.2)[1]:
                 os.write(handle, SHOW_AGAIN)
-
-    def _go_on(self, number: int, frame: FrameType | None) -> None:
-        import tty
-
-        if _is_ours(sys.stdin):
-            tty.setcbreak(sys.stdin.fileno())
 
     # The threads.
 
@@ -164,6 +154,7 @@ class View:
                 self._stopping.wait(KEY_POLL_S)
                 continue
             try:
+                hit.renew()
                 self._act(hit.next(KEY_POLL_S))
             except LatentError as error:
                 self.say(str(error))

@@ -28,8 +28,8 @@ def test_loudness_is_that_of_the_reference_filters(rate: int, piece: int) -> Non
         levels = meter.add(samples[start : start + piece])
     momentary = short_term_lufs(samples, rate, hop_s=0.1, window_s=0.4)[-1]
     short_term = short_term_lufs(samples, rate, hop_s=0.1)[-1]
-    assert levels.momentary_lufs == pytest.approx(momentary, abs=0.3)
-    assert levels.short_term_lufs == pytest.approx(short_term, abs=0.3)
+    assert levels.momentary_lufs == pytest.approx(momentary, abs=0.15)
+    assert levels.short_term_lufs == pytest.approx(short_term, abs=0.15)
 
 
 def test_true_peak_finds_what_lies_between_samples_and_forgets_it() -> None:

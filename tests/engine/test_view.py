@@ -3,6 +3,7 @@
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -125,7 +126,7 @@ def test_signals_leave_the_terminal_as_it_was(times: int, tmp_path: Path) -> Non
         assert all(escape in terminal.raw for escape in LEFT_ALONE)
 
 
-def test_an_exception_leaves_the_terminal_as_it_was(tmp_path: Path) -> None:
+def test_an_exception_or_a_shell_that_meddles_harms_no_terminal(tmp_path: Path) -> None:
     program = (
         "import time\n"
         "from engine.cli.view import View\n"
@@ -141,7 +142,15 @@ def test_an_exception_leaves_the_terminal_as_it_was(tmp_path: Path) -> None:
     with Terminal(["-c", program], environment(tmp_path)) as terminal:
         terminal.wait_for("Ebb")
         assert terminal.mode != terminal.before
-        terminal.type("kxe")
+        terminal.type("k")
+        terminal.wait_for("Ebb", after=len(terminal.text))
+        taken = terminal.mode
+        # As a shell does to a job that is stopped, and goes on.
+        terminal.mode = terminal.before
+        deadline = time.monotonic() + 30.0
+        while terminal.mode != taken and time.monotonic() < deadline:
+            time.sleep(0.02)
+        terminal.type("xe")
         terminal.wait_for(r"RuntimeError: \[\('keep', 600.0\), \('effects/next',\)\]")
         assert terminal.process.wait(30.0) == 1
         assert terminal.mode == terminal.before

@@ -79,6 +79,10 @@ class Terminal:
         """The terminal's mode now."""
         return termios.tcgetattr(self._terminal)
 
+    @mode.setter
+    def mode(self, mode: list[Any]) -> None:
+        termios.tcsetattr(self._terminal, termios.TCSANOW, mode)
+
     def type(self, keys: str) -> None:
         """Hit keys."""
         os.write(self._main, keys.encode())
