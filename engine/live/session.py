@@ -325,7 +325,8 @@ class Session:
         self._output = output
         self.metrics.away_s, self._lost_at = self.away_s, None
         name = output.device.name
-        self._say(f"playing on {name!r} again")
+        back = " again" if self.metrics.device_losses else ""
+        self._say(f"playing on {name!r}{back}")
         away = round(self.metrics.away_s, 1)
         row = {"found": name, "losses": self.metrics.device_losses, "away_s": away}
         self._on_event({"at": self.mixer.position, "device": row})

@@ -1,6 +1,9 @@
 """Devices that `latent play` is asked for, loses and finds again, on real sinks."""
 
 import json
+import re
+import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -8,7 +11,7 @@ import numpy as np
 import pytest
 
 from tests.support import audio, signals
-from tests.support.command import latent
+from tests.support.command import ROOT, environment, latent
 from tests.support.osc import Client, packet
 from tests.support.playing import playing
 from tests.support.virtual_audio import VirtualAudio
@@ -79,6 +82,81 @@ def test_the_device_goes_and_comes_back_and_the_recording_is_whole(
     late = recorded[-5 * RATE :]
     delay = audio.align(np.pad(late, ((0, RATE), (0, 0))), last, 4 * RATE)
     assert audio.residual_db(late[delay : delay + len(last)], last) < -60.0
+
+
+def test_a_device_by_number_or_name_and_a_stream_that_is_moved(
+    home: Path, tmp_path: Path
+) -> None:
+    with VirtualAudio(RATE, two_sinks=True) as device:
+        # ALSA's configuration gives each sink a name that PortAudio lists.
+        config = tmp_path / "asound.conf"
+        config.write_text(
+            "</usr/share/alsa/alsa.conf>\n"
+            "pcm.study { type pulse device latent }\n"
+            "pcm.garden { type pulse device second }\n"
+        )
+        env = {**device.env, "ALSA_CONFIG_PATH": str(config)}
+        listed = subprocess.run(
+            [sys.executable, "-m", "engine.cli.main", "devices"],
+            cwd=ROOT,
+            env={**environment(home), **env},
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout
+        number = re.search(r"(\d+)  garden", listed)
+        assert number is not None, listed
+        asked = ["--no-effects", "--device"]
+        with playing(*asked, number[1], home=home, env=env) as player:
+            wait_for_stream(device, "second")
+            assert device.streams("latent") == 0
+            assert player.stop() == 0
+        with playing(*asked, "study", home=home, env=env) as player:
+            wait_for_stream(device, "latent")
+            time.sleep(1.5)
+            stream = device.control("list", "short", "sink-inputs").split("\t")[0]
+            with device.capture("second") as capture:
+                device.control("move-sink-input", stream, "second")
+                time.sleep(1.0)
+            heard = capture.samples()
+            assert player.stop() == 0
+    assert "is gone" not in player.said
+    assert " 0 underruns" in player.lines[-1]
+    loud = np.flatnonzero(np.any(np.abs(heard) > 1e-4, axis=1))
+    assert len(loud) > RATE // 2, "it is heard on the sink that it was moved to"
+
+
+def wait_for_stream(device: VirtualAudio, sink: str) -> None:
+    deadline = time.monotonic() + 5.0
+    while device.streams(sink) != 1:
+        assert time.monotonic() < deadline, f"nothing plays on {sink}"
+        time.sleep(0.05)
+
+
+def test_it_waits_for_a_device_that_is_not_there_yet(home: Path) -> None:
+    with VirtualAudio(RATE) as device:
+        device.unload_sink()
+        asked = ["--wait-device", "--no-effects"]
+        with playing(*asked, home=home, env=device.env) as player:
+            assert "waiting for one" in player.lines[0]
+            time.sleep(1.0)
+            came = time.monotonic()
+            device.load_sink()
+            with device.capture() as capture:
+                began = time.monotonic()
+                player.wait_for("playing on 'default'$")
+                time.sleep(0.5)
+            heard = capture.samples()
+            assert player.stop() == 0
+    first = int(np.flatnonzero(np.any(np.abs(heard) > 1e-5, axis=1))[0])
+    assert began - came + first / RATE < 2.0
+    assert "device losses" not in player.lines[-1]
+
+
+def test_a_rate_that_cannot_be_is_one_clear_line(home: Path) -> None:
+    with playing("--rate", 100, home=home, ready=False) as player:
+        assert player.wait() == 2
+    assert player.lines == ["latent: --rate 100: choose from 22050 to 192000 Hz"]
 
 
 def test_without_a_device_one_line_names_the_ways_out(home: Path) -> None:
