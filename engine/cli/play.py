@@ -131,6 +131,8 @@ def play(
             station.run(view.begin)
         else:
             station.run()
+    if view.hangs:
+        os._exit(0)  # all files are closed; there is nobody to tell
     _say(
         f"played {session.seconds:.1f} s, {session.metrics.underruns} underruns, "
         f"{session.metrics.device_xruns} device xruns" + _losses(session)

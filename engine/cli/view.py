@@ -78,6 +78,14 @@ class View:
         """Whether the screen is the view's."""
         return bool(self._threads) and not self._stopping.is_set()
 
+    @property
+    def hangs(self) -> bool:
+        """Once closed: whether the terminal takes nothing, so that no line may follow.
+
+        The process must then leave by `os._exit`, or it would wait with the drawing.
+        """
+        return any(thread.is_alive() for thread in self._threads)
+
     def say(self, line: str) -> None:
         """Any thread: show a line; it is shown again when the view has gone."""
         self._news.append(line)
@@ -101,8 +109,9 @@ class View:
         self._stopping.set()
         for thread in self._threads:
             thread.join(CLOSE_S)
-        if any(thread.is_alive() for thread in self._threads):
-            self.give_back()  # the drawing hangs: the terminal takes nothing
+        if self.hangs:
+            self.give_back()
+            return
         self._open.close()
         if was_shown and sys.stderr.isatty():
             for line in self._news:

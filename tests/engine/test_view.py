@@ -7,6 +7,7 @@ import time
 from pathlib import Path
 
 import pytest
+import soundfile
 from rich.console import Console
 
 from engine.cli.screen import Seen, clock, draw
@@ -155,6 +156,23 @@ def test_an_exception_or_a_shell_that_meddles_harms_no_terminal(tmp_path: Path) 
         assert terminal.process.wait(30.0) == 1
         assert terminal.mode == terminal.before
         assert all(escape in terminal.raw for escape in LEFT_ALONE)
+
+
+def test_a_terminal_that_takes_nothing_keeps_neither_music_nor_end(
+    tmp_path: Path,
+) -> None:
+    file = tmp_path / "evening.flac"
+    command = [*PLAY, "--seed", "7", "--record", str(file)]
+    with Terminal(command, environment(tmp_path), frozen=True) as terminal:
+        errors = terminal.process.stderr
+        assert errors is not None
+        assert b"playing" in errors.readline()
+        time.sleep(2.0)
+        terminal.process.send_signal(signal.SIGTERM)
+        assert terminal.process.wait(30.0) == 0
+        assert terminal.mode == terminal.before
+        assert b"recorded" in errors.read()
+    assert soundfile.info(file).duration > 1.5
 
 
 def test_lines_on_a_terminal_when_asked_for(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """A program on a terminal of its own: what it draws, and keys for it."""
 
+import contextlib
 import os
 import pty
 import re
@@ -26,27 +27,37 @@ _ON_TERMINAL = (
 class Terminal:
     """Runs Python with these arguments on a pseudo-terminal of 90 x 24.
 
+    Args:
+        arguments: of Python.
+        env: its variables.
+        frozen: the terminal takes nothing more; standard error is a pipe then.
+
     Attributes:
         before: mode of the terminal at the start.
         process: that runs on it.
     """
 
-    def __init__(self, arguments: Sequence[str], env: Mapping[str, str]) -> None:
+    def __init__(
+        self, arguments: Sequence[str], env: Mapping[str, str], *, frozen: bool = False
+    ) -> None:
         self._main, self._terminal = pty.openpty()
         termios.tcsetwinsize(self._terminal, (24, 90))
         self.before: list[Any] = termios.tcgetattr(self._terminal)
         self._output = b""
+        if frozen:
+            self._fill()
         self.process = subprocess.Popen(
             [sys.executable, "-c", _ON_TERMINAL, *arguments],
             cwd=ROOT,
             env={**env, "TERM": "xterm-256color", "PYTHONPATH": str(ROOT)},
             stdin=self._terminal,
             stdout=self._terminal,
-            stderr=self._terminal,
+            stderr=subprocess.PIPE if frozen else self._terminal,
             start_new_session=True,
         )
         self._reader = threading.Thread(target=self._read, daemon=True)
-        self._reader.start()
+        if not frozen:
+            self._reader.start()
 
     def __enter__(self) -> Self:
         return self
@@ -61,7 +72,10 @@ class Terminal:
             self.process.send_signal(signal.SIGKILL)
         self.process.wait()
         os.close(self._terminal)
-        self._reader.join(5.0)
+        if self.process.stderr is not None:
+            self.process.stderr.close()
+        if self._reader.is_alive():
+            self._reader.join(5.0)
         os.close(self._main)
 
     @property
@@ -98,6 +112,13 @@ class Terminal:
             if ended or time.monotonic() > end:
                 raise AssertionError(f"no {pattern!r} in:\n{self.text[-3000:]}")
             time.sleep(0.05)
+
+    def _fill(self) -> None:
+        os.set_blocking(self._terminal, False)
+        with contextlib.suppress(BlockingIOError):
+            while os.write(self._terminal, bytes(1000)):
+                pass
+        os.set_blocking(self._terminal, True)
 
     def _read(self) -> None:
         while True:
