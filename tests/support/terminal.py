@@ -4,6 +4,7 @@ import contextlib
 import os
 import pty
 import re
+import select
 import signal
 import subprocess
 import sys
@@ -27,37 +28,28 @@ _ON_TERMINAL = (
 class Terminal:
     """Runs Python with these arguments on a pseudo-terminal of 90 x 24.
 
-    Args:
-        arguments: of Python.
-        env: its variables.
-        frozen: the terminal takes nothing more; standard error is a pipe then.
-
     Attributes:
         before: mode of the terminal at the start.
         process: that runs on it.
     """
 
-    def __init__(
-        self, arguments: Sequence[str], env: Mapping[str, str], *, frozen: bool = False
-    ) -> None:
+    def __init__(self, arguments: Sequence[str], env: Mapping[str, str]) -> None:
         self._main, self._terminal = pty.openpty()
         termios.tcsetwinsize(self._terminal, (24, 90))
         self.before: list[Any] = termios.tcgetattr(self._terminal)
         self._output = b""
-        if frozen:
-            self._fill()
+        self._frozen = threading.Event()
         self.process = subprocess.Popen(
             [sys.executable, "-c", _ON_TERMINAL, *arguments],
             cwd=ROOT,
             env={**env, "TERM": "xterm-256color", "PYTHONPATH": str(ROOT)},
             stdin=self._terminal,
             stdout=self._terminal,
-            stderr=subprocess.PIPE if frozen else self._terminal,
+            stderr=self._terminal,
             start_new_session=True,
         )
         self._reader = threading.Thread(target=self._read, daemon=True)
-        if not frozen:
-            self._reader.start()
+        self._reader.start()
 
     def __enter__(self) -> Self:
         return self
@@ -72,10 +64,7 @@ class Terminal:
             self.process.send_signal(signal.SIGKILL)
         self.process.wait()
         os.close(self._terminal)
-        if self.process.stderr is not None:
-            self.process.stderr.close()
-        if self._reader.is_alive():
-            self._reader.join(5.0)
+        self._reader.join(5.0)
         os.close(self._main)
 
     @property
@@ -97,6 +86,18 @@ class Terminal:
     def mode(self, mode: list[Any]) -> None:
         termios.tcsetattr(self._terminal, termios.TCSANOW, mode)
 
+    def freeze(self) -> None:
+        """From now on take nothing, as a window that hangs."""
+        self._frozen.set()
+        self._reader.join(5.0)
+        # Opened anew: the program's own writes must wait, not fail.
+        flags = os.O_WRONLY | os.O_NOCTTY | os.O_NONBLOCK
+        filler = os.open(os.ttyname(self._terminal), flags)
+        with contextlib.suppress(BlockingIOError):
+            while True:
+                os.write(filler, bytes(1000))
+        os.close(filler)
+
     def type(self, keys: str) -> None:
         """Hit keys."""
         os.write(self._main, keys.encode())
@@ -113,15 +114,10 @@ class Terminal:
                 raise AssertionError(f"no {pattern!r} in:\n{self.text[-3000:]}")
             time.sleep(0.05)
 
-    def _fill(self) -> None:
-        os.set_blocking(self._terminal, False)
-        with contextlib.suppress(BlockingIOError):
-            while os.write(self._terminal, bytes(1000)):
-                pass
-        os.set_blocking(self._terminal, True)
-
     def _read(self) -> None:
-        while True:
+        while not self._frozen.is_set():
+            if not select.select([self._main], [], [], 0.1)[0]:
+                continue
             try:
                 piece = os.read(self._main, 65_536)
             except OSError:  # nobody has the other end any more
