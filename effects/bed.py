@@ -56,5 +56,5 @@ def layer_of(segment: Segment, loop: Loop, sample_rate: int) -> Layer:
         fade_out=round(segment.fade_out_s * sample_rate),
         gain=segment.gain,
         offset=int(segment.offset * len(loop.samples)),
-        bands=loop.bands,
+        power=loop.power,
     )

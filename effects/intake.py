@@ -24,11 +24,11 @@ from effects.errors import InputError, LatentError
 from effects.generators import GENERATORS
 from effects.levels import Samples
 from effects.library import PREPARED_RATE, Library
-from effects.loops import Loop, check_usable, make_loop, prepared_body
+from effects.loops import Loop, check_usable, loop_of, prepared_body
 from effects.seams import seam_report
 from effects.similarity import modulation_features
 from effects.sounds import list_sounds, read_sound, read_tags, resample, shown
-from effects.texture import LONG_ENOUGH_S, make_texture, suits
+from effects.texture import LONG_ENOUGH_S, is_calm, suits, take_apart, texture_of
 
 MODES = ("auto", "loop", "texture")
 PREPARED_VERSION = 1  # of the preparation: another one prepares everything again
@@ -162,14 +162,18 @@ def credits_of(path: Path) -> dict[str, str]:
 
 def _made(samples: Samples, name: str, mode: str) -> Loop:
     rng = np.random.default_rng(list(name.encode()))
-    if mode == "texture":
-        return make_texture(samples, PREPARED_RATE, rng, name)
-    loop = make_loop(samples, PREPARED_RATE, name)
-    if mode == "auto" and loop.seconds < LONG_ENOUGH_S:
-        sketch = make_texture(samples, PREPARED_RATE, rng, name, SKETCH_S)
-        if suits(prepared_body(samples, PREPARED_RATE), sketch):
-            return make_texture(samples, PREPARED_RATE, rng, name)
-    return loop
+    body = prepared_body(samples, PREPARED_RATE)
+    loop = None if mode == "texture" else loop_of(body, PREPARED_RATE, name)
+    if loop is not None:
+        short = loop.seconds < LONG_ENOUGH_S
+        if mode == "loop" or not (short and is_calm(body, PREPARED_RATE)):
+            return loop
+    parts = take_apart(body, PREPARED_RATE)
+    if loop is not None:
+        sketch = texture_of(parts, PREPARED_RATE, rng, name, SKETCH_S)
+        if not suits(body, sketch):
+            return loop
+    return texture_of(parts, PREPARED_RATE, rng, name)
 
 
 def _planned(

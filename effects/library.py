@@ -23,7 +23,7 @@ from effects.generators.features import FEATURES
 from effects.levels import Samples
 from effects.loops import Loop, finished_loop
 from effects.paths import cache_dir, data_dir
-from effects.room import split
+from effects.room import loop_power
 from effects.similarity import N_FEATURES, modulation_features, similarity_matrix
 from effects.sounds import SoundError, read_sound, replacing, resample, write_sound
 
@@ -48,22 +48,13 @@ class Entry:
 class Library:
     """Effects by name. Not for the callback; each thread may have its own.
 
-    With `room`, loops come split into bands too, at four times the memory.
-
     >>> Library().names()[:2]
     ['birds', 'drips']
     """
 
-    def __init__(
-        self,
-        folder: Path | None = None,
-        cache: Path | None = None,
-        *,
-        room: bool = False,
-    ) -> None:
+    def __init__(self, folder: Path | None = None, cache: Path | None = None) -> None:
         self.folder = folder or data_dir() / "effects"
         self.cache = cache or cache_dir() / "effects"
-        self._room = room
         self._loaded: OrderedDict[tuple[str, int], Loop] = OrderedDict()
 
     def names(self) -> list[str]:
@@ -105,8 +96,7 @@ class Library:
             self._loaded.move_to_end(key)
             return self._loaded[key]
         loop = at_rate(self._prepared(name), sample_rate)
-        if self._room:
-            loop = replace(loop, bands=split(loop.samples, sample_rate))
+        loop = replace(loop, power=loop_power(loop.samples, sample_rate))
         self._loaded[key] = loop
         while len(self._loaded) > KEPT_LOOPS:
             self._loaded.popitem(last=False)

@@ -20,11 +20,11 @@ QUIETEST_DBFS = -75.0
 CLIPPED_SHARE = 1e-3  # of samples in runs at full scale
 CROSSFADE_S = (0.5, 4.0)
 CROSSFADE_SHARE = 0.15  # of the recording
-SEARCH_SHARE = 0.25  # of the recording, at either end, where the seam may lie
+SEARCH_SHARE = 0.2  # of the recording, at either end, where the seam may lie
 MOST_PLACES = 300  # at either end; 15 s of frames
 FRAME_S = 0.05
 CORRELATION_WORTH_DB = 3.0  # a seam that matches in phase may differ so much more
-LENGTH_WORTH_DB = 1.5  # so much better must a seam be that leaves nothing of the loop
+LENGTH_WORTH_DB = 2.0  # so much better must a seam be that leaves nothing of the loop
 EVEN_OUT_DB = 2.0  # by how much at most a crossfade is brought to its surroundings
 
 
@@ -45,7 +45,7 @@ class Loop:
     seam: int = 0  # where the crossfade ends; before it the end flows in
     mode: str = "loop"  # or "texture", or "generated"
     credit: dict[str, str] = field(default_factory=dict)
-    bands: tuple[Samples, ...] = ()  # split by `room`, if asked for
+    power: NDArray[np.float64] | None = None  # in the bands of `room`, once loaded
 
     @property
     def seconds(self) -> float:
@@ -67,7 +67,11 @@ def make_loop(samples: Samples, sample_rate: int, name: str = "") -> Loop:
     Raises:
         LoopError: silent, too short, or clipped.
     """
-    body = prepared_body(samples, sample_rate)
+    return loop_of(prepared_body(samples, sample_rate), sample_rate, name)
+
+
+def loop_of(body: Samples, sample_rate: int, name: str = "") -> Loop:
+    """The same of a `prepared_body`."""
     start, end, length = find_seam(body, sample_rate)
     looped = close_loop(body, start, end, length)
     return finished_loop(looped, sample_rate, name, seam=length)
@@ -194,12 +198,16 @@ def close_loop(samples: Samples, start: int, end: int, length: int) -> Samples:
 
 def _evened_out(joined: Samples, before: Samples, after: Samples) -> Samples:
     """A crossfade brought to the level around it, gently and not at its ends."""
-    target = 0.5 * (rms_db(before) + rms_db(after))
-    # What the fade takes and gives in the middle weighs half, so ask for double.
-    excess_db = 2.0 * np.clip(target - rms_db(joined), -EVEN_OUT_DB, EVEN_OUT_DB)
+    around = [10.0 ** (rms_db(part) / 10.0) for part in (before, after)]
+    target = 10.0 * np.log10(0.5 * sum(around) + 1e-20)
     bump = np.hanning(len(joined))[:, None]
-    evened: Samples = joined * 10.0 ** (excess_db * bump / 20.0)
-    return np.asarray(evened, np.float32)
+    excess_db, evened = 0.0, joined
+    for _ in range(3):
+        # What the fade takes and gives in the middle weighs half, so ask for double.
+        excess_db += 2.0 * (target - rms_db(evened))
+        excess_db = float(np.clip(excess_db, -2.0 * EVEN_OUT_DB, 2.0 * EVEN_OUT_DB))
+        evened = np.asarray(joined * 10.0 ** (excess_db * bump / 20.0), np.float32)
+    return evened
 
 
 def _seam_cost(

@@ -8,6 +8,7 @@ once a block.
 Safe in the callback: everything is allocated once; numpy only.
 """
 
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -37,7 +38,7 @@ class Layer:
     fade_out: int = 0  # length, ending at `stop`
     gain: float = 1.0  # linear
     offset: int = 0
-    bands: tuple[Samples, ...] = ()  # of the same loop, adding up to it; see `Room`
+    power: NDArray[np.float64] | None = None  # of the loop, in the bands of `room`
 
     def __post_init__(self) -> None:
         """Check what the callback will take for granted."""
@@ -45,8 +46,6 @@ class Layer:
             raise ValueError("a layer needs float32 samples of shape (n, channels)")
         if len(self.samples) == 0:
             raise ValueError("a layer needs at least one sample")
-        if any(band.shape != self.samples.shape for band in self.bands):
-            raise ValueError("the bands of a layer must be as long as the loop")
         if self.fade_in < 0 or self.fade_out < 0:
             raise ValueError("fades cannot be shorter than nothing")
 
@@ -54,28 +53,16 @@ class Layer:
         """Whether the layer is silent from `position` on."""
         return self.stop is not None and position >= self.stop
 
-
-@dataclass(frozen=True)
-class Room:
-    """Gains of the bands of all layers, on a straight line between two positions.
-
-    Before `begin` they are `before`, from `end` on they are `after`: like a fade, a
-    function of position alone.
-    """
-
-    before: tuple[float, ...]
-    after: tuple[float, ...]
-    begin: int = 0
-    end: int = 0
-
-    def gain(self, band: int, position: int) -> float:
-        """Gain of one band at a position."""
-        if position >= self.end:
-            return self.after[band]
-        if position <= self.begin:
-            return self.before[band]
-        share = (position - self.begin) / (self.end - self.begin)
-        return self.before[band] + share * (self.after[band] - self.before[band])
+    def gain_at(self, position: int) -> float:
+        """Linear gain at a position, fades included."""
+        if position < self.start or self.is_over(position):
+            return 0.0
+        gain, since = self.gain, position - self.start
+        if since < self.fade_in:
+            gain *= math.sin(0.5 * math.pi * since / self.fade_in)
+        if self.stop is not None and self.stop - position < self.fade_out:
+            gain *= math.sin(0.5 * math.pi * (self.stop - position) / self.fade_out)
+        return gain
 
 
 class BedPlayer:
@@ -91,7 +78,6 @@ class BedPlayer:
 
     def __init__(self, max_block: int = 8192, channels: int = 2) -> None:
         self._layers: tuple[Layer, ...] = ()
-        self._room: Room | None = None
         self._chunk = max(1, max_block)
         self._mixed = np.zeros((self._chunk, channels), np.float32)
         self._gains = np.zeros((self._chunk, 1), np.float32)
@@ -99,8 +85,6 @@ class BedPlayer:
         self._fade = np.zeros(self._chunk, np.float64)
         self._square = np.zeros(self._chunk, np.float64)
         self._curve = np.zeros(self._chunk, np.float64)
-        self._line = np.zeros((self._chunk, 1), np.float64)
-        self._band_gains = np.zeros((self._chunk, 1), np.float32)
 
     @property
     def layers(self) -> tuple[Layer, ...]:
@@ -115,12 +99,14 @@ class BedPlayer:
         """
         self._layers = tuple(layers)  # one reference, swapped whole
 
-    def set_room(self, room: Room | None) -> None:
-        """Control thread: how the bands of all layers move; None leaves them whole.
-
-        Layers without bands, and bands beyond those of the room, are not touched.
-        """
-        self._room = room
+    def power_into(self, out: NDArray[np.float64], position: int) -> None:
+        """Callback: fill `out` with the mean square in each band at a position."""
+        out.fill(0.0)
+        for layer in self._layers:
+            if layer.power is not None:
+                gain = layer.gain_at(position)
+                if gain > 0.0:
+                    np.add(out, layer.power * gain**2, out=out)
 
     def mix_into(self, out: Samples, position: int) -> None:
         """Callback: add the bed for positions [position, position + len(out)).
@@ -129,15 +115,13 @@ class BedPlayer:
             out: shape (n_samples, channels), float32, added to in place.
             position: absolute sample that `out[0]` is.
         """
-        layers, room = self._layers, self._room
+        layers = self._layers
         for begin in range(0, len(out), self._chunk):
             chunk = out[begin : begin + self._chunk]
             for layer in layers:
-                self._add(layer, room, chunk, position + begin)
+                self._add(layer, chunk, position + begin)
 
-    def _add(
-        self, layer: Layer, room: Room | None, chunk: Samples, position: int
-    ) -> None:
+    def _add(self, layer: Layer, chunk: Samples, position: int) -> None:
         first = max(position, layer.start)
         last = position + len(chunk)
         if layer.stop is not None:
@@ -148,12 +132,7 @@ class BedPlayer:
         gains = self._gain_curve(layer, first, n)
         target = chunk[first - position : last - position]
         cursor = (layer.offset + first - layer.start) % len(layer.samples)
-        if room is None or not layer.bands:
-            self._add_loop(layer.samples, cursor, gains, target)
-            return
-        for number, band in enumerate(layer.bands):
-            band_gains = self._room_curve(room, number, first, gains)
-            self._add_loop(band, cursor, band_gains, target)
+        self._add_loop(layer.samples, cursor, gains, target)
 
     def _add_loop(
         self, loop: Samples, cursor: int, gains: NDArray[np.float32], target: Samples
@@ -172,28 +151,6 @@ class BedPlayer:
             done += part
             cursor = 0
         np.add(target, mixed, out=target)
-
-    def _room_curve(
-        self, room: Room, band: int, first: int, gains: NDArray[np.float32]
-    ) -> NDArray[np.float32]:
-        n = len(gains)
-        shaped = self._band_gains[:n]
-        line = self._line[:n]
-        if first >= room.end:
-            line.fill(1.0)
-        else:
-            self._straight_line(line, first, room)
-        np.multiply(line, room.after[band] - room.before[band], out=line)
-        np.add(line, room.before[band], out=line)
-        np.multiply(gains, line, out=shaped, casting="same_kind")
-        return shaped
-
-    def _straight_line(self, line: NDArray[np.float64], first: int, room: Room) -> None:
-        n = len(line)
-        span = max(1, room.end - room.begin)
-        np.add(self._counter[:n, None], first - room.begin, out=line)
-        np.divide(line, span, out=line)
-        np.clip(line, 0.0, 1.0, out=line)
 
     def _gain_curve(self, layer: Layer, first: int, n: int) -> NDArray[np.float32]:
         gains = self._gains[:n]

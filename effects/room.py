@@ -1,102 +1,150 @@
-"""A mix that leaves room: the bed yields where the music stands.
+"""A mix that leaves room: by how much the bed yields where the music's partials stand.
 
-Loops are split once into bands that add up to the whole. Both spectra are known
-before they sound, so what each band gives way is decided ahead, and the callback only
-follows straight lines between gains.
+Both spectra are known before they sound: a loop's when it is loaded, the music's when
+its frames are made. They are compared in bands a third of an octave apart. Safe in the
+callback: numpy only, and what is called there fills what it is given.
 """
+
+from bisect import bisect_right
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import fft
 
-from effects.levels import SILENCE_DB, Samples, rms_db
+from effects.levels import Samples
 
-CROSSOVERS_HZ = (220.0, 1_800.0)  # under, within and above where partials stand
-CROSSOVER_OCTAVES = 0.7
-DEFAULT_DEPTH_DB = 3.0
-ONSET_DB, FULL_DB = 0.0, 12.0  # music over bed: where yielding begins, is complete
+N_BANDS = 24
+CENTRES_HZ = 56.0 * 2.0 ** (np.arange(N_BANDS) / 3.0)
+# Bands overlap: a partial halfway between two centres counts in both, and the bed
+# yields as much there as at a centre.
+WIDTH = 2.0 ** (1.0 / 4.0)  # from the centre to either edge
+FULL_DB = 12.0  # partials over bed: yielding begins at 0 dB and is complete here
+KEPT_S = 30.0  # of a course behind its end: more than any ring holds
+
+_FRAME = 8192
+_TINY = 1e-14
+
+Bands = NDArray[np.float64]  # (N_BANDS,), mean square of a channel, full scale = 1
 
 
-def split(samples: Samples, sample_rate: int) -> tuple[Samples, ...]:
-    """A loop in three bands that add up to it, each a loop itself.
+@dataclass(frozen=True, eq=False)
+class Course:
+    """What stands in each band over time, on straight lines between nodes.
 
-    Cut by raised-cosine slopes without phase shift, over the whole length, so that
-    the bands are periodic too.
+    Never changed, only replaced; what it is at a position, once known, stays.
 
-    Args:
-        samples: shape (n_samples, channels), a loop.
-        sample_rate: Hz.
-
-    Returns:
-        Low, middle and high band, each of the same shape.
+    Attributes:
+        positions: ascending, absolute samples.
+        power: of the bands at each of them.
     """
-    n = len(samples)
-    hz = np.maximum(fft.rfftfreq(n, 1.0 / sample_rate), 1e-3)
-    spectrum = fft.rfft(samples, axis=0)
-    below = [_slope(hz, crossover) for crossover in CROSSOVERS_HZ]
-    low = _inverse(spectrum, below[0], n)
-    high = _inverse(spectrum, 1.0 - below[1], n)
-    return low, samples - low - high, high
+
+    positions: tuple[int, ...] = ()
+    power: tuple[Bands, ...] = ()
+
+    def read_into(self, out: Bands, position: int) -> None:
+        """Callback: fill `out` with the bands at a position; held beyond the ends."""
+        after = bisect_right(self.positions, position)
+        if not self.positions:
+            out.fill(0.0)
+        elif after in (0, len(self.positions)):
+            out[:] = self.power[max(0, after - 1)]
+        else:
+            begin, end = self.positions[after - 1], self.positions[after]
+            np.subtract(self.power[after], self.power[after - 1], out=out)
+            np.multiply(out, (position - begin) / (end - begin), out=out)
+            np.add(out, self.power[after - 1], out=out)
+
+    def extended(self, position: int, power: Bands, sample_rate: int) -> "Course":
+        """With a node more; nodes that are `KEPT_S` old go."""
+        oldest = position - KEPT_S * sample_rate
+        first = max(0, bisect_right(self.positions, oldest) - 1)
+        return Course((*self.positions[first:], position), (*self.power[first:], power))
+
+    def cut(self, position: int) -> "Course":
+        """The same up to a position, which becomes its end."""
+        n = bisect_right(self.positions, position - 1)
+        if n == 0:
+            return Course()
+        power = np.zeros(N_BANDS)
+        self.read_into(power, position)
+        return Course((*self.positions[:n], position), (*self.power[:n], power))
+
+    def joined(self, before: "Course", position: int, length: int) -> "Course":
+        """`before` up to a position, and then within `length` samples into this."""
+        head = before.cut(position)
+        if not self.positions or not head.positions:
+            return self if self.positions else head
+        at, power = min(position + length, self.positions[-1]), np.zeros(N_BANDS)
+        self.read_into(power, at)
+        n = bisect_right(self.positions, at)
+        return Course(
+            (*head.positions, at, *self.positions[n:]),
+            (*head.power, power, *self.power[n:]),
+        )
 
 
-def band_levels(samples: tuple[Samples, ...]) -> tuple[float, ...]:
-    """RMS level of each band of a split loop, in dBFS."""
-    return tuple(rms_db(band) for band in samples)
-
-
-def levels_of_spectrum(
-    power: NDArray[np.float64], centres_hz: NDArray[np.float64]
-) -> tuple[float, ...]:
-    """Level of the music in each band, from its power at given frequencies.
-
-    Args:
-        power: shape (n,), mean square in each of n frequency bands.
-        centres_hz: their centres.
-
-    Returns:
-        dBFS in low, middle and high band.
-    """
-    low, high = CROSSOVERS_HZ
-    parts = (
-        power[centres_hz < low],
-        power[(centres_hz >= low) & (centres_hz < high)],
-        power[centres_hz >= high],
+def band_sums(power: NDArray[np.floating], sample_rate: int) -> Bands:
+    """Sums over the bands of what each bin of a real FFT holds, shape (n_bins,)."""
+    bins = 2.0 * (len(power) - 1) / sample_rate * CENTRES_HZ
+    cumulative = np.concatenate([[0.0], np.cumsum(power, dtype=np.float64)])
+    low, high = (
+        np.minimum(np.round(edge).astype(np.intp), len(power))
+        for edge in (bins / WIDTH, bins * WIDTH)
     )
-    return tuple(
-        float(10.0 * np.log10(part.sum() + 10.0 ** (SILENCE_DB / 10.0)))
-        for part in parts
-    )
+    sums: Bands = cumulative[high] - cumulative[low]
+    return np.maximum(sums, 0.0)
 
 
-def yielding_gains(
-    music_db: tuple[float, ...],
-    bed_db: tuple[float, ...],
-    depth_db: float = DEFAULT_DEPTH_DB,
-) -> tuple[float, ...]:
-    """Linear gain of each band of the bed beside this music.
+def loop_power(samples: Samples, sample_rate: int) -> Bands:
+    """Mean square of a loop in each band, mean of its channels."""
+    n = max(1, len(samples) // _FRAME)
+    frames = np.resize(samples, (n * _FRAME, samples.shape[1]))
+    window = np.hanning(_FRAME).astype(np.float32)
+    power = np.zeros(_FRAME // 2 + 1)
+    for channel in frames.T:
+        spectra = np.fft.rfft(channel.reshape(n, _FRAME) * window, axis=1)
+        power += np.mean(spectra.real**2 + spectra.imag**2, axis=0)
+    scale = 2.0 / (_FRAME * float(np.sum(window**2)) * samples.shape[1])
+    return band_sums(power * scale, sample_rate)
 
-    A band gives way by up to `depth_db` where the music is the louder of the two:
-    there the bed would only blur it. Where the bed is louder it stays, as it is what
+
+def yield_into(gains: Bands, music: Bands, bed: Bands, depth_db: float) -> bool:
+    """Callback: linear gain of the bed in each band beside these partials.
+
+    A band gives way by up to `depth_db` where the partials are louder than the bed:
+    there it would only blur them. Where it is louder itself it stays, as it is what
     is heard anyway.
 
-    >>> yielding_gains((-80.0, -20.0, -80.0), (-40.0, -40.0, -40.0), 6.0)[0]
-    1.0
+    Returns:
+        Whether any band gives way.
+
+    >>> gains, bed = np.ones(N_BANDS), np.full(N_BANDS, 1e-5)
+    >>> yield_into(gains, np.full(N_BANDS, 1e-3), bed, 6.0), round(gains[0], 3)
+    (True, np.float64(0.501))
+    >>> yield_into(gains, np.full(N_BANDS, 1e-5), bed, 6.0)
+    False
     """
-    gains = []
-    for music, bed in zip(music_db, bed_db, strict=True):
-        share = np.clip((music - bed - ONSET_DB) / (FULL_DB - ONSET_DB), 0.0, 1.0)
-        smooth = share * share * (3.0 - 2.0 * share)
-        gains.append(float(10.0 ** (-depth_db * smooth / 20.0)))
-    return tuple(gains)
+    np.add(music, _TINY, out=gains)
+    np.divide(gains, np.add(bed, _TINY), out=gains)
+    np.log10(gains, out=gains)
+    np.multiply(gains, 10.0 / FULL_DB, out=gains)
+    np.clip(gains, 0.0, 1.0, out=gains)
+    if depth_db <= 0.0 or not gains.any():
+        return False
+    # Smooth at both ends, 3x^2 - 2x^3: music that comes and goes makes no corner.
+    np.multiply(gains * gains, 3.0 - 2.0 * gains, out=gains)
+    np.multiply(gains, -depth_db / 20.0, out=gains)
+    np.power(10.0, gains, out=gains)
+    return True
 
 
-def _slope(hz: NDArray[np.float64], crossover: float) -> NDArray[np.float32]:
-    octaves = np.log2(hz / crossover) / CROSSOVER_OCTAVES
-    position = np.clip(0.5 + 0.5 * octaves, 0.0, 1.0)
-    return np.asarray(0.5 + 0.5 * np.cos(np.pi * position), np.float32)
+def bin_weights(n_fft: int, sample_rate: int) -> NDArray[np.float32]:
+    """From gains of the bands to those of FFT bins, shape (N_BANDS, n_bins).
 
-
-def _inverse(
-    spectrum: NDArray[np.complex64], magnitude: NDArray[np.float32], n: int
-) -> Samples:
-    return np.asarray(fft.irfft(spectrum * magnitude[:, None], n, axis=0), np.float32)
+    Around a centre the gain is the band's own, in between it moves evenly with the
+    logarithm of frequency.
+    """
+    hz = np.maximum(np.fft.rfftfreq(n_fft, 1.0 / sample_rate), 1.0)
+    place = np.interp(np.log(hz), np.log(CENTRES_HZ), np.arange(N_BANDS))
+    distance = np.abs(place[None, :] - np.arange(N_BANDS)[:, None])
+    return np.asarray(np.clip(1.5 - 2.0 * distance, 0.0, 1.0), np.float32)

@@ -58,7 +58,7 @@ class Event:
     Attributes:
         time_s: when; not before the event that came last.
         kind: "next", "only", "all" (ends "only"), or "settings".
-        name: of the only effect.
+        name: of the only effect; it need not be one of the rotation's.
         settings: new ones.
     """
 
@@ -119,8 +119,8 @@ class Rotation:
             raise ValueError("events must come in order of time")
         if event.kind not in ("next", "only", "all", "settings"):
             raise ValueError(f"unknown kind of event: {event.kind}")
-        if event.kind == "only" and event.name not in self.names:
-            raise ValueError(f"{event.name}: not in this rotation")
+        if event.kind == "only" and not event.name:
+            raise ValueError("only which effect of the rotation, or beside it?")
         return replace(self, events=(*self.events, event))
 
     def segments_between(self, begin_s: float, end_s: float) -> list[Segment]:

@@ -70,8 +70,11 @@ def _step_at(samples: Samples, position: int) -> float:
 
 
 def _usual_step(samples: Samples) -> float:
-    steps = np.abs(np.diff(samples, axis=0)).max(axis=1)
-    return float(np.quantile(steps, STEP_QUANTILE))
+    steps = np.abs(np.diff(samples, axis=0))
+    largest = steps[:, 0]
+    for channel in steps.T[1:]:
+        largest = np.maximum(largest, channel)
+    return float(np.quantile(largest, STEP_QUANTILE, overwrite_input=True))
 
 
 def _departures(loop: Loop) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -79,7 +82,8 @@ def _departures(loop: Loop) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     frame = max(1, int(FRAME_S * loop.sample_rate))
     width = max(8, round((loop.seam or loop.sample_rate) / frame))
     n_frames = len(loop.samples) // frame
-    width = min(width, max(1, n_frames // 4))
+    # A short loop leaves room for comparison only if the windows are shorter still.
+    width = min(width, max(1, n_frames // 6))
     rolled = np.resize(loop.samples, ((n_frames + 3 * width) * frame, 2))
     power = frame_band_power(rolled, loop.sample_rate, frame)
     bands = window_means(power, width)

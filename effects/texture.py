@@ -77,21 +77,36 @@ def make_texture(
         LoopError: silent, too short, or clipped.
     """
     body = prepared_body(samples, sample_rate)
-    texture = synthesise(take_apart(body, sample_rate), sample_rate, rng, seconds)
+    return texture_of(take_apart(body, sample_rate), sample_rate, rng, name, seconds)
+
+
+def texture_of(
+    parts: Parts,
+    sample_rate: int,
+    rng: np.random.Generator,
+    name: str = "",
+    seconds: float = TEXTURE_S,
+) -> Loop:
+    """The same of a recording that was taken apart before."""
+    texture = synthesise(parts, sample_rate, rng, seconds)
     return finished_loop(texture, sample_rate, name, mode="texture")
 
 
 def suits(original: Samples, texture: Loop) -> bool:
-    """Whether a texture moves as the recording did that it was made from.
-
-    What swells and sinks over seconds, as surf does, has a course that a texture
-    loses.
-    """
-    second = texture.sample_rate
-    n = len(original) // second
-    levels = [rms_db(original[i * second : (i + 1) * second]) for i in range(n)]
-    calm = n > 0 and float(np.std(levels)) <= CALM_DB
+    """Whether a texture moves as the recording did that it was made from."""
+    calm = is_calm(original, texture.sample_rate)
     return calm and modulation_distance_db(original, texture) <= FAITHFUL_DB
+
+
+def is_calm(samples: Samples, sample_rate: int) -> bool:
+    """Whether a recording holds its level over seconds.
+
+    What swells and sinks, as surf does, has a course that a texture loses.
+    """
+    n = len(samples) // sample_rate
+    seconds = samples[: n * sample_rate].reshape(max(1, n), -1)
+    levels = [rms_db(second) for second in seconds]
+    return n > 0 and float(np.std(levels)) <= CALM_DB
 
 
 def modulation_distance_db(original: Samples, texture: Loop) -> float:

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from effects.levels import Samples
+from effects.room import Course
 from engine.graph import Graph
 from engine.live.metrics import Metrics
 from engine.live.mixer import MAX_BLOCK, Mixer
@@ -23,6 +24,11 @@ class Pull:
     def __init__(self, music: Music) -> None:
         self._music = music
         self._pending = np.zeros((0, 4), np.float32)
+
+    @property
+    def room(self) -> Course:
+        """Of the music's partials, as far as they are rendered."""
+        return self._music.room
 
     def read_into(self, out: Samples) -> int:
         """Fill `out` with the next music, and with silence after its end."""

@@ -17,11 +17,13 @@ import numpy as np
 from effects.errors import InputError
 from effects.levels import Samples
 from effects.paths import state_dir
+from effects.room import Course
 from engine.graph import Graph, Settings, build
 from engine.live.controls import CONTROLS, Snapshot, snapshot_of
 from engine.live.journal import Event, read_journal
 from engine.live.metrics import Metrics
 from engine.live.mixer import MAX_BLOCK, Mixer, Source
+from engine.sound.bed import Bed
 from engine.sound.music import COMMANDS, Music
 from engine.sound.splice import SPLICE_S, splice
 from engine.sound.synthesis import N_LAYERS
@@ -169,11 +171,13 @@ def replay(
     begin = max(0, start - round(WARM_UP_S * graph.sample_rate))
     plan, gains, fades, bed = _sorted_out(edits)
     music = Edited(graph.music, graph.controls.snapshot, plan, begin)
-    for edit in bed:
-        if graph.bed is not None:
-            graph.bed.command(edit.at, str(edit.command), edit.args)
+    if graph.bed is not None:
+        for edit in bed:
+            _turn_bed(graph.bed, edit)
     mixer = _turned_mixer(graph, music, gains, begin)
-    bed_alone = _turned_mixer(graph, _Silence(), gains, begin) if write_stems else None
+    bed_alone = (
+        _turned_mixer(graph, _Silence(music), gains, begin) if write_stems else None
+    )
     cuts = sorted({e.at for e in (*gains, *fades)} | {start, stop})
     block, effects = (np.zeros((MAX_BLOCK, 2), np.float32) for _ in range(2))
     while (position := mixer.position) < stop:
@@ -216,6 +220,13 @@ def _render(mixer: Mixer, block: Samples, fades: Sequence[Edit]) -> None:
     mixer.render(block)
 
 
+def _turn_bed(bed: Bed, edit: Edit) -> None:
+    if edit.command is not None:
+        bed.command(edit.at, edit.command, edit.args)
+    else:
+        bed.turn(edit.at, edit.values)
+
+
 def _begin(mixer: Mixer, edit: Edit) -> None:
     fade = mixer.fade if edit.command == "fade" else mixer.night
     seconds, level = map(float, edit.args[:2])
@@ -246,6 +257,11 @@ class Edited:
         self._edits = list(edits[len(early) :])
         music.position = begin
 
+    @property
+    def room(self) -> Course:
+        """Of the music's partials, as far as they are rendered."""
+        return self._music.room
+
     def read_into(self, out: Samples) -> int:
         """Fill `out` with the next music, and with silence after its end."""
         filled = 0
@@ -268,9 +284,11 @@ class Edited:
     def _apply(self, edit: Edit) -> None:
         self._reach(self._splice)
         old, early = self._pending[: self._splice], edit.heard - edit.at
+        room = self._music.room
         self._tell(edit)
         self._pending = np.zeros((0, N_LAYERS), np.float32)
         self._reach(early + max(1, len(old)))
+        self._music.room = self._music.room.joined(room, edit.heard, self._splice)
         new = self._pending[early:]
         self._pending = splice(old, new, self._music.sample_rate)
 
@@ -294,7 +312,14 @@ class Edited:
 
 
 class _Silence:
-    """A mixer's source without music."""
+    """A mixer's source without music, but with the room that a music is left."""
+
+    def __init__(self, music: Source) -> None:
+        self._music = music
+
+    @property
+    def room(self) -> Course:
+        return self._music.room
 
     def read_into(self, out: Samples) -> int:
         out.fill(0.0)
@@ -331,13 +356,13 @@ def _sorted_out(
         elif edit.command is not None and edit.command.startswith("effects/"):
             bed.append(edit)
         elif edit.values:
-            is_gain = CONTROLS[next(iter(edit.values))].acts == "block"
-            (gains if is_gain else plan).append(edit)
+            acts = CONTROLS[next(iter(edit.values))].acts
+            {"block": gains, "bed": bed}.get(acts, plan).append(edit)
     return plan, gains, fades, bed
 
 
 def _split(edits: Sequence[Edit]) -> Iterator[Edit]:
-    """Edits whose values act either in the mixer or in the music, never in both."""
+    """Edits whose values act in the mixer, in the bed, or in the music alone."""
     for edit in edits:
         if edit.command is not None:
             yield edit
@@ -345,12 +370,11 @@ def _split(edits: Sequence[Edit]) -> Iterator[Edit]:
         unknown = [name for name in edit.values if name not in CONTROLS]
         if unknown:
             raise InputError(f"the journal sets {unknown[0]}, which is no control")
-        for is_gain in (True, False):
+        for where in (("block",), ("bed",), ("plan", "song")):
             values = {
                 name: value
                 for name, value in edit.values.items()
-                if (CONTROLS[name].acts == "block") is is_gain
-                and (is_gain or not name.startswith("effects/"))
+                if CONTROLS[name].acts in where
             }
             if values:
                 yield Edit(edit.at, values, spliced=edit.spliced)

@@ -4,7 +4,7 @@ The effects stem is the bed as it enters the master, with its gain and fades. Th
 stem is the mix less the effects, so what the limiter does is heard in the music.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -12,6 +12,7 @@ import numpy as np
 
 from effects.errors import InputError
 from effects.levels import Samples, db_to_amplitude
+from effects.yielding import YieldingBed
 from engine.graph import Graph
 from engine.live.controls import Snapshot
 from engine.live.metrics import Metrics
@@ -111,17 +112,20 @@ class _Effects:
     """
 
     def __init__(self, graph: Graph) -> None:
-        self._mix: Callable[[Samples, int], None] | None = None
+        self._bed: YieldingBed | None = None
         if graph.player is not None:
-            self._mix = graph.player.mix_into
+            self._bed = YieldingBed(graph.player, graph.sample_rate)
+        self._music = graph.music
+        self._depth_db = float(graph.controls.snapshot["effects/room"])
         self._gain = _bed_gain(graph.controls.snapshot)
         self._position = 0
         self._pending = np.zeros((0, 2), np.float32)
 
     def next(self, n_samples: int) -> Samples:
         block = np.zeros((MAX_BLOCK, 2), np.float32)
-        if self._mix is not None:
-            self._mix(block, self._position)
+        if self._bed is not None:
+            room = self._music.room
+            self._bed.mix_into(block, self._position, room, self._depth_db)
             block *= self._gain
         self._position += MAX_BLOCK
         self._pending = np.concatenate([self._pending, block])

@@ -15,7 +15,7 @@ import numpy as np
 from effects.generators.distance import rounded
 from effects.levels import Samples
 
-VERSION = 2  # of the sounds: a change makes the cached renderings stale
+VERSION = 3  # of the sounds: a change makes the cached renderings stale
 
 
 @dataclass(frozen=True)

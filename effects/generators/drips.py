@@ -14,8 +14,8 @@ from scipy import fft
 from effects.generators import noise
 from effects.levels import Samples
 
-DRIPS = 9  # places where it drips
-PERIOD_S = (1.7, 9.0)
+DRIPS = 12  # places where it drips
+PERIOD_S = (2.6, 13.0)
 REVERB_S = 3.2  # to -60 dB at low frequencies
 REVERB_HZ = (300.0, 900.0, 2_500.0, 6_000.0)  # band edges of the decay times
 REVERB_SHARES = (1.0, 0.85, 0.6, 0.35, 0.18)
@@ -30,10 +30,10 @@ def render(sample_rate: int, seconds: float, rng: np.random.Generator) -> Sample
         period_s, phase = rng.uniform(*PERIOD_S), rng.random()
         count = max(2, round(n / sample_rate / period_s))
         level = 0.25 + rng.exponential(0.4)
-        pan = noise.pan_gains(float(rng.uniform(-0.9, 0.9)))
+        pan = noise.pan_gains(float(rng.uniform(-0.7, 0.7)))
         for drop in range(count):
-            at = (drop + phase + 0.04 * rng.standard_normal()) * n / count
-            grain = _plink(hz * (1.0 + 0.05 * rng.standard_normal()), sample_rate, rng)
+            at = (drop + phase + 0.08 * rng.standard_normal()) * n / count
+            grain = _plink(hz * (1.0 + 0.08 * rng.standard_normal()), sample_rate, rng)
             noise.scatter(dry, grain[:, None], int(at), level * pan)
     cave = _reverberated(dry, sample_rate, rng)
     wet = np.float32(0.35) * dry + noise.unit_rms(cave) * np.float32(

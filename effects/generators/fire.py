@@ -10,6 +10,7 @@ hisses out of the wood.
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import fft
 
 from effects.generators import noise
 from effects.levels import Samples
@@ -19,7 +20,7 @@ FLICKER_HZ = 1.5 / BASE_M**0.5
 CRACKLES_HZ = 9.0
 ENERGY_EXPONENT = 1.6
 ENERGIES = (1.0, 100.0)
-LENGTH_S = 0.04
+LENGTH_S = 0.12
 N_SHAPES = 400
 
 
@@ -60,13 +61,23 @@ def _crackles(n: int, sample_rate: int, rng: np.random.Generator) -> Samples:
 
 
 def _pops(sample_rate: int, rng: np.random.Generator) -> NDArray[np.float32]:
-    """Short ringing bursts, shape (N_SHAPES, length), unit energy."""
-    time = np.arange(int(LENGTH_S * sample_rate)) / sample_rate
-    hz = np.exp(rng.uniform(np.log(700.0), np.log(6_500.0), (N_SHAPES, 1)))
-    decay = rng.uniform(1.5, 7.0, (N_SHAPES, 1)) / hz + 0.0004
-    burst = rng.standard_normal((N_SHAPES, len(time))) * np.exp(-time / 0.0009)
-    ring = np.sin(2.0 * np.pi * hz * time) * np.exp(-time / decay)
-    pops = 0.6 * burst + ring
+    """Crackles as heard from the bench, shape (N_SHAPES, length), unit energy.
+
+    At its wood a crack is an impulse. Some metres on it has come by the ground, the
+    logs and the listener's surroundings too, each path with less treble: a knock of
+    some milliseconds that rises before it falls, and a faint tail.
+    """
+    n = int(LENGTH_S * sample_rate)
+    time = np.arange(n) / sample_rate
+    hz = np.maximum(fft.rfftfreq(n, 1.0 / sample_rate), 1.0)
+    centre = np.exp(rng.uniform(np.log(500.0), np.log(3_200.0), (N_SHAPES, 1)))
+    width = rng.uniform(0.5, 1.1, (N_SHAPES, 1))  # octaves
+    colour = np.exp(-0.5 * (np.log2(hz / centre) / width) ** 2)
+    rough = fft.irfft(fft.rfft(rng.standard_normal((N_SHAPES, n))) * colour, n)
+    rise = rng.uniform(0.0022, 0.0055, (N_SHAPES, 1))
+    knock = time / rise * np.exp(1.0 - time / rise)
+    tail = 0.10 * np.minimum(1.0, time / 0.008) * np.exp(-time / 0.028)
+    pops = rough * (knock + tail) * np.minimum(1.0, (time[-1] - time) / 0.02)
     pops /= np.sqrt(np.sum(pops**2, axis=1, keepdims=True))
     return np.asarray(pops, np.float32)
 

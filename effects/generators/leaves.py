@@ -13,7 +13,7 @@ from effects.levels import Samples
 
 BRANCHES = 5
 TOUCHES_HZ = 350.0  # single audible touches a second, over the whole tree
-LENGTH_S = 0.012
+LENGTH_S = 0.024
 N_SHAPES = 100
 
 
@@ -36,7 +36,7 @@ def render(sample_rate: int, seconds: float, rng: np.random.Generator) -> Sample
         count = rng.poisson(TOUCHES_HZ * n / sample_rate / BRANCHES)
         times = np.searchsorted(total, np.sort(rng.random(count)) * total[-1])
         kinds = rng.integers(0, N_SHAPES, count)
-        strength = rng.lognormal(-0.3, 0.8, count).astype(np.float32)
+        strength = rng.lognormal(-0.2, 0.6, count).astype(np.float32)
         noise.scatter_many(
             tree, shapes[kinds], times.astype(np.int64), 9.0 * strength[:, None] * pan
         )
@@ -56,11 +56,11 @@ def _gusts(
 def _touches(sample_rate: int, rng: np.random.Generator) -> NDArray[np.float32]:
     """Dry ticks of leaf on leaf, shape (N_SHAPES, length), unit energy."""
     time = np.arange(int(LENGTH_S * sample_rate)) / sample_rate
-    decay = rng.uniform(0.0006, 0.003, (N_SHAPES, 1))
+    decay = rng.uniform(0.0012, 0.004, (N_SHAPES, 1))
     hz = np.exp(rng.uniform(np.log(1_800.0), np.log(7_000.0), (N_SHAPES, 1)))
     ticks = rng.standard_normal((N_SHAPES, len(time))) * 0.5
     ticks += np.sin(2.0 * np.pi * hz * time)
-    ticks *= np.exp(-time / decay) * np.minimum(1.0, time / 0.0003)
+    ticks *= np.exp(-time / decay) * np.minimum(1.0, time / 0.0012)
     ticks /= np.sqrt(np.sum(ticks**2, axis=1, keepdims=True))
     return np.asarray(ticks, np.float32)
 

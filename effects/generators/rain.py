@@ -16,7 +16,7 @@ from effects.generators import noise
 from effects.levels import Samples
 
 # Centre in Hz, damping in s, drops a second, loudness: from fine to coarse drops.
-N_SHAPES = 60  # bubbles of each class, none quite like another
+N_SHAPES = 300  # bubbles of each class, none quite like another
 CLASSES = (
     (13_500.0, 0.0010, 420.0, 0.30),
     (9_000.0, 0.0014, 260.0, 0.45),

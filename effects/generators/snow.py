@@ -8,13 +8,14 @@ what is left is slow, soft wind, and flakes that touch cloth and twigs close by.
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import fft
 
 from effects.generators import noise
 from effects.levels import Samples
 
 FLAKES_HZ = 55.0
-LENGTH_S = 0.006
-N_SHAPES = 80
+LENGTH_S = 0.05
+N_SHAPES = 200
 
 
 def render(sample_rate: int, seconds: float, rng: np.random.Generator) -> Samples:
@@ -34,15 +35,21 @@ def render(sample_rate: int, seconds: float, rng: np.random.Generator) -> Sample
 
 
 def _flakes(n: int, sample_rate: int, rng: np.random.Generator) -> Samples:
-    time = np.arange(int(LENGTH_S * sample_rate)) / sample_rate
-    decay = rng.uniform(0.0006, 0.0018, (N_SHAPES, 1))
-    shapes = rng.standard_normal((N_SHAPES, len(time))) * np.exp(-time / decay)
-    shapes *= np.minimum(1.0, time / 0.0008)
-    shapes = np.cumsum(shapes - shapes.mean(axis=1, keepdims=True), axis=1)  # soft
-    shapes -= shapes[:, -1:] * (time / time[-1])
+    # Flake and cloth give way to each other for milliseconds: a touch, not a tick.
+    n_touch = int(LENGTH_S * sample_rate)
+    time = np.arange(n_touch) / sample_rate
+    hz = np.maximum(fft.rfftfreq(n_touch, 1.0 / sample_rate), 1.0)
+    centre = np.exp(rng.uniform(np.log(500.0), np.log(2_400.0), (N_SHAPES, 1)))
+    colour = np.exp(-0.5 * (np.log2(hz / centre) / 0.8) ** 2)
+    shapes = fft.irfft(
+        fft.rfft(rng.standard_normal((N_SHAPES, n_touch))) * colour, n_touch
+    )
+    rise = rng.uniform(0.002, 0.006, (N_SHAPES, 1))
+    shapes *= time / rise * np.exp(1.0 - time / rise)
+    shapes *= np.minimum(1.0, (time[-1] - time) / 0.01)
     shapes /= np.sqrt(np.sum(shapes**2, axis=1, keepdims=True))
     times = noise.poisson_times(FLAKES_HZ, n, sample_rate, rng)
-    strength = rng.exponential(1.0, (len(times), 1))
+    strength = rng.gamma(2.0, 0.5, (len(times), 1))
     pan = rng.uniform(0.0, np.pi / 2, len(times))
     gains = strength * np.stack([np.cos(pan), np.sin(pan)], axis=1)
     flakes = np.zeros((n, 2), np.float32)

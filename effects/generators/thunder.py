@@ -46,7 +46,7 @@ def _rumble(sample_rate: int, rng: np.random.Generator, distance: float) -> Samp
     flash = np.zeros((n, 2), np.float32)
     claps = np.sort(rng.exponential(0.28 * length_s, rng.integers(7, 13)))
     claps = np.concatenate([[rng.uniform(0.1, 0.5)], claps[claps < 0.8 * length_s]])
-    strength = rng.lognormal(0.0, 0.5, len(claps)) * np.exp(-claps / (0.35 * length_s))
+    strength = rng.lognormal(0.0, 0.75, len(claps)) * np.exp(-claps / (0.5 * length_s))
     width = rng.uniform(0.25, 1.4, len(claps)) * (0.7 + distance)
     for low, high, level in BANDS_HZ:
         # Treble only from the near parts, so early, and less of it from afar.

@@ -34,6 +34,11 @@ def render(sample_rate: int, seconds: float, rng: np.random.Generator) -> Sample
                 gain = 1.0 + 0.3 * side * pan
                 column = layer[:, channel : channel + 1]
                 noise.scatter(column, envelope[:, None], start + late, gain)
+    for layer, depth in zip(rise, (0.10, 0.22, 0.28), strict=True):
+        # A crest tumbles piece by piece: the surf wavers several times a second.
+        for channel in range(2):
+            tumble = noise.slow_curve(n, sample_rate, rng, low_hz=0.8, high_hz=9.0)
+            layer[:, channel] *= np.exp(np.float32(depth) * tumble)
     sea = np.float32(0.2) * roar + np.float32(0.13) * body + np.float32(0.04) * foam
     sea += roar * rise[0] + body * rise[1] + foam * rise[2]
     return noise.unit_rms(sea)

@@ -11,6 +11,7 @@ ACTS = {
     "block": "at once",
     "plan": "within a quarter of a second",
     "song": "with the next song",
+    "bed": "with the next effect",
 }
 
 

@@ -19,8 +19,9 @@ Value: TypeAlias = float | bool | str
 Snapshot: TypeAlias = Mapping[str, Value]
 
 # When a change is heard: `block` acts after the ring, in the next block; `plan`
-# renders the unheard part again; `song` waits for the next song.
-Acts: TypeAlias = Literal["block", "plan", "song"]
+# renders the unheard part again; `song` waits for the next song; `bed` changes how
+# effects follow one another from half a second ahead on.
+Acts: TypeAlias = Literal["block", "plan", "song", "bed"]
 
 KEYS = ("C", "C#", "D", "D#", "E", "F", "F#", "G", "G#", "A", "A#", "B")
 SCALES = (
@@ -136,6 +137,15 @@ TABLE: tuple[Control, ...] = (
         "dB",
     ),
     Control(
+        "effects/room",
+        3.0,
+        "By how much the bed yields where the music's partials stand.",
+        "block",
+        0.0,
+        12.0,
+        "dB",
+    ),
+    Control(
         "wiggle/amount",
         0.35,
         "How far the path coils around its line, in latent standard deviations.",
@@ -176,7 +186,7 @@ TABLE: tuple[Control, ...] = (
         "effects/dwell",
         90.0,
         "How long an effect stays before the next.",
-        "song",
+        "bed",
         10.0,
         3600.0,
         "s",
@@ -186,11 +196,17 @@ TABLE: tuple[Control, ...] = (
         "effects/crossfade",
         20.0,
         "Length of the transition between effects.",
-        "song",
+        "bed",
         1.0,
         120.0,
         "s",
         "log",
+    ),
+    Control(
+        "effects/density",
+        0.5,
+        "How much of the time a second, softer effect joins the first.",
+        "bed",
     ),
 )
 

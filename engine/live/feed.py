@@ -8,6 +8,7 @@ music over the bed, not as a click. Read by the callback only.
 import numpy as np
 
 from effects.levels import Samples
+from effects.room import Course
 from engine.live.metrics import Metrics
 from engine.live.ring import RingBuffer
 
@@ -27,6 +28,7 @@ class Feed:
     def __init__(
         self, ring: RingBuffer, sample_rate: int, metrics: Metrics, max_block: int
     ) -> None:
+        self.room = Course()  # replaced by the producer before it writes
         self.finished = False  # set by the producer: no more will be written
         self._ring, self._metrics = ring, metrics
         self._starved = max(1, round(STARVED_S * sample_rate))

@@ -19,6 +19,8 @@ import numpy as np
 from effects.levels import Samples, db_to_amplitude
 from effects.limiter import Limiter
 from effects.player import BedPlayer
+from effects.room import Course
+from effects.yielding import YieldingBed
 from engine.live.controls import Snapshot, defaults
 from engine.live.metrics import Metrics
 
@@ -32,6 +34,10 @@ _LOW, _HIGH, _SIDE_LOW, _SIDE_HIGH, _BED = range(_N_GAINS)
 
 class Source(Protocol):
     """What the mixer reads music from: a ring, or the stream itself offline."""
+
+    @property
+    def room(self) -> Course:
+        """Of the music's partials, known at least as far as music was read."""
 
     def read_into(self, out: Samples) -> int:
         """Fill `out` and return how many samples of it were music."""
@@ -69,7 +75,8 @@ class Mixer:
         self.changes: list[tuple[int, Snapshot]]
         self.fade = Fade(sample_rate)  # start, pause, stop
         self.night = Fade(sample_rate)  # sleep and wake
-        self._source, self._bed = source, bed
+        self._source = source
+        self._bed = YieldingBed(bed, sample_rate) if bed else None
         self._snapshot, self._metrics = snapshot, metrics
         self._limiter = Limiter(sample_rate, channels=2, max_block=MAX_BLOCK)
         self._ramp = max(1, round(RAMP_S * sample_rate))
@@ -115,7 +122,8 @@ class Mixer:
         if self._bed is not None:
             bed = self._bed_block[:n]
             bed.fill(0.0)
-            self._bed.mix_into(bed, self.position)
+            depth_db = float(self._seen["effects/room"]) if self._seen else 0.0
+            self._bed.mix_into(bed, self.position, self._source.room, depth_db)
             gain = self._gain_of(_BED, n)
             bed[:, 0] *= gain
             bed[:, 1] *= gain

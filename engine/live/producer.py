@@ -40,7 +40,7 @@ def planned(snapshot: Snapshot) -> dict[str, object]:
     return {
         name: value
         for name, value in snapshot.items()
-        if CONTROLS[name].acts != "block" and not name.startswith("effects/")
+        if CONTROLS[name].acts in ("plan", "song")
     }
 
 
@@ -141,6 +141,7 @@ class Producer:
         if hop is None:
             self._feed.finished = True
             return False
+        self._feed.room = self._music.room
         self._metrics.frames += 1
         self.marks.append(self._music.now(self._ring.written))
         self._metrics.bad_frames = self._music.bad_frames
@@ -187,7 +188,7 @@ class Producer:
                 one at which the change is spliced in. It is told before anything of
                 the change can be heard, and so recorded, in case we are killed.
         """
-        guard, end = self._guard, self._ring.written
+        guard, end, room = self._guard, self._ring.written, self._music.room
         at = max(self._heard, min(self._ring.read + guard, end))
         change(at)
         new = np.zeros((0, N_LAYERS), np.float32)
@@ -202,6 +203,9 @@ class Producer:
         self._heard = heard
         self._on_event({"at": at, "heard": heard, **row})
         self._feed.finished = False
+        glide = round(SPLICE_S * self._rate)
+        self._music.room = self._music.room.joined(room, heard, glide)
+        self._feed.room = self._music.room
         self._metrics.replans += 1
         while self.marks and self.marks[-1].position >= heard:
             self.marks.pop()
@@ -252,4 +256,5 @@ class Producer:
             following = self._next_hop()
             if following is None:
                 return
+            self._feed.room = self._music.room
             piece = following

@@ -7,6 +7,7 @@ counters that one side writes.
 """
 
 import gc
+import queue
 import sys
 import threading
 import time
@@ -23,6 +24,7 @@ from engine.live.output import Output, choose, list_devices
 from engine.live.pacer import Pacer
 from engine.live.producer import Producer
 from engine.live.ring import RingBuffer
+from engine.sound.bed import Bed
 from engine.sound.music import Now
 from engine.sound.synthesis import N_LAYERS
 
@@ -90,6 +92,8 @@ class Session:
         self._output: Output | Pacer | None = None
         self._stopping = threading.Event()
         self._bed_wanted = threading.Event()
+        self._bed_commands: queue.SimpleQueue[tuple[str, tuple[object, ...]]]
+        self._bed_commands = queue.SimpleQueue()
         self._bed_thread = threading.Thread(
             target=self._keep_bed, name="bed", daemon=True
         )
@@ -162,16 +166,15 @@ class Session:
         self._on_event({"at": 0, "command": "night", "args": args})
 
     def command_bed(self, name: str, *args: object) -> None:
-        """Any thread: another effect; see `Bed.command`.
+        """Any thread: another effect; see `Bed.command`. Heard when it is loaded.
 
         Raises:
             InputError: no such effect, or there is no bed.
         """
         if self.graph.bed is None:
             raise InputError("there are no effects in this session")
-        at = self.mixer.position + round(BED_LEAD_S * self.graph.sample_rate)
-        self.graph.bed.command(at, name, args)
-        self._on_event({"at": at, "command": name, "args": list(args)})
+        self.graph.bed.check(name, args)
+        self._bed_commands.put((name, args))
         self._bed_wanted.set()
 
     def now(self) -> Now | None:
@@ -263,9 +266,27 @@ class Session:
             self._bed_wanted.wait(BED_EVERY_S)
             self._bed_wanted.clear()
             try:
+                self._change_bed(self.graph.bed)
                 self.graph.bed.prepare(self.mixer.position)
             except LatentError as error:
                 self._say(f"effects: {error}")
+
+    def _change_bed(self, bed: Bed) -> None:
+        """Do what was asked of the bed, a little ahead, and write it down."""
+        while not self._bed_commands.empty():
+            name, args = self._bed_commands.get_nowait()
+            # Its loops may take seconds to be made: only then is it decided when.
+            bed.rehearse(self._bed_change_at(), name, args)
+            at = self._bed_change_at()
+            bed.command(at, name, args)
+            self._on_event({"at": at, "command": name, "args": list(args)})
+        if turned := bed.turned(self.graph.controls.snapshot):
+            at = self._bed_change_at()
+            bed.turn(at, turned)
+            self._on_event({"at": at, "set": dict(turned)})
+
+    def _bed_change_at(self) -> int:
+        return self.mixer.position + round(BED_LEAD_S * self.graph.sample_rate)
 
     # Devices.
 

@@ -4,26 +4,28 @@
 plays at a sample depends on names, seed and controls alone.
 """
 
+from collections.abc import Mapping
 from dataclasses import replace
 
 from effects.bed import layers
 from effects.library import Library
 from effects.player import BedPlayer, Layer
 from effects.rotation import Event, Rotation, Settings
-from engine.live.controls import Controls
+from engine.live.controls import CONTROLS, Controls, Snapshot, Value
 from engine.sound.hearing import heard
 from engine.sound.music import FADE_OUT_S
 from model.inference import TimbreModel
 
 LOOK_AHEAD_S = 60.0
 PREPARE_EVERY_S = 10.0
+REHEARSED_S = 3.0
 
 
 class Bed:
     """The effects of one stream.
 
     Args:
-        controls: dwell and crossfade are read at the start.
+        controls: in force at the start; `turn` tells of later ones.
         names: of the effects to choose from; none for all on the shelf.
         seed: of the order in which effects come.
         sample_rate: Hz.
@@ -50,7 +52,7 @@ class Bed:
         self.player = BedPlayer()
         self._library = library or Library()
         self._sample_rate, self._n_samples = sample_rate, n_samples
-        snapshot = controls.snapshot
+        self._values = _values(controls.snapshot)
         chosen = tuple(self._library.entry(name).name for name in names)
         chosen = chosen or tuple(self._library.names())
         self._rotation = Rotation(
@@ -59,10 +61,7 @@ class Bed:
             similarity=self._library.similarity(
                 chosen, heard(model, self._library, chosen) if model else None
             ),
-            settings=Settings(
-                dwell_s=float(snapshot["effects/dwell"]),
-                crossfade_s=float(snapshot["effects/crossfade"]),
-            ),
+            settings=_settings(self._values),
         )
         self._next_at = 0
 
@@ -77,17 +76,47 @@ class Bed:
         segments = self._rotation.segments_between(seconds, seconds + 0.01)
         return tuple(segment.name for segment in segments)
 
+    def check(self, name: str, args: tuple[object, ...] = ()) -> None:
+        """Any thread: refuse a command that cannot be carried out.
+
+        Raises:
+            InputError: there is no such effect.
+        """
+        if name == "effects/only" and args and args[0]:
+            self._library.entry(str(args[0]))
+
+    def rehearse(self, at: int, name: str, args: tuple[object, ...] = ()) -> None:
+        """Load what a command at about sample `at` will need, without doing it."""
+        rotation = self._commanded(at, name, args)
+        end = at + round(REHEARSED_S * self._sample_rate)
+        layers(rotation, self._library.load, self._sample_rate, at, end)
+
     def command(self, at: int, name: str, args: tuple[object, ...] = ()) -> None:
         """From sample `at` on: `effects/next`, or `effects/only` (a name, or none).
 
         Raises:
             InputError: there is no such effect.
         """
+        self._rotation = self._commanded(at, name, args)
+        self._next_at = 0
+
+    def _commanded(self, at: int, name: str, args: tuple[object, ...]) -> Rotation:
+        self.check(name, args)
         effect = str(args[0]) if args and args[0] else ""
-        if effect:
-            self._library.entry(effect)
         kind = "next" if name == "effects/next" else "only" if effect else "all"
-        event = Event(at / self._sample_rate, kind, effect)
+        return self._rotation.with_event(Event(at / self._sample_rate, kind, effect))
+
+    def turned(self, snapshot: Snapshot) -> Mapping[str, Value]:
+        """The bed's own controls that are not as they were when it was told last."""
+        values = _values(snapshot)
+        return {k: v for k, v in values.items() if self._values[k] != v}
+
+    def turn(self, at: int, values: Mapping[str, Value]) -> None:
+        """From sample `at` on, effects follow one another under these controls."""
+        self._values = {**self._values, **values}
+        event = Event(
+            at / self._sample_rate, "settings", settings=_settings(self._values)
+        )
         self._rotation = self._rotation.with_event(event)
         self._next_at = 0
 
@@ -118,3 +147,15 @@ class Bed:
             return layer
         fade = min(round(FADE_OUT_S * self._sample_rate), total // 8)
         return replace(layer, stop=total, fade_out=fade)
+
+
+def _values(snapshot: Snapshot) -> dict[str, Value]:
+    return {k: v for k, v in snapshot.items() if CONTROLS[k].acts == "bed"}
+
+
+def _settings(values: Mapping[str, Value]) -> Settings:
+    return Settings(
+        dwell_s=float(values["effects/dwell"]),
+        crossfade_s=float(values["effects/crossfade"]),
+        density=float(values["effects/density"]),
+    )

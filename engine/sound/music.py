@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from effects.errors import InputError
 from effects.levels import Samples, db_to_amplitude
+from effects.room import Bands, Course, band_sums
 from engine.compose.composer import Song, guarded, levelled
 from engine.compose.grammar import Grammar
 from engine.compose.path import SYMBOLS
@@ -103,6 +104,9 @@ class Music:
     ) -> None:
         self.sample_rate = sample_rate
         self.position = 0  # the next sample that `next` yields
+        # Of the partials, from the last restart to where the last hop ends: whoever
+        # splices what was rendered before into the new joins the two.
+        self.room = Course()
         self.bad_frames = 0
         self.n_samples = None if duration is None else round(duration * sample_rate)
         self._model, self._controls = model, controls
@@ -123,6 +127,7 @@ class Music:
         hop = self._hop_length
         index = self.position // hop
         samples = blend(self._frame(index), self._frame(index + 1))
+        self._extend_room(index)
         self._frames.pop(index, None)
         start = self.position - index * hop
         stop = hop
@@ -177,6 +182,7 @@ class Music:
         """What `rollback` needs to undo later changes of plan."""
         return (
             self.position,
+            self.room,
             self._transport,
             self._controls,
             self._hop_length,
@@ -185,9 +191,8 @@ class Music:
 
     def rollback(self, checkpoint: tuple[Any, ...]) -> None:
         """Be again as at a checkpoint."""
-        self.position, self._transport, self._controls, self._hop_length, songs = (
-            checkpoint
-        )
+        self.position, self.room, self._transport, self._controls, *rest = checkpoint
+        self._hop_length, songs = rest
         self._programme.rollback(songs)
         self._frames.clear()
 
@@ -225,6 +230,7 @@ class Music:
 
     def _restart(self, at: int) -> None:
         self.position = at
+        self.room = Course()
         self._frames.clear()
 
     def _transport_at(self, at: int) -> Transport:
@@ -262,6 +268,25 @@ class Music:
                 axis=self._model.axis,
             )
         return self._frames[index]
+
+    def _extend_room(self, index: int) -> None:
+        """Carry the course of the partials on to the end of hop `index`.
+
+        Its nodes lie where frames are centred, between hops.
+        """
+        rate, hop = self.sample_rate, self._hop_length
+        begin, end = (self._partials(index), self._partials(index + 1))
+        if not self.room.positions:
+            share = (self.position - index * hop) / hop
+            power = begin + share * (end - begin)
+            self.room = self.room.extended(self.position, power, rate)
+        self.room = self.room.extended((index + 1) * hop, end, rate)
+
+    def _partials(self, index: int) -> Bands:
+        """Mean square of a frame's tonal part in each band of `effects.room`."""
+        power = self._frame(index).partials.astype(np.float64) ** 2
+        envelope = float(self._envelope(index * self._hop_length, 1)[0])
+        return band_sums(power, self.sample_rate) * envelope**2
 
     def _band_power(self, at: int) -> NDArray[np.float64]:
         """Levelled band powers of each channel at a sample."""

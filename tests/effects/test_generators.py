@@ -15,6 +15,7 @@ from effects.loops import Loop
 from effects.loudness import short_term_lufs
 from effects.seams import seam_report
 from tests.support.audio import correlation
+from tests.support.signals import clicks
 
 RATE = 44_100
 SHORT_S = 36.0
@@ -67,6 +68,27 @@ def test_it_is_a_stereo_loop_without_a_seam(name: str) -> None:
     assert seam_report(Loop(name, samples, RATE)).step <= 1.0
     balance = 10 * np.log10(np.mean(samples[:, 0] ** 2) / np.mean(samples[:, 1] ** 2))
     assert abs(balance) < 3.0
+
+
+@pytest.mark.parametrize(
+    "name", ["rain-light", "stream", "fire", "leaves", "drips", "snow"]
+)
+def test_what_is_made_of_impulses_holds_no_click(name: str) -> None:
+    samples = _rendered(name)
+    # And not by a hair: the threshold at which clicks are told is 12.
+    assert len(clicks(samples, threshold=10.0)) <= 1
+    assert len(clicks(samples)) == 0
+
+
+@pytest.mark.parametrize("name", ["rain-light", "rain", "rain-heavy", "stream"])
+def test_no_tone_sticks_out_of_many_bubbles(name: str) -> None:
+    """Bubbles of all sizes ring; no one pitch may come again and again."""
+    hz, power = signal.welch(_rendered(name).mean(axis=1), RATE, nperseg=16_384)
+    inside = (hz > 150.0) & (hz < 10_000.0)
+    grid = np.geomspace(150.0, 10_000.0, 300)
+    level = 10 * np.log10(np.interp(grid, hz[inside], power[inside]))
+    around = signal.medfilt(level, 41)  # an octave
+    assert np.max(level[20:-20] - around[20:-20]) < 5.0
 
 
 def test_a_seed_decides_everything() -> None:

@@ -60,10 +60,10 @@ def rms_db_ratio(first: Samples, second: NDArray[np.float64]) -> float:
 
 @pytest.mark.parametrize("kind", ["step", "dip", "swell", "dull"])
 def test_planted_bad_seams_are_found(kind: str) -> None:
-    samples = GENERATORS["rain"].render(RATE, seed=1, seconds=20.0)
-    good = Loop("rain", samples, RATE, seam=2 * RATE)
+    samples = GENERATORS["waterfall"].render(RATE, seed=1, seconds=20.0)
+    good = Loop("waterfall", samples, RATE, seam=2 * RATE)
     assert seam_report(good).is_good
-    bad = Loop("rain", _shifted(samples, kind), RATE, seam=2 * RATE)
+    bad = Loop("waterfall", _shifted(samples, kind), RATE, seam=2 * RATE)
     assert not seam_report(bad).is_good
 
 
@@ -75,7 +75,13 @@ def test_the_ends_alone_would_be_a_worse_seam() -> None:
     length = 3 * RATE
     naive = Loop("x", close_loop(rising, 0, 24 * RATE - length, length), RATE, length)
     found = make_loop(rising, RATE)
-    assert seam_report(found).spectrum_db < seam_report(naive).spectrum_db
+
+    def change_db(loop: Loop) -> float:
+        """Of the level, from before the crossfade to after it."""
+        after = loop.samples[loop.seam : loop.seam + 2 * RATE]
+        return abs(rms_db(loop.samples[-2 * RATE :]) - rms_db(after))
+
+    assert change_db(found) < 0.8 * change_db(naive)
 
 
 def test_a_periodic_sound_is_joined_in_phase() -> None:

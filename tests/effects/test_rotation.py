@@ -158,7 +158,7 @@ def test_wishes_that_make_no_sense_are_refused() -> None:
     rotation = Rotation(NAMES, 1).with_event(Event(50.0, "next"))
     for event in (
         Event(40.0, "next"),
-        Event(60.0, "only", "nothing"),
+        Event(60.0, "only"),
         Event(60.0, "dance"),
     ):
         with pytest.raises(ValueError, match=r"order|rotation|unknown"):

@@ -81,7 +81,7 @@ def test_events_are_found_and_scattered_anew() -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "expected"), [("stream", True), ("snow", True), ("waves", False)]
+    ("name", "expected"), [("waterfall", True), ("snow", True), ("waves", False)]
 )
 def test_the_measure_tells_what_a_texture_can_stand_for(
     name: str, expected: bool

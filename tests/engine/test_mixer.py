@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from effects.levels import Samples
 from effects.player import BedPlayer, Layer
+from effects.room import Course
 from engine.live.controls import Controls, Snapshot
 from engine.live.metrics import Metrics
 from engine.live.mixer import MAX_BLOCK, RAMP_S, Mixer
@@ -23,6 +24,7 @@ class Given:
 
     def __init__(self, samples: Samples) -> None:
         self.samples, self.position = samples, 0
+        self.room = Course()
 
     def read_into(self, out: Samples) -> int:
         part = self.samples[self.position : self.position + len(out)]

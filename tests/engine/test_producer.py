@@ -9,6 +9,7 @@ import pytest
 
 from effects.errors import InputError
 from effects.levels import Samples
+from effects.room import Course
 from engine.live.controls import Controls, Snapshot
 from engine.live.feed import Feed
 from engine.live.metrics import Metrics
@@ -29,6 +30,7 @@ class Ramp:
     sample_rate: int = RATE
     position: int = 0
     bad_frames: int = 0
+    room: Course = field(default_factory=Course)
     plan: int = 0
     calls: list[tuple[int, object]] = field(default_factory=list)
 

@@ -10,9 +10,12 @@ import numpy as np
 import pytest
 import soxr
 
+from effects.errors import InputError
 from effects.levels import Samples
+from effects.library import Library
 from effects.limiter import Limiter
 from engine.graph import Settings, build
+from engine.live.controls import snapshot_of
 from engine.live.mixer import MAX_BLOCK
 from engine.live.session import Session
 from engine.replay import edits_of, replay
@@ -118,8 +121,33 @@ def test_a_session_is_rendered_again_sample_for_sample() -> None:
 
 
 def test_any_part_of_it_can_be_had_alone_in_stems_and_at_another_rate() -> None:
-    settings = Settings(seed=6, sample_rate=RATE, effects=("wind", "waves"))
-    heard, events = live(settings, 1.0, turn_everything)
+    controls = snapshot_of({"effects/room": 6.0, "effects/crossfade": 1.0})
+    effects = ("wind", "waves")
+    settings = Settings(seed=6, sample_rate=RATE, effects=effects, controls=controls)
+
+    def act(session: Session) -> None:
+        with pytest.raises(InputError, match="no such effect"):
+            session.command_bed("effects/only", "applause")
+        session.command_bed("effects/only", "waves")
+        turn_everything(session)
+        bed = session.graph.bed
+        assert bed is not None
+        assert bed.sounding(session.mixer.position) == ("waves",)
+        quick = {"effects/room": 12.0, "effects/dwell": 10.0, "effects/density": 1.0}
+        session.graph.controls.update(quick)
+        session.command_bed("effects/only")
+        session.command_bed("effects/next")
+        time.sleep(2.0)
+
+    for name in effects:
+        Library().load(name, RATE)  # made once: the session has to find them
+    heard, events = live(settings, 1.0, act)
+    assert any(
+        e.get("set") == {"effects/dwell": 10.0, "effects/density": 1.0} for e in events
+    )
+    assert [e["command"] for e in events if "effects" in str(e.get("command"))] == [
+        *("effects/only", "effects/only", "effects/next")
+    ]
     n = len(heard)
     check_stems(settings, events, heard)
     check_rate(settings, events, heard)
