@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from engine.live.controls import TABLE, Controls
 from engine.live.osc_guard import Refused, check, is_pattern, matching, messages
 from engine.live.osc_handler import Handler
-from engine.live.osc_names import COMMANDS, control_message, message
+from tests.support.mutants import mutated, sound_packets
 from tests.support.osc import Desk, bundle, number, packet, padded
 
 HERE = ("127.0.0.1", 5000)
@@ -223,54 +223,9 @@ def test_the_costliest_packet_that_passes_is_cheap() -> None:
 # Fuzz.
 
 
-def _seeds() -> list[bytes]:
-    snapshot = Controls().snapshot
-    found = [control_message(c, snapshot[c.name]) for c in TABLE]
-    found += [
-        message("/latent/" + c.name, c.types, ["A"] * len(c.types))
-        for c in COMMANDS
-        if c.types != "f"
-    ]
-    found += [packet("/latent/subscribe", "i", struct.pack(">i", 9000))]
-    found += [number("/latent/rank/*", 0.5), packet("/latent/{tilt,width}")]
-    found += [bundle(*found[:3]), bundle(found[4], bundle(*found[5:9]))]
-    return found
-
-
-def mutated(rng: random.Random, seeds: list[bytes]) -> bytes:
-    """A packet with some bytes, words or parts of it replaced."""
-    datagram = bytearray(rng.choice(seeds))
-    for _ in range(rng.randrange(1, 5)):
-        at = rng.randrange(len(datagram) + 1)
-        match rng.randrange(8):
-            case 0:
-                datagram[at : at + 1] = rng.randbytes(1)
-            case 1:
-                datagram[at:at] = rng.randbytes(rng.randrange(9))
-            case 2:
-                del datagram[at : at + rng.randrange(9)]
-            case 3:
-                datagram += rng.choice(seeds)
-            case 4:
-                at -= at % 4
-                size = rng.choice((-4, 0, 4, 2**31 - 1, -(2**31), 64, 20))
-                datagram[at : at + 4] = struct.pack(">i", size)
-            case 5:
-                at -= at % 4
-                value = rng.choice((float("nan"), float("inf"), 1e38, -0.0, 1e-45))
-                datagram[at : at + 4] = struct.pack(">f", value)
-            case 6:
-                datagram[at : at + 1] = rng.choice(
-                    (b"*", b"[", b"{", b"?", b"\0", b"/")
-                )
-            case _:
-                datagram = bytearray(bundle(bytes(datagram)))
-    return bytes(datagram)
-
-
 def test_a_hundred_thousand_mutants_do_no_harm() -> None:
     rng = random.Random(12)
-    seeds = _seeds()
+    seeds = sound_packets()
     controls, desk = Controls(), Desk()
     lines: list[str] = []
     handler = Handler(controls, desk, say=lines.append)
