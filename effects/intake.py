@@ -12,10 +12,14 @@ import os
 import re
 import resource
 import signal
+import threading
+import time
 from collections.abc import Callable, Iterable
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import suppress
 from dataclasses import dataclass, replace
+from multiprocessing import connection
 from pathlib import Path
 
 import numpy as np
@@ -28,7 +32,14 @@ from effects.loops import Loop, check_usable, loop_of, prepared_body
 from effects.seams import seam_report
 from effects.similarity import modulation_features
 from effects.sounds import list_sounds, read_sound, read_tags, resample, shown
-from effects.texture import LONG_ENOUGH_S, is_calm, suits, take_apart, texture_of
+from effects.texture import (
+    LONG_ENOUGH_S,
+    MOST_EVENTS,
+    is_calm,
+    suits,
+    take_apart,
+    texture_of,
+)
 
 MODES = ("auto", "loop", "texture")
 PREPARED_VERSION = 1  # of the preparation: another one prepares everything again
@@ -114,6 +125,7 @@ def add(
         if progress is not None:
             progress(len(outcomes), len(files), outcome)
 
+    _sweep(library.folder)
     jobs = []
     known = _known_sources(library)
     taken = {*GENERATORS, *(name for name, _ in known.values())}
@@ -170,6 +182,8 @@ def _made(samples: Samples, name: str, mode: str) -> Loop:
             return loop
     parts = take_apart(body, PREPARED_RATE)
     if loop is not None:
+        if parts.event_share > MOST_EVENTS:
+            return loop  # as speech: scattered anew, it would be babble
         sketch = texture_of(parts, PREPARED_RATE, rng, name, SKETCH_S)
         if not suits(body, sketch):
             return loop
@@ -199,6 +213,14 @@ def _planned(
         name = known[digest][0]
     folders = str(library.folder), str(library.cache)
     return _Job(str(path), name, mode, digest, *folders)
+
+
+def _sweep(folder: Path) -> None:
+    """Remove what a killed run left half written."""
+    for path in folder.glob(".*.part.*"):
+        with suppress(OSError):
+            if time.time() - path.stat().st_mtime > TIMEOUT_S:
+                path.unlink()
 
 
 def _digest(path: Path) -> str:
@@ -255,7 +277,21 @@ def _run(jobs: list[_Job], workers: int | None) -> Iterable[Outcome]:
 
 def _pool(workers: int) -> ProcessPoolExecutor:
     context = multiprocessing.get_context("spawn")
-    return ProcessPoolExecutor(workers, mp_context=context)
+    return ProcessPoolExecutor(
+        workers, mp_context=context, initializer=_end_with_parent
+    )
+
+
+def _end_with_parent() -> None:
+    """In a child process: do not outlive a parent that was killed."""
+    parent = multiprocessing.parent_process()
+
+    def watch() -> None:
+        if parent is not None:
+            connection.wait([parent.sentinel])
+            os._exit(1)
+
+    threading.Thread(target=watch, name="watch", daemon=True).start()
 
 
 def _work(job: _Job) -> Outcome:

@@ -278,7 +278,10 @@ def _check(path: Path, file: Any) -> None:
             f"{shown(path)}: {file.format} {file.subtype} is not read ({READABLE})"
         )
     if not LOWEST_RATE <= file.samplerate <= HIGHEST_RATE:
-        raise UnsupportedError(f"{shown(path)}: sample rate of {file.samplerate} Hz")
+        allowed = f"{LOWEST_RATE} to {HIGHEST_RATE} Hz are read"
+        raise UnsupportedError(
+            f"{shown(path)}: sample rate of {file.samplerate} Hz; {allowed}"
+        )
     if not 1 <= file.channels <= MAX_CHANNELS:
         raise UnsupportedError(f"{shown(path)}: {file.channels} channels, 8 at most")
 

@@ -33,6 +33,7 @@ SHORTEST_EVENT_S, LONGEST_EVENT_S = 0.002, 4.0
 EVENT_GAP_S = 0.12
 EVENT_FADE_S = 0.015
 FAITHFUL_DB = 3.5  # mean difference of modulation depths that passes as the same
+MOST_EVENTS = 0.6  # share of events beyond which they are what is listened to
 CALM_DB = 2.0  # spread of the level over seconds, beyond which a sound has a course
 
 
@@ -46,12 +47,14 @@ class Parts:
         unrest_db: standard deviation of the ground's level over seconds.
         events: what stood out of it, each of shape (length, 2).
         events_hz: how many of them a second.
+        event_share: of the recording's energy that lies in them.
     """
 
     density: NDArray[np.complex128]
     unrest_db: float
     events: tuple[Samples, ...]
     events_hz: float
+    event_share: float
 
 
 def make_texture(
@@ -144,7 +147,10 @@ def take_apart(samples: Samples, sample_rate: int) -> Parts:
     level = 10.0 * np.log10(np.mean(power * ground, axis=0) + 1e-14)
     per_second = max(1, int(2 * sample_rate / FRAME_LENGTH))
     unrest = float(np.std(ndimage.uniform_filter1d(level, per_second)[::per_second]))
-    return Parts(_density(spectra, ground), unrest, events, len(events) / seconds)
+    energy = sum(float(np.vdot(event, event)) for event in events)
+    share = energy / max(float(np.vdot(samples, samples)), 1e-20)
+    density = _density(spectra, ground)
+    return Parts(density, unrest, events, len(events) / seconds, share)
 
 
 def synthesise(

@@ -79,6 +79,10 @@ def add(paths: tuple[Path, ...], mode: str, workers: int | None, as_json: bool) 
     if as_json:
         rows = [{**asdict(o), "path": str(o.path)} for o in report.outcomes]
         click.echo(json.dumps(rows, indent=2))
+    else:
+        for outcome in report.of_kind("added"):
+            made = f"{outcome.mode} of {outcome.seconds:.0f} s"
+            click.echo(f"{outcome.name:16s} {made:>18s}  {outcome.path}")
     for outcome in report.of_kind("refused"):
         click.echo(f"refused {outcome.path}: {outcome.reason}", err=True)
     _listen([outcome.name for outcome in report.of_kind("added")])

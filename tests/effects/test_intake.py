@@ -1,9 +1,11 @@
 import os
 import subprocess
+import sys
 import time
 from pathlib import Path
 
 import numpy as np
+import psutil
 import pytest
 import soundfile
 
@@ -13,6 +15,7 @@ from effects.generators import GENERATORS
 from effects.intake import Outcome, add
 from effects.library import Library
 from tests.support import audio
+from tests.support.command import ROOT, environment
 
 RATE = 44_100
 
@@ -89,18 +92,42 @@ def test_a_mixed_folder_is_prepared_or_refused_with_reasons(
     assert not again.of_kind("added")
 
 
-def test_a_killed_run_goes_on_where_it_was(tmp_path: Path, shelf: Library) -> None:
-    folder = tmp_path / "in"
+def test_a_killed_run_leaves_nobody_and_goes_on_where_it_was(tmp_path: Path) -> None:
+    folder, home = tmp_path / "in", tmp_path / "home"
     folder.mkdir()
-    _nature(folder / "a.wav", "snow", 8.0)
-    first = add([folder / "a.wav"], shelf, mode="loop", workers=1)
-    before = (shelf.folder / "a.flac").stat().st_mtime_ns
-    _nature(folder / "b.wav", "rain", 8.0)
-    second = add([folder], shelf, mode="loop", workers=1)
-    assert [o.kind for o in first.outcomes] == ["added"]
-    assert [o.kind for o in second.outcomes] == ["unchanged", "added"]
-    assert (shelf.folder / "a.flac").stat().st_mtime_ns == before
-    assert not list(shelf.folder.glob(".*"))
+    rng = np.random.default_rng(3)
+    names = [f"noise-{i}" for i in range(5)]
+    for name in names:
+        noise = 0.05 * rng.standard_normal((20 * RATE, 2))
+        soundfile.write(folder / f"{name}.wav", noise, RATE)
+    process = subprocess.Popen(
+        [
+            *(sys.executable, "-m", "engine.cli.main", "effects", "add", str(folder)),
+            *("--mode", "loop", "--workers", "1"),
+        ],
+        cwd=ROOT,
+        env=environment(home),
+        stderr=subprocess.DEVNULL,
+    )
+    shelf = home / "data" / "effects"
+    deadline = time.monotonic() + 60.0
+    while not list(shelf.glob("noise-*.json")) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    children = psutil.Process(process.pid).children(recursive=True)
+    process.kill()
+    process.wait()
+    assert children
+    assert not psutil.wait_procs(children, timeout=10.0)[1]
+    done = {path.stem: path.stat().st_mtime_ns for path in shelf.glob("*.json")}
+    assert 0 < len(done) < len(names)
+    stale = shelf / ".0123456789abcdef.part.flac"
+    stale.touch()
+    os.utime(stale, (0, 0))
+    second = add([folder], Library(shelf, tmp_path / "cache"), mode="loop", workers=2)
+    assert {o.name for o in second.of_kind("unchanged")} == set(done)
+    assert {o.name for o in second.of_kind("added")} == set(names) - set(done)
+    assert all((shelf / f"{n}.json").stat().st_mtime_ns == t for n, t in done.items())
+    assert not stale.exists()
 
 
 def _crash(job: intake._Job) -> Outcome:
