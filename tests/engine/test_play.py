@@ -1,6 +1,7 @@
 """`latent play` on a real PortAudio stream, heard through the sink's monitor."""
 
 import signal
+import subprocess
 import time
 from pathlib import Path
 
@@ -66,6 +67,8 @@ def test_the_sleep_timer_fades_to_silence_and_ends(home: Path, tmp_path: Path) -
     asked = ["--seed", 3, "--sleep", "8s", "--record", file]
     with playing(*asked, home=home) as player:
         assert player.wait(60.0) == 0, player.said
+    assert subprocess.run(["flac", "-t", "-s", str(file)]).returncode == 0
+    assert {each.suffix for each in tmp_path.iterdir()} == {".flac", ".cue"}, "closed"
     samples, rate = audio.load(file)
     level = np.sqrt(np.mean(samples[: 8 * rate].reshape(16, -1, 2) ** 2, axis=(1, 2)))
     smooth = np.convolve(level, np.ones(4) / 4.0, "valid")

@@ -12,7 +12,7 @@ from tests.support.playing import Player, playing
 from tests.support.virtual_audio import VirtualAudio
 
 RATE = 48_000
-N_PACKETS, PER_SECOND = 2500, 800.0
+N_PACKETS, PER_SECOND = 1000, 800.0
 MOST_GROWN_KIB = 2048
 
 
@@ -28,7 +28,7 @@ def check_pelting(home: Path, n_packets: int) -> int:
         playing(*asked, home=home, env=device.env) as player,
     ):
         time.sleep(3.0)
-        pelt(player.osc, 1000, PER_SECOND, random.Random(1))  # caches are full by then
+        pelt(player.osc, 400, PER_SECOND, random.Random(1))  # caches are full by then
         before, memory = state(player), memory_kib(player)
         with device.capture() as capture:
             pelt(player.osc, n_packets, PER_SECOND, random.Random(2))
