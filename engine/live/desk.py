@@ -6,7 +6,6 @@ the producer, the recorder or a process of its own.
 """
 
 import threading
-import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
@@ -55,7 +54,7 @@ class Desk:
         self._lock = threading.Lock()  # of commands, which come from several threads
         self._recorder: Recorder | None = None
         self._paused = False
-        self._sleep_at: float | None = None  # monotonic, when it ends
+        self._sleep_at: float | None = None  # seconds played, when it ends
         self._sleep_after: tuple[float, float] | None = None  # see `wake`
         self._preset = preset
         self._song = -1
@@ -154,7 +153,7 @@ class Desk:
         after = self._sleep_after
         if after is not None and self._session.seconds >= after[0]:
             self.command("sleep", after[1] / 60.0)
-        if self._sleep_at is not None and time.monotonic() >= self._sleep_at:
+        if self._sleep_at is not None and self._session.seconds >= self._sleep_at:
             self._sleep_at = None
             self._session.stop()
 
@@ -195,7 +194,7 @@ class Desk:
             self._session.fade("night", PAUSE_S, 1.0)
             return
         self._session.fade("night", seconds, 0.0)
-        self._sleep_at = time.monotonic() + seconds + SLEEP_LEAD_S
+        self._sleep_at = self._session.seconds + seconds + SLEEP_LEAD_S
 
     def load_preset(self, name: str) -> None:
         """Take a preset's values; what it does not name stays."""
@@ -254,4 +253,4 @@ class Desk:
     def _sleep_minutes(self) -> float:
         if self._sleep_at is None:
             return 0.0
-        return max(0.0, self._sleep_at - time.monotonic()) / 60.0
+        return max(0.0, self._sleep_at - self._session.seconds) / 60.0
