@@ -158,7 +158,9 @@ def _peak_between(samples: Samples) -> float:
         for part in np.array_split(places, len(places) // CHUNK + 1):
             # The points after each sample, and those before it.
             for shift in (0, 1):
-                peak = max(peak, float(np.max(np.abs(windows[part + shift] @ kernel))))
+                between = np.abs(windows[part + shift] @ kernel)
+                # A channel far below the other has no place to look at.
+                peak = max(peak, float(np.max(between, initial=0.0)))
     return peak
 
 
