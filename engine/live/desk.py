@@ -114,7 +114,7 @@ class Desk:
             "sleep/remaining": self._sleep_minutes(),
         }
         if session.graph.bed is not None:
-            readings["effects/list"] = session.graph.bed.names
+            readings["effects/list"] = session.graph.bed.available
             readings["effects/now"] = session.graph.bed.sounding(session.mixer.position)
         if (now := session.now()) is not None:
             readings |= {

@@ -281,6 +281,7 @@ class Session:
             bed.command(at, name, args)
             self._on_event({"at": at, "command": name, "args": list(args)})
         if turned := bed.turned(self.graph.controls.snapshot):
+            bed.rehearse_turn(self._bed_change_at(), turned)
             at = self._bed_change_at()
             bed.turn(at, turned)
             self._on_event({"at": at, "set": dict(turned)})

@@ -18,7 +18,7 @@ from model.inference import TimbreModel
 
 LOOK_AHEAD_S = 60.0
 PREPARE_EVERY_S = 10.0
-REHEARSED_S = 3.0
+NEAR_S = 4.0  # of a change, loaded before it is made and heard before the rest is
 
 
 class Bed:
@@ -54,7 +54,8 @@ class Bed:
         self._sample_rate, self._n_samples = sample_rate, n_samples
         self._values = _values(controls.snapshot)
         chosen = tuple(self._library.entry(name).name for name in names)
-        chosen = chosen or tuple(self._library.names())
+        self._available = tuple(self._library.names())
+        chosen = chosen or self._available
         self._rotation = Rotation(
             chosen,
             seed,
@@ -69,6 +70,11 @@ class Bed:
     def names(self) -> tuple[str, ...]:
         """The effects to choose from."""
         return self._rotation.names
+
+    @property
+    def available(self) -> tuple[str, ...]:
+        """All effects that can be asked for, chosen from or not."""
+        return self._available
 
     def sounding(self, position: int) -> tuple[str, ...]:
         """Names of the effects that sound at a sample."""
@@ -87,9 +93,12 @@ class Bed:
 
     def rehearse(self, at: int, name: str, args: tuple[object, ...] = ()) -> None:
         """Load what a command at about sample `at` will need, without doing it."""
-        rotation = self._commanded(at, name, args)
-        end = at + round(REHEARSED_S * self._sample_rate)
-        layers(rotation, self._library.load, self._sample_rate, at, end)
+        self._load(self._commanded(at, name, args), at, NEAR_S)
+
+    def rehearse_turn(self, at: int, values: Mapping[str, Value]) -> None:
+        """Load what turned controls will need, without turning them."""
+        event = self._turned(at, values)
+        self._load(self._rotation.with_event(event), at, NEAR_S)
 
     def command(self, at: int, name: str, args: tuple[object, ...] = ()) -> None:
         """From sample `at` on: `effects/next`, or `effects/only` (a name, or none).
@@ -113,12 +122,13 @@ class Bed:
 
     def turn(self, at: int, values: Mapping[str, Value]) -> None:
         """From sample `at` on, effects follow one another under these controls."""
+        self._rotation = self._rotation.with_event(self._turned(at, values))
         self._values = {**self._values, **values}
-        event = Event(
-            at / self._sample_rate, "settings", settings=_settings(self._values)
-        )
-        self._rotation = self._rotation.with_event(event)
         self._next_at = 0
+
+    def _turned(self, at: int, values: Mapping[str, Value]) -> Event:
+        settings = _settings({**self._values, **values})
+        return Event(at / self._sample_rate, "settings", settings=settings)
 
     def prepare(self, position: int, ahead_s: float = LOOK_AHEAD_S) -> None:
         """Make sure that the loops of the time ahead are there.
@@ -132,13 +142,21 @@ class Bed:
         """
         if position < self._next_at:
             return
+        changed = self._next_at == 0
+        # Of quick changes, no more is held than the library keeps.
+        dwell_s = float(self._values["effects/dwell"])
+        ahead_s = min(ahead_s, max(10.0, 1.5 * dwell_s))
         every_s = min(PREPARE_EVERY_S, ahead_s / 4.0)
         self._next_at = position + round(every_s * self._sample_rate)
-        end = position + round(ahead_s * self._sample_rate)
-        found = layers(
-            self._rotation, self._library.load, self._sample_rate, position, end
-        )
-        self.player.set_layers([self._within(layer) for layer in found])
+        if changed and ahead_s > NEAR_S:  # the rest may take seconds to be made
+            self.player.set_layers(self._load(self._rotation, position, NEAR_S))
+        self.player.set_layers(self._load(self._rotation, position, ahead_s))
+
+    def _load(self, rotation: Rotation, begin: int, seconds: float) -> list[Layer]:
+        end = begin + round(seconds * self._sample_rate)
+        load = self._library.load
+        found = layers(rotation, load, self._sample_rate, begin, end)
+        return [self._within(layer) for layer in found]
 
     def _within(self, layer: Layer) -> Layer:
         """The layer, faded away at the end of the stream."""
