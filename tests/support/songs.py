@@ -1,0 +1,119 @@
+"""Songs rendered for measuring, and what their audio is like.
+
+Nothing here is read from latents or decoded spectra: the timbres are those of clips of
+two seconds of the rendered music.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from effects.levels import Samples
+from effects.loudness import integrated_lufs
+from engine.album.gate import smoothed
+from engine.compose.composer import Song
+from engine.compose.features import CRITERIA, measure
+from engine.graph import TARGET_LUFS, Graph, Settings, build
+from engine.live.controls import snapshot_of
+from engine.render import render
+from model.inference import TimbreModel
+from model.spectrum import CLIP_LENGTH, analyse
+
+RATE = 44_100
+SHORT_S = 60.0
+
+
+@dataclass(frozen=True)
+class Heard:
+    """A rendered song.
+
+    Attributes:
+        samples: shape (n, 2).
+        song: what it was composed as.
+        sections: timbres of clips around the waypoints, shape (n, n_bands).
+    """
+
+    samples: Samples
+    song: Song
+    sections: NDArray[np.float32]
+
+
+def settings(
+    seed: int,
+    controls: Mapping[str, object] | None = None,
+    *,
+    seconds: float = SHORT_S,
+    effects: tuple[str, ...] | None = None,
+) -> Settings:
+    """Of one song; without a bed unless effects are named."""
+    minutes = max(0.5, seconds / 60.0)
+    values = snapshot_of({"song/minutes": minutes, **(controls or {})})
+    return Settings(
+        seed=seed,
+        sample_rate=RATE,
+        duration=seconds,
+        controls=values,
+        effects=effects,
+    )
+
+
+def samples_of(graph: Graph) -> Samples:
+    """All that a graph with an end yields, shape (n, 2)."""
+    blocks: list[Samples] = []
+    render(graph, lambda block: blocks.append(block.copy()))
+    whole: Samples = np.concatenate(blocks)
+    return whole
+
+
+def song_of(graph: Graph) -> Song:
+    """The first song that a graph plays."""
+    programme = graph.music._programme
+    return programme.song(programme.at(0.0)[-1])
+
+
+def hear(chosen: Settings) -> Heard:
+    """Render a song of these settings, and analyse a clip at each waypoint."""
+    graph = build(chosen)
+    song = song_of(graph)
+    samples = samples_of(graph)
+    middles = (song.path.times * RATE).astype(int)
+    starts = np.clip(middles - CLIP_LENGTH // 2, 0, len(samples) - CLIP_LENGTH)
+    clips = [analyse(samples[start : start + CLIP_LENGTH]) for start in starts]
+    return Heard(samples, song, np.stack(clips))
+
+
+def audio_features(heard: Heard, model: TimbreModel) -> dict[str, float]:
+    """Every ranking criterion, read from a song's audio.
+
+    Weirdness is where the model's encoder hears the clips. Volume is the song's
+    loudness with the gain taken back that brought it to its target. Motion is the mean
+    distance in dB between the spectra of its sections.
+    """
+    inner = heard.sections[1:-1] if len(heard.sections) > 4 else heard.sections
+    z, _ = model.encode(inner)
+    values = {
+        name: float(value.mean())
+        for name, value in measure(inner, z, model.axis).items()
+    }
+    gain_db = TARGET_LUFS + heard.song.offset - heard.song.reference
+    values["volume"] = integrated_lufs(heard.samples, RATE) - gain_db
+    values["motion"] = motion_db(heard.sections, model)
+    assert values.keys() == CRITERIA.keys()
+    return values
+
+
+def motion_db(sections: NDArray[np.float32], model: TimbreModel) -> float:
+    """Mean distance between timbres, in dB over tenths of an octave."""
+    return float(np.mean(distances_db(sections, model)))
+
+
+def distances_db(
+    timbres: NDArray[np.float32], model: TimbreModel
+) -> NDArray[np.float64]:
+    """Distances of all pairs of timbres, in dB over tenths of an octave, shape (m,)."""
+    smooth = smoothed(timbres).astype(np.float64)
+    low, high = np.triu_indices(len(smooth), 1)
+    apart = np.abs(smooth[low] - smooth[high]).mean(axis=1)
+    return np.asarray(model.axis.range_db * apart)
