@@ -7,13 +7,14 @@ of their own, so that turning one control never reshuffles what it does not conc
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
 
 from engine.compose.features import measure
 from engine.compose.grammar import Grammar, expand
+from engine.compose.levels import plan_levels
 from engine.compose.path import SYMBOLS, Path, lay_out
 from engine.compose.picking import pick
 from engine.compose.ranking import rank
@@ -22,11 +23,8 @@ from engine.compose.wiggler import Wiggler, draw_wiggler
 from engine.live.controls import Snapshot
 from model.guard import draw_back
 from model.inference import TimbreModel
-from model.spectrum import loudness
 
 POOL = 384  # candidate sounds a song is picked from
-PROBES = 96  # places along the path at which its level is measured
-NOMINAL_AMOUNT, NOMINAL_RATE = 0.35, 0.05  # wiggle, for that measurement
 
 _POOL, _PATTERN, _PICK, _STEPS, _WIGGLE = range(5)
 
@@ -42,8 +40,8 @@ class Song:
         points: latents of A..E, shape (5, n_latents).
         shifts: bands by which tuning transposes A..E, shape (5,).
         wiggler: of this song.
-        reference: LUFS that counts as the song's middle level, before levelling.
-        offset: dB that bring the levelled song to its target.
+        loudness: of A..E as they are decoded, LUFS, shape (5,).
+        levels: of A..E against the song's target, LU, shape (5,).
     """
 
     index: int
@@ -52,8 +50,13 @@ class Song:
     points: NDArray[np.float32]
     shifts: NDArray[np.float64]
     wiggler: Wiggler
-    reference: float
-    offset: float
+    loudness: NDArray[np.float64]
+    levels: NDArray[np.float64]
+
+    @cached_property
+    def waypoints(self) -> NDArray[np.float64]:
+        """Latents and, in the last column, levels of A..E, shape (5, n_latents + 1)."""
+        return np.column_stack([self.points, self.levels])
 
 
 @dataclass(frozen=True)
@@ -73,27 +76,26 @@ def compose(
     seed: int,
     index: int,
     duration: float,
+    fades: tuple[float, float] = (0.0, 0.0),
 ) -> Song:
-    """Song `index` of the stream with this seed, `duration` seconds long."""
+    """Song `index` of the stream with this seed, `duration` seconds long.
+
+    What sounds is faded over so many seconds at its ends, if the stream begins or ends
+    with this song.
+    """
     pool = draw_pool(model, seed, index)
     scores = rank(pool.features, rank_weights(controls))
     chosen = pick(scores, pool.timbres, len(SYMBOLS), _rng(seed, index, _PICK))
-    sketch = _sketch(model, grammar, seed, index, duration, tuple(chosen.tolist()))
+    pattern = expand(grammar, _rng(seed, index, _PATTERN))
+    path = lay_out(pattern, duration, _rng(seed, index, _STEPS))
     shifts = point_shifts(
         model.axis.to_power(pool.timbres[chosen]), Plan.of(controls), model.axis
     )
-    reference = float(np.median(sketch.levels))
-    relative = levelled(sketch.levels, reference, float(controls["dynamics"]))
-    offset = -10.0 * float(np.log10(np.mean(10.0 ** (relative / 10.0))))
+    loudness = pool.features["volume"][chosen]
+    levels = plan_levels(loudness, path, duration, float(controls["dynamics"]), fades)
+    wiggler = draw_wiggler(model.n_latents, _rng(seed, index, _WIGGLE))
     return Song(
-        index,
-        duration,
-        sketch.path,
-        pool.z[chosen],
-        shifts,
-        sketch.wiggler,
-        reference,
-        offset,
+        index, duration, path, pool.z[chosen], shifts, wiggler, loudness, levels
     )
 
 
@@ -119,46 +121,6 @@ def rank_weights(controls: Snapshot) -> dict[str, float]:
         for name, value in controls.items()
         if name.startswith("rank/")
     }
-
-
-def levelled(
-    level: NDArray[np.float64], reference: float, dynamics: float
-) -> NDArray[np.float64]:
-    """Level relative to the song's target, in LU, for sounds of this loudness.
-
-    Differences from the reference are kept by the share `dynamics`, and limited.
-    """
-    return dynamics * np.clip(level - reference, -12.0, 6.0)
-
-
-@dataclass(frozen=True)
-class _Sketch:
-    """What of a song does not change while controls are turned."""
-
-    path: Path
-    wiggler: Wiggler
-    levels: NDArray[np.float64]  # LUFS along the path, before levelling
-
-
-@lru_cache(maxsize=16)
-def _sketch(
-    model: TimbreModel,
-    grammar: Grammar,
-    seed: int,
-    index: int,
-    duration: float,
-    chosen: tuple[int, ...],
-) -> _Sketch:
-    pattern = expand(grammar, _rng(seed, index, _PATTERN))
-    path = lay_out(pattern, duration, _rng(seed, index, _STEPS))
-    wiggler = draw_wiggler(model.n_latents, _rng(seed, index, _WIGGLE))
-    seconds = np.linspace(0.0, duration, PROBES)
-    points = draw_pool(model, seed, index).z[list(chosen)]
-    turns = NOMINAL_RATE * seconds
-    z = path.weights(seconds) @ points + wiggler.offset(turns, NOMINAL_AMOUNT)
-    timbres = model.decode(guarded(model, z.astype(np.float32)))
-    levels = loudness(model.axis.to_power(timbres), model.axis)
-    return _Sketch(path, wiggler, levels)
 
 
 def _rng(seed: int, index: int, purpose: int) -> np.random.Generator:

@@ -11,9 +11,9 @@ from effects.bed import layers
 from effects.library import Library
 from effects.player import BedPlayer, Layer
 from effects.rotation import Event, Rotation, Settings
+from engine.compose.levels import FADE_OUT_S
 from engine.live.controls import CONTROLS, Controls, Snapshot, Value
 from engine.sound.hearing import heard
-from engine.sound.music import FADE_OUT_S
 from model.inference import TimbreModel
 
 LOOK_AHEAD_S = 60.0

@@ -17,8 +17,9 @@ from numpy.typing import NDArray
 from effects.errors import InputError
 from effects.levels import Samples, db_to_amplitude
 from effects.room import Bands, Course, band_sums
-from engine.compose.composer import Song, guarded, levelled
+from engine.compose.composer import Song, guarded
 from engine.compose.grammar import Grammar
+from engine.compose.levels import FADE_IN_S, FADE_OUT_S, fade_lengths
 from engine.compose.path import SYMBOLS
 from engine.compose.tuning import shift_bands
 from engine.live.controls import Snapshot
@@ -29,7 +30,7 @@ from model.inference import TimbreModel
 from model.spectrum import loudness
 
 GLIDE_S = 4.0  # to a point that was asked for, and back
-FADE_IN_S, FADE_OUT_S = 3.0, 8.0  # of the whole stream
+QUIETEST_LUFS = -90.0  # what is softer as decoded is not raised to its level
 COMMANDS = ("next", "go")
 
 
@@ -42,7 +43,8 @@ class Transport:
         tau: composition time there, seconds.
         running: False while held.
         turns: of the wiggler, at that sample.
-        glide_from: latent from which a glide set out at sample `glide_at`, or None.
+        glide_from: latent and level from which a glide set out at sample `glide_at`,
+            shape (n_latents + 1,), or None.
         target: symbol that is glided to, or None for the path.
     """
 
@@ -111,7 +113,7 @@ class Music:
         self.n_samples = None if duration is None else round(duration * sample_rate)
         self._model, self._controls = model, controls
         self._seed = seed
-        self._target_lufs = target_lufs + self._fade_loss()
+        self._target_lufs = target_lufs
         self._programme = Programme(
             model, grammar, controls, seed=seed, duration=duration
         )
@@ -210,21 +212,8 @@ class Music:
             song.path.symbol_at(seconds),
             min(1.0, seconds / placed.duration),
             placed.duration,
-            tuple(self._line(position, transport).tolist()),
+            tuple(self._line(position, transport)[:-1].tolist()),
         )
-
-    def _fade_loss(self) -> float:
-        """By how many LU the fades at both ends lower a finite stream's loudness.
-
-        Blocks of 0.4 s, gated at 10 LU below their mean, as in ITU-R BS.1770-5.
-        """
-        if self.n_samples is None:
-            return 0.0
-        block = round(0.4 * self.sample_rate)
-        starts = range(0, max(1, self.n_samples - block), block)
-        power = np.array([np.mean(self._envelope(s, block) ** 2) for s in starts])
-        loud = power[power > 0.1 * power.mean()]
-        return float(-10.0 * np.log10(loud.mean()))
 
     # Time.
 
@@ -244,12 +233,13 @@ class Music:
         """Fade-in at the stream's start, fade-out at its end."""
         position = np.arange(start, start + n_samples)
         total = self.n_samples
-        longest = np.inf if total is None else total / self.sample_rate / 8.0
-        fade_in = max(1.0, min(FADE_IN_S, longest) * self.sample_rate)
-        envelope = np.minimum(position / fade_in, 1.0)
+        fade_in, fade_out = FADE_IN_S, FADE_OUT_S
         if total is not None:
-            fade_out = max(1.0, min(FADE_OUT_S, longest) * self.sample_rate)
-            envelope = np.minimum(envelope, (total - 1 - position) / fade_out)
+            fade_in, fade_out = fade_lengths(total / self.sample_rate)
+        envelope = np.minimum(position / max(1.0, fade_in * self.sample_rate), 1.0)
+        if total is not None:
+            falling = (total - 1 - position) / max(1.0, fade_out * self.sample_rate)
+            envelope = np.minimum(envelope, falling)
         return np.sin(0.5 * np.pi * np.clip(envelope, 0.0, 1.0)).astype(np.float32)
 
     # Sound.
@@ -295,16 +285,17 @@ class Music:
         total = np.zeros(self._model.axis.n_bands)
         lines = [self._song_line(placed, transport.tau) for placed in songs]
         for i, placed in enumerate(songs):
-            z = self._pulled(i, lines, songs, transport.tau)
-            z = self._glided(z, placed, at, transport)
-            power = self._decoded(z, self._programme.song(placed), transport)
+            line = self._pulled(i, lines, songs, transport.tau)
+            line = self._glided(line, placed, at, transport)
+            power = self._decoded(line, self._programme.song(placed), transport)
             total += presence(placed, songs, transport.tau) * power
         return total
 
     def _song_line(self, placed: Placed, tau: float) -> NDArray[np.float64]:
+        """Latent, without wiggle, and level of a song: shape (n_latents + 1,)."""
         song = self._programme.song(placed)
         weights = song.path.weights(np.array([tau - placed.start]))
-        line: NDArray[np.float64] = weights[0] @ song.points
+        line: NDArray[np.float64] = weights[0] @ song.waypoints
         return line
 
     def _pulled(
@@ -322,30 +313,30 @@ class Music:
         )
 
     def _glided(
-        self, z: NDArray[np.float64], placed: Placed, at: int, transport: Transport
+        self, line: NDArray[np.float64], placed: Placed, at: int, transport: Transport
     ) -> NDArray[np.float64]:
         if transport.glide_from is None:
-            return z
-        goal = z
+            return line
+        goal = line
         if transport.target is not None:
-            points = self._programme.song(placed).points
-            goal = points[SYMBOLS.index(transport.target)]
+            waypoints = self._programme.song(placed).waypoints
+            goal = waypoints[SYMBOLS.index(transport.target)]
         progress = (at - transport.glide_at) / (GLIDE_S * self.sample_rate)
         share = float(np.clip(progress, 0.0, 1.0))
         return transport.glide_from + share * (goal - transport.glide_from)
 
     def _line(self, at: int, transport: Transport) -> NDArray[np.float64]:
-        """Where on its line, without wiggle, the leading song is."""
+        """Latent, without wiggle, and level of the leading song."""
         placed = self._programme.at(transport.tau)[-1]
         line = self._song_line(placed, transport.tau)
         return self._glided(line, placed, at, transport)
 
     def _decoded(
-        self, z: NDArray[np.float64], song: Song, transport: Transport
+        self, line: NDArray[np.float64], song: Song, transport: Transport
     ) -> NDArray[np.float64]:
         turns = np.array([transport.turns])
         amount = float(self._controls["wiggle/amount"])
-        z = z + song.wiggler.offset(turns, amount)[0]
+        z = line[:-1] + song.wiggler.offset(turns, amount)[0]
         safe = guarded(self._model, z[None].astype(np.float32))
         timbre = self._model.decode(safe)[0]
         if not np.all(np.isfinite(timbre)):
@@ -353,21 +344,20 @@ class Music:
             return self._last_good
         power = self._model.axis.to_power(timbre)
         power[timbre <= 0.0] = 0.0
-        self._last_good = self._tuned(power, z, song)
+        power = self._tuned(power, z, song)
+        heard = max(QUIETEST_LUFS, float(loudness(power, self._model.axis)))
+        gain = db_to_amplitude(self._target_lufs + float(line[-1]) - heard)
+        self._last_good = power * gain**2
         return self._last_good
 
     def _tuned(
         self, power: NDArray[np.float64], z: NDArray[np.float64], song: Song
     ) -> NDArray[np.float64]:
-        """Transposed as the nearest points are, and brought to level."""
+        """Transposed as the nearest points are."""
         distance = np.linalg.norm(song.points - z, axis=1)
         nearness = 1.0 / (distance + 1e-3) ** 4
         shift = float(nearness @ song.shifts / nearness.sum())
-        level = loudness(power, self._model.axis)
-        dynamics = float(self._controls["dynamics"])
-        relative = float(levelled(level, song.reference, dynamics)) + song.offset
-        gain = db_to_amplitude(self._target_lufs + relative - float(level))
-        return shift_bands(power, shift) * gain**2
+        return shift_bands(power, shift)
 
 
 def _hop_length(controls: Snapshot, sample_rate: int) -> int:

@@ -11,6 +11,7 @@ import numpy as np
 
 from engine.compose.composer import Song, compose
 from engine.compose.grammar import Grammar
+from engine.compose.levels import fade_lengths
 from engine.live.controls import Snapshot
 from model.inference import TimbreModel
 
@@ -133,9 +134,12 @@ class Programme:
         if self._duration is None:
             rng = np.random.default_rng([self._seed, index])
             return nominal * rng.uniform(0.85, 1.15), overlap
-        n_songs = max(1, round(self._duration / nominal))
+        n_songs = self._n_songs(self._duration)
         overlap = min(overlap, self._duration / n_songs / 4.0)
         return (self._duration + (n_songs - 1) * overlap) / n_songs, overlap
+
+    def _n_songs(self, duration: float) -> int:
+        return max(1, round(duration / (60.0 * float(self._controls["song/minutes"]))))
 
     def _compose(self, index: int, duration: float) -> Song:
         return compose(
@@ -145,7 +149,16 @@ class Programme:
             seed=self._seed,
             index=index,
             duration=duration,
+            fades=self._fades(index),
         )
+
+    def _fades(self, index: int) -> tuple[float, float]:
+        """Seconds over which a song rises from silence, and falls to it."""
+        if self._duration is None:
+            return 0.0, 0.0
+        fade_in, fade_out = fade_lengths(self._duration)
+        last = self._n_songs(self._duration) - 1
+        return fade_in if index == 0 else 0.0, fade_out if index == last else 0.0
 
     def _with_arc(self, index: int) -> Snapshot:
         """The controls, with the slow swing of an endless programme."""

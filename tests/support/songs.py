@@ -97,7 +97,8 @@ def audio_features(heard: Heard, model: TimbreModel) -> dict[str, float]:
         name: float(value.mean())
         for name, value in measure(inner, z, model.axis).items()
     }
-    gain_db = TARGET_LUFS + heard.song.offset - heard.song.reference
+    asked = TARGET_LUFS + heard.song.levels
+    gain_db = float(np.median(asked - heard.song.loudness))
     values["volume"] = integrated_lufs(heard.samples, RATE) - gain_db
     values["motion"] = motion_db(heard.sections, model)
     assert values.keys() == CRITERIA.keys()

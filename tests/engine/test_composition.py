@@ -1,0 +1,84 @@
+"""What the controls of composition do to the audio, and how loud songs come out."""
+
+import numpy as np
+import pytest
+
+from engine.compose.features import CRITERIA
+from engine.compose.levels import plan_levels
+from engine.compose.path import lay_out
+from engine.graph import TARGET_LUFS
+from model.inference import TimbreModel
+from tests.support import audio
+from tests.support.songs import RATE, audio_features, hear, settings
+
+SECONDS = 16.0
+NEUTRAL = range(1, 6)
+
+
+@pytest.fixture(scope="module")
+def model() -> TimbreModel:
+    return TimbreModel.load()
+
+
+@pytest.fixture(scope="module")
+def spreads(model: TimbreModel) -> dict[str, float]:
+    """Standard deviation of each criterion among songs of a flat ranking."""
+    songs = [
+        audio_features(hear(settings(seed, seconds=SECONDS)), model) for seed in NEUTRAL
+    ]
+    return {
+        name: float(np.std([song[name] for song in songs], ddof=1)) for name in CRITERIA
+    }
+
+
+@pytest.mark.parametrize("criterion", CRITERIA)
+def test_ranking_moves_what_is_heard(
+    criterion: str, model: TimbreModel, spreads: dict[str, float]
+) -> None:
+    low, high = (
+        np.mean(
+            [
+                audio_features(
+                    hear(
+                        settings(seed, {f"rank/{criterion}": weight}, seconds=SECONDS)
+                    ),
+                    model,
+                )[criterion]
+                for seed in (101, 102)
+            ]
+        )
+        for weight in (-1.0, 1.0)
+    )
+    assert high - low > spreads[criterion]
+
+
+@pytest.mark.parametrize("dynamics", [0.0, 1.0])
+def test_planned_levels_meet_the_target(dynamics: float) -> None:
+    rng = np.random.default_rng(1)
+    loudness = np.array([-20.0, -31.0, -26.0, -60.0, -24.0])
+    path = lay_out("ABABDBECCDDE", 120.0, rng)
+    levels = plan_levels(loudness, path, 120.0, dynamics, (3.0, 8.0))
+    assert np.ptp(levels) <= 18.0 * dynamics + 1e-9
+    assert np.all(np.diff(levels[np.argsort(loudness)]) >= -1e-9)
+    # The loudness of noise with that course, by another library.
+    seconds = np.arange(120 * RATE) / RATE
+    fade = np.sin(
+        0.5 * np.pi * np.clip(np.minimum(seconds / 3, (120 - seconds) / 8), 0, 1)
+    )
+    course = 10.0 ** (path.weights(seconds) @ levels / 20.0) * fade
+    noise = rng.standard_normal((len(seconds), 2)).astype(np.float32) * 0.01
+    flat = audio.lufs(noise, RATE)
+    faded = audio.lufs((noise * course[:, None]).astype(np.float32), RATE)
+    assert faded - flat == pytest.approx(0.0, abs=0.15)
+
+
+def test_songs_come_out_at_their_loudness() -> None:
+    """Whatever the wiggle, the tuning and the dynamics."""
+    for seed, controls in (
+        (1, {"wiggle/amount": 1.2, "wiggle/rate": 0.2}),
+        (2, {"dynamics": 1.0, "hop": 0.5}),
+        (3, {"rank/volume": 1.0, "dynamics": 0.0, "tuning/strength": 1.0}),
+    ):
+        heard = hear(settings(seed, controls, seconds=40.0))
+        lufs = audio.lufs(heard.samples, RATE)
+        assert lufs == pytest.approx(TARGET_LUFS, abs=0.5), (seed, controls)
