@@ -18,7 +18,7 @@ from engine.compose.levels import plan_levels
 from engine.compose.path import SYMBOLS, Path, lay_out
 from engine.compose.picking import pick
 from engine.compose.ranking import rank
-from engine.compose.tuning import Plan, point_shifts
+from engine.compose.tuning import Plan, point_moves, point_shifts
 from engine.compose.wiggler import Wiggler, draw_wiggler
 from engine.live.controls import Snapshot
 from model.guard import draw_back
@@ -39,6 +39,7 @@ class Song:
         path: pattern and times.
         points: latents of A..E, shape (5, n_latents).
         shifts: bands by which tuning transposes A..E, shape (5,).
+        moves: bands by which the chord plan then moves them, shape (5,).
         wiggler: of this song.
         loudness: of A..E as they are decoded, LUFS, shape (5,).
         levels: of A..E against the song's target, LU, shape (5,).
@@ -49,6 +50,7 @@ class Song:
     path: Path
     points: NDArray[np.float32]
     shifts: NDArray[np.float64]
+    moves: NDArray[np.float64]
     wiggler: Wiggler
     loudness: NDArray[np.float64]
     levels: NDArray[np.float64]
@@ -88,14 +90,20 @@ def compose(
     chosen = pick(scores, pool.timbres, len(SYMBOLS), _rng(seed, index, _PICK))
     pattern = expand(grammar, _rng(seed, index, _PATTERN))
     path = lay_out(pattern, duration, _rng(seed, index, _STEPS))
-    shifts = point_shifts(
-        model.axis.to_power(pool.timbres[chosen]), Plan.of(controls), model.axis
-    )
+    power = model.axis.to_power(pool.timbres[chosen])
+    plan = Plan.of(controls)
     loudness = pool.features["volume"][chosen]
     levels = plan_levels(loudness, path, duration, float(controls["dynamics"]), fades)
-    wiggler = draw_wiggler(model.n_latents, _rng(seed, index, _WIGGLE))
     return Song(
-        index, duration, path, pool.z[chosen], shifts, wiggler, loudness, levels
+        index,
+        duration,
+        path,
+        pool.z[chosen],
+        point_shifts(power, plan, model.axis),
+        point_moves(power, plan, model.axis),
+        draw_wiggler(model.n_latents, _rng(seed, index, _WIGGLE)),
+        loudness,
+        levels,
     )
 
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from engine.compose.chords import degrees, move
 from engine.live.controls import KEYS, Snapshot
 from model.config import Axis
 from model.spectrum import surroundings
@@ -42,12 +43,14 @@ class Plan:
         scale: name in `SCALES`.
         a4: Hz.
         strength: 0 leaves all as it is, 1 tunes fully.
+        chords: name in `chords.CHORDS`, or "off".
     """
 
     tonic: int
     scale: str
     a4: float
     strength: float
+    chords: str = "off"
 
     @classmethod
     def of(cls, controls: Snapshot) -> "Plan":
@@ -57,6 +60,7 @@ class Plan:
             str(controls["tuning/scale"]),
             float(controls["tuning/a4"]),
             float(controls["tuning/strength"]),
+            str(controls["tuning/chords"]),
         )
 
 
@@ -116,16 +120,61 @@ def point_shifts(
     Returns:
         Shape (n,), up is positive; 0 for sounds without a clear root.
     """
-    degrees = np.array(SCALES[plan.scale]) + 100.0 * plan.tonic
     shifts = np.zeros(len(power))
     for i, sound in enumerate(power):
-        pitch = find_pitch(sound, axis, plan.a4)
-        sure = np.clip((pitch.confidence - UNSURE) / (SURE - UNSURE), 0.0, 1.0)
-        apart = (degrees - pitch.root_cents + 600.0) % 1200.0 - 600.0
-        nearest = apart[np.argmin(np.abs(apart))]
-        cents = plan.strength * float(sure) * float(nearest)
-        shifts[i] = cents / 1200.0 * axis.bands_per_octave
+        drawn = _drawn(sound, plan, axis)
+        shifts[i] = drawn.pull * drawn.apart / 1200.0 * axis.bands_per_octave
     return shifts
+
+
+def point_moves(
+    power: NDArray[np.float64], plan: Plan, axis: Axis
+) -> NDArray[np.float64]:
+    """Bands by which sounds, once in the key, go to their degrees of the chord plan.
+
+    Args:
+        power: band powers of A..E, shape (5, n_bands).
+        plan: of the key and the chords.
+        axis: the bands.
+
+    Returns:
+        Shape (5,), at most half an octave up or down; 0 without chords, and for
+        sounds without a clear root.
+    """
+    moves = np.zeros(len(power))
+    if plan.chords == "off" or plan.strength == 0.0:
+        return moves
+    goals = degrees(plan.chords, SCALES[plan.scale]) + 100.0 * plan.tonic
+    for i, (sound, goal) in enumerate(zip(power, goals, strict=True)):
+        drawn = _drawn(sound, plan, axis)
+        if drawn.pull > 0.0:
+            cents = move(drawn.note, float(goal), drawn.pull, _notes(plan))
+            moves[i] = cents / 1200.0 * axis.bands_per_octave
+    return moves
+
+
+@dataclass(frozen=True)
+class _Drawn:
+    """A sound in its key: the note nearest to its root, and how hard it is drawn."""
+
+    note: float  # cents above C
+    apart: float  # cents from the root to it
+    pull: float  # 0..1
+
+
+def _drawn(sound: NDArray[np.float64], plan: Plan, axis: Axis) -> _Drawn:
+    pitch = find_pitch(sound, axis, plan.a4)
+    sure = np.clip((pitch.confidence - UNSURE) / (SURE - UNSURE), 0.0, 1.0)
+    notes = _notes(plan)
+    apart = (notes - pitch.root_cents + 600.0) % 1200.0 - 600.0
+    nearest = int(np.argmin(np.abs(apart)))
+    return _Drawn(
+        float(notes[nearest]), float(apart[nearest]), plan.strength * float(sure)
+    )
+
+
+def _notes(plan: Plan) -> NDArray[np.float64]:
+    return np.array(SCALES[plan.scale]) + 100.0 * plan.tonic
 
 
 def shift_bands(power: NDArray[np.float64], bands: float) -> NDArray[np.float64]:
@@ -147,6 +196,22 @@ def shift_bands(power: NDArray[np.float64], bands: float) -> NDArray[np.float64]
         power[..., below] * (1.0 - fraction) + power[..., below + 1] * fraction
     )
     return shifted
+
+
+def dissolved(
+    power: NDArray[np.float64], moves: NDArray[np.float64], shares: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Band powers between chords: not in between, but some of each.
+
+    Args:
+        power: shape (n_bands,).
+        moves: bands by which each chord moves them, shape (n,).
+        shares: of the power that each chord has, shape (n,).
+    """
+    mixed = np.zeros_like(power)
+    for bands in np.unique(moves):
+        mixed += float(shares[moves == bands].sum()) * shift_bands(power, float(bands))
+    return mixed
 
 
 def _partials(

@@ -36,6 +36,7 @@ SCALES = (
     "minor-pentatonic",
     "just",
 )
+CHORDS = ("off", "drone", "open", "plagal", "thirds", "fifths", "falling")
 
 
 @dataclass(frozen=True)
@@ -179,6 +180,13 @@ TABLE: tuple[Control, ...] = (
     Control("tuning/strength", 0.8, "How far tonal sounds are drawn to key.", "plan"),
     Control("tuning/key", "D", "Tonic of the key.", "plan", choices=KEYS),
     Control("tuning/scale", "dorian", "Scale of the key.", "plan", choices=SCALES),
+    Control(
+        "tuning/chords",
+        "open",
+        "Degrees of the key that the five sounds stand on.",
+        "plan",
+        choices=CHORDS,
+    ),
     Control("tuning/a4", 440.0, "Concert pitch.", "plan", 400.0, 480.0, "Hz"),
     Control("hold", False, "Stay at this place of the song.", "plan"),
     Control("song/minutes", 5.0, "Length of a song.", "song", 0.5, 60.0, "min", "log"),

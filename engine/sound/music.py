@@ -21,7 +21,7 @@ from engine.compose.composer import Song, guarded
 from engine.compose.grammar import Grammar
 from engine.compose.levels import FADE_IN_S, FADE_OUT_S, fade_lengths
 from engine.compose.path import SYMBOLS
-from engine.compose.tuning import shift_bands
+from engine.compose.tuning import dissolved, shift_bands
 from engine.live.controls import Snapshot
 from engine.sound.blend import blend
 from engine.sound.programme import Placed, Programme, presence
@@ -353,11 +353,14 @@ class Music:
     def _tuned(
         self, power: NDArray[np.float64], z: NDArray[np.float64], song: Song
     ) -> NDArray[np.float64]:
-        """Transposed as the nearest points are."""
+        """Transposed, and moved by the chords, as the nearest points are."""
         distance = np.linalg.norm(song.points - z, axis=1)
         nearness = 1.0 / (distance + 1e-3) ** 4
         shift = float(nearness @ song.shifts / nearness.sum())
-        return shift_bands(power, shift)
+        tuned = shift_bands(power, shift)
+        if not np.any(song.moves):
+            return tuned
+        return dissolved(tuned, song.moves, nearness / nearness.sum())
 
 
 def _hop_length(controls: Snapshot, sample_rate: int) -> int:
