@@ -29,8 +29,8 @@ SCALES: dict[str, tuple[float, ...]] = {
 }
 
 PEAK_DB = 6.0  # a partial stands so far above its third of an octave
-SURE = 0.6  # confidence from which a sound is drawn to key with full strength
-UNSURE = 0.3  # and below which it is left alone
+SURE = 0.25  # confidence from which a sound is drawn to key with full strength
+UNSURE = 0.1  # and below which it is left alone; noise has under 0.01
 _HARMONICS = 6
 
 

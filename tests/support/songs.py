@@ -6,6 +6,7 @@ two seconds of the rendered music.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,11 +14,15 @@ from numpy.typing import NDArray
 from effects.levels import Samples
 from effects.loudness import integrated_lufs
 from engine.album.gate import smoothed
+from engine.compose import grammar as grammars
 from engine.compose.composer import Song
-from engine.compose.features import CRITERIA, measure
+from engine.compose.features import CRITERIA, Sounds, dissonance, measure
+from engine.compose.path import SYMBOLS
 from engine.graph import TARGET_LUFS, Graph, Settings, build
 from engine.live.controls import snapshot_of
 from engine.render import render
+from engine.sound.music import Music
+from model.config import Axis
 from model.inference import TimbreModel
 from model.spectrum import CLIP_LENGTH, analyse
 
@@ -118,3 +123,35 @@ def distances_db(
     low, high = np.triu_indices(len(smooth), 1)
     apart = np.abs(smooth[low] - smooth[high]).mean(axis=1)
     return np.asarray(model.axis.range_db * apart)
+
+
+def planned_roughness(
+    model: TimbreModel, seed: int, controls: Mapping[str, object]
+) -> float:
+    """Roughness of a song's joins as it is composed, both sounds equally loud."""
+    music = Music(
+        model,
+        grammars.load("seed"),
+        snapshot_of(controls),
+        seed=seed,
+        sample_rate=RATE,
+        duration=240.0,
+    )
+    song = music._programme.song(music._programme.at(0.0)[-1])
+    decoded = model.axis.to_power(model.decode(song.points))
+    decoded *= 10.0 ** (-song.loudness[:, None] / 10.0)
+    points = song.points.astype(np.float64)
+    tuned = [music._tuned(p, z, song) for p, z in zip(decoded, points, strict=True)]
+    order = [SYMBOLS.index(symbol) for symbol in song.path.pattern]
+    joins = [(a, b) for a, b in pairwise(order) if a != b]
+    return join_roughness(np.stack(tuned), joins, model.axis)
+
+
+def join_roughness(
+    power: NDArray[np.float64], joins: list[tuple[int, int]], axis: Axis
+) -> float:
+    """Mean sensory roughness of pairs of sounds that sound together."""
+    together = np.stack([power[a] + power[b] for a, b in joins])
+    timbres = axis.from_power(together / together.max(axis=1, keepdims=True))
+    nowhere = np.zeros((len(timbres), 1), np.float32)
+    return float(dissonance(Sounds(timbres, nowhere, axis)).mean())
