@@ -69,7 +69,7 @@ def make_demo_corpus(
 def render_clip(
     seed: int, number: int, font: Path | None = soundfont.FONT
 ) -> tuple[Samples, Row]:
-    """Audio, shape (n_samples,), and row of one clip of the corpus.
+    """Audio, shape (n_samples, 2), and row of one clip of the corpus.
 
     Takes as long as its whole patch, as the sound font's voices leave traces in the
     clips after them.

@@ -40,12 +40,10 @@ def draw_chord(
     share = np.array(WEIGHTS) / sum(WEIGHTS)
     name = list(CHORDS)[rng.choice(len(WEIGHTS), p=share)]
     root = register + rng.uniform(-6.0, 6.0)
-    if rng.random() < 0.7:  # most music keeps to the tempered grid, some is detuned
-        root = round(root) + rng.normal(0.0, 0.08)
+    root = round(root) + rng.normal(0.0, 0.03)  # tempered, as tuned by ear
     tones = np.array(CHORDS[name], np.float64)
-    wide = rng.random(len(tones)) < 0.3
-    wide[0] = False
-    tones = tones + 12.0 * wide
+    if rng.random() < 0.35:  # wide: every other tone above the root an octave up
+        tones[1::2] += 12.0
     if rng.random() < 0.4:  # the root doubled below
         tones = np.append(tones, -12.0)
     return name, 440.0 * 2.0 ** ((root + tones - 69.0) / 12.0)

@@ -74,9 +74,9 @@ class SoundFont:
     def render(
         self, program: int, hertz: NDArray[np.float64], velocity: int
     ) -> Samples:
-        """Two seconds of a chord, shape (n_samples,), after its attack.
+        """Two seconds of a chord, shape (n_samples, 2), after its attack.
 
-        Each note has a channel of its own, bent to its frequency.
+        Each note has a channel of its own, bent to its frequency; there are 15.
         """
         synth = self._synth
         synth.system_reset()
@@ -93,8 +93,7 @@ class SoundFont:
     def _render(self, n_samples: int) -> Samples:
         left, right = np.zeros((2, n_samples), np.float32)
         self._write(self._synth.synth, n_samples, left, right)
-        mono: Samples = 0.5 * (left + right)
-        return mono
+        return np.stack([left, right], axis=1)
 
 
 def _float_writer(fluidsynth: Any) -> Any:

@@ -18,7 +18,15 @@ from model.corpus import MANIFEST, TIMBRES, Corpus
 from model.dataset import split
 from model.demo import make_demo_corpus, partials, render_clip, soundfont
 from model.demo.harmony import CHORDS, draw_chord
-from model.demo.recipe import CLIPS_PER_PATCH, Row, render_patch
+from model.demo.instruments import FAMILIES, N_INSTRUMENTS, instrument
+from model.demo.recipe import (
+    CLIPS_PER_PATCH,
+    Row,
+    _sound,
+    _unit,
+    draw_patch,
+    render_patch,
+)
 from model.spectrum import CLIP_LENGTH, analyse
 
 SEED = 3
@@ -77,7 +85,7 @@ def test_levels_are_those_of_music_and_nothing_clips() -> None:
     levels = []
     for group in GROUPS:
         for audio, _ in patch(group):
-            assert audio.shape == (CLIP_LENGTH,)
+            assert audio.shape == (CLIP_LENGTH, 2)
             assert audio.dtype == np.float32
             assert np.isfinite(audio).all()
             assert peak_db(audio) < -0.05
@@ -90,7 +98,7 @@ def test_levels_are_those_of_music_and_nothing_clips() -> None:
 def test_clips_hold_no_silence_and_no_offset() -> None:
     for group in GROUPS:
         for audio, _ in patch(group):
-            parts = audio[: CLIP_LENGTH // 8 * 8].reshape(8, -1)
+            parts = audio[: CLIP_LENGTH // 8 * 8].reshape(8, -1, 2)
             assert min(rms_db(part) for part in parts) > rms_db(audio) - 15.0
             assert abs(float(audio.mean())) < 0.02 * float(np.abs(audio).max())
 
@@ -101,7 +109,11 @@ def test_rows_say_what_is_needed_to_credit_and_split() -> None:
             assert row["number"] == group * CLIPS_PER_PATCH + position
             assert row["group"] == f"patch-{group:05d}"
             assert row["licence"] == "CC0-1.0 (generated)"
-            assert set(row["source"].split("+")) <= set(partials.FAMILIES)
+            assert set(row["source"].split("+")) <= set(FAMILIES)
+            params = row["params"]
+            played = "+".join(layer[0] for layer in params["layers"])
+            assert played == row["source"]
+            assert {"tilt_db", "room", "reverb_db", "air_db"} <= set(params)
             assert row["params"]["chord"] in CHORDS
             assert 20.0 < row["params"]["root_hz"] < 1000.0
             assert row == json.loads(json.dumps(row))
@@ -192,11 +204,11 @@ def test_chords_are_in_tune_and_in_every_key() -> None:
 @pytest.mark.parametrize("note", [82.41, 220.0, 659.26])
 def test_partials_lie_on_multiples_of_the_note(family: str, note: float) -> None:
     rng = np.random.default_rng(11)
-    sound = partials.FAMILIES[family](note, rng)
+    sound = instrument(family, 3)(note)
     # A wide partial is a narrow band of noise, whose centre wanders by chance from
     # clip to clip; so the mean of several is measured.
     clips = [partials.render_partials([sound], rng) for _ in range(8)]
-    audio = np.stack(clips, axis=1)
+    audio = np.concatenate(clips, axis=1)
     for k in (1, 2, 3):
         between = power_near(audio, note * (k + 0.5), 60.0)[1]
         frequency, power = power_near(audio, note * k, 60.0)
@@ -204,9 +216,47 @@ def test_partials_lie_on_multiples_of_the_note(family: str, note: float) -> None
         assert abs(cents_from(frequency, note * k)) < 12.0, f"{family}, partial {k}"
 
 
+def test_an_instrument_is_the_same_whenever_it_plays_and_unlike_the_others() -> None:
+    for family in FAMILIES:
+        drawn = [instrument(family, n)(220.0) for n in range(N_INSTRUMENTS)]
+        instrument.cache_clear()
+        again = instrument(family, 3)(220.0)
+        np.testing.assert_array_equal(again.amplitude, drawn[3].amplitude)
+        np.testing.assert_array_equal(again.hertz, drawn[3].hertz)
+        rng = np.random.default_rng(8)
+        heard = np.stack(
+            [
+                analyse(0.1 * _unit(partials.render_partials([sound], rng)))
+                for sound in drawn
+            ]
+        )
+        apart = np.abs(heard[:, None] - heard[None]).mean(axis=2)
+        apart[np.diag_indices(len(heard))] = 1.0
+        assert apart.min() > 0.001, family  # of all bands, and most are silent
+
+
+def test_the_same_patch_and_chord_differ_by_little_but_the_chance_of_noise() -> None:
+    # What differs here is what no model can learn, however good.
+    differences = []
+    for group in range(6):
+        drawn = draw_patch(np.random.default_rng([SEED, group]), False)
+        layer = drawn.layers[0]
+        chord = np.array([110.0, 165.0, 220.0])
+        heard = [
+            analyse(
+                0.1 * _unit(_sound(layer, chord, 0.0, np.random.default_rng(k), None))
+            )
+            for k in range(2)
+        ]
+        loud = heard[0] > heard[0].max() - 0.6
+        difference = 100.0 * (heard[0] - heard[1])[loud]
+        differences.append(float(np.sqrt(np.mean(difference**2))))
+    assert np.median(differences) < 2.5
+
+
 def test_bells_and_glasses_are_not_harmonic() -> None:
     for family in ("bell", "glass"):
-        hertz = partials.FAMILIES[family](300.0, np.random.default_rng(2)).hertz
+        hertz = instrument(family, 2)(300.0).hertz
         ratios = hertz[hertz > 320.0] / 300.0
         assert np.max(np.abs(ratios - np.round(ratios))) > 0.15
 
@@ -215,7 +265,7 @@ def test_bells_and_glasses_are_not_harmonic() -> None:
 def test_noise_falls_as_it_is_told(slope_db: float) -> None:
     rng = np.random.default_rng(4)
     audio = partials.render_noise(slope_db, np.zeros((0, 3)), rng)
-    power = np.abs(fft.rfft(audio * np.hanning(len(audio)))) ** 2
+    power = np.abs(fft.rfft(audio[:, 0] * np.hanning(len(audio)))) ** 2
     edges = (500.0 * 2.0 ** np.arange(-1, 5) * CLIP_LENGTH / SAMPLE_RATE).astype(int)
     level_db = [
         10.0 * np.log10(power[low:high].mean()) for low, high in pairwise(edges)
@@ -235,7 +285,7 @@ def test_the_font_plays_any_frequency_in_tune() -> None:
         heard = []
         for hertz in (note, note * 2.0 ** (40.0 / 1200.0)):
             audio = font.render(program, np.array([hertz]), 90)
-            assert audio.shape == (CLIP_LENGTH,)
+            assert audio.shape == (CLIP_LENGTH, 2)
             assert -60.0 < rms_db(audio) < -3.0
             frequency, power = power_near(audio, hertz, 80.0)
             assert abs(cents_from(frequency, hertz)) < 25.0, f"program {program}"
@@ -262,4 +312,4 @@ def render_names(group: int) -> str:
     from model.demo.recipe import _PATCH, draw_patch
 
     drawn = draw_patch(np.random.default_rng([SEED, _PATCH, group]), True)
-    return "+".join(layer.source for layer in drawn.layers)
+    return "+".join(layer.name for layer in drawn.layers)
