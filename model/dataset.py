@@ -46,12 +46,13 @@ class Augmentation:
     """How far a clip may be changed while it stays a plausible clip.
 
     Attributes:
-        shift_bands: transposition, uniform within plus or minus this.
+        semitones: transposition by whole ones, uniform within plus or minus this:
+            what is in tune remains so, and a model has one grid to learn, not all.
         gain_db: level, normal with this standard deviation.
         tilt_db: spectral slope per octave, likewise.
     """
 
-    shift_bands: int = 36
+    semitones: int = 3
     gain_db: float = 1.5
     tilt_db: float = 0.3
 
@@ -132,9 +133,10 @@ def augment(batch: Tensor, generator: torch.Generator, how: Augmentation) -> Ten
         Same shape, 0..1. Bands that held nothing still hold nothing.
     """
     n, n_bands = batch.shape
-    shift = torch.randint(
-        -how.shift_bands, how.shift_bands + 1, (n, 1), generator=generator
+    semitones = torch.randint(
+        -how.semitones, how.semitones + 1, (n, 1), generator=generator
     )
+    shift = torch.round(semitones * (AXIS.bands_per_octave / 12.0)).long()
     moved = _shift(batch, shift)
     gain_db = how.gain_db * torch.randn(n, 1, generator=generator)
     slope_db = how.tilt_db * torch.randn(n, 1, generator=generator)

@@ -189,24 +189,24 @@ def test_tiny_or_broken_corpora_are_refused_in_one_line() -> None:
         split(timbres, groups)
 
 
-def test_shift_transposes() -> None:
-    """A peak moves by the shift, whatever it is, and keeps its level."""
+def test_transposition_is_by_semitones() -> None:
+    """A peak moves by whole semitones, in either direction, and keeps its level."""
     timbre = torch.zeros(200, AXIS.n_bands)
     timbre[:, 600] = 0.9
-    how = Augmentation(shift_bands=61, gain_db=0.0, tilt_db=0.0)
+    how = Augmentation(semitones=5, gain_db=0.0, tilt_db=0.0)
     moved = augment(timbre, torch.Generator().manual_seed(0), how)
     assert torch.allclose(moved.max(dim=1).values, torch.tensor(0.9))
     places = moved.argmax(dim=1) - 600
-    assert int(places.min()) < -50
-    assert int(places.max()) > 50
-    assert int(places.abs().max()) <= 61
+    semitone = AXIS.bands_per_octave / 12.0
+    allowed = {round(k * semitone) for k in range(-5, 6)}
+    assert set(places.tolist()) == allowed
 
 
 def test_augmentation_stays_in_range_and_leaves_silence_alone() -> None:
     rng = np.random.default_rng(0)
     timbre = torch.from_numpy(harmonic_timbres(50, rng)).float()
     timbre[:, 900:] = 0.0
-    how = Augmentation(shift_bands=10, gain_db=20.0, tilt_db=3.0)
+    how = Augmentation(semitones=1, gain_db=20.0, tilt_db=3.0)
     changed = augment(timbre, torch.Generator().manual_seed(1), how)
     assert float(changed.min()) >= 0.0
     assert float(changed.max()) <= 1.0

@@ -47,7 +47,7 @@ def tiny_settings(epochs: int = 2, seed: int = 1) -> TrainSettings:
         epochs=epochs,
         batch_size=64,
         seed=seed,
-        augmentation=Augmentation(shift_bands=20),
+        augmentation=Augmentation(semitones=2),
     )
 
 
