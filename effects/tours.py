@@ -51,9 +51,9 @@ def begin(plan: Plan, stay: int) -> float:
 def stay_at(plan: Plan, clock: float) -> int:
     """The stay in force at a time in units of the dwell time."""
     number = int(max(0.0, clock) // plan.n_names)
-    # The sums of `begin`, so that a stay has begun at the very clock that it gives.
-    begins = number * plan.n_names + np.array(tour(plan, number).begins)
-    place = int(np.searchsorted(begins, clock, side="right")) - 1
+    begins = tour(plan, number).begins
+    offset = clock - number * plan.n_names
+    place = int(np.searchsorted(begins, offset, side="right")) - 1
     return number * plan.n_names + max(0, place)
 
 

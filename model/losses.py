@@ -37,12 +37,12 @@ class LossWeights:
         free_nats: KL of a latent that costs nothing, so that none collapses.
     """
 
-    sigma_db: float = 3.0
+    sigma_db: float = 2.0
     beta: float = 1.0
     detail: float = 1.0
-    contrast: float = 2.5
+    contrast: float = 2.0
     level: float = 60.0
-    between: float = 0.3
+    between: float = 0.15
     free_nats: float = 0.0
 
 

@@ -6,6 +6,7 @@ partials of a chord, and measures far better. Both map shape (n, 1233) in 0..1 t
 the same, and both are one encoder and one decoder that are exported apart.
 """
 
+import math
 from dataclasses import dataclass
 
 import torch
@@ -26,6 +27,7 @@ class VAEConfig:
         hidden: of a dense block's inside.
         encoder_blocks: residual blocks of the dense encoder.
         decoder_blocks: residual blocks of the dense decoder.
+        sources: spectra that the dense decoder adds in power.
     """
 
     arch: str = "dense"
@@ -33,6 +35,7 @@ class VAEConfig:
     hidden: int = 768
     encoder_blocks: int = 2
     decoder_blocks: int = 3
+    sources: int = 3
     n_bands: int = AXIS.n_bands
     n_latents: int = N_LATENTS
 
@@ -95,9 +98,31 @@ class DenseVAE(VAE):
             nn.Linear(config.n_latents, width),
             *[ResidualBlock(width, hidden) for _ in range(config.decoder_blocks)],
             nn.LayerNorm(width),
-            nn.Linear(width, config.n_bands),
+            nn.Linear(width, config.sources * config.n_bands),
+            PowerSum(config.sources),
             Uncentre(),
         )
+
+
+class PowerSum(nn.Module):
+    """The level of several sources together: their powers add, not their decibels.
+
+    A chord under a noise is then the chord's spectrum and the noise's, each simple,
+    where one layer would have to learn every way in which one hides the other.
+    """
+
+    # A factor of e in power, in units of `Centre`.
+    per_neper = 4.0 * 10.0 / math.log(10.0) / AXIS.range_db
+
+    def __init__(self, sources: int) -> None:
+        super().__init__()
+        self.sources = sources
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(n, sources * n_bands) to (n, n_bands)."""
+        n_bands = x.shape[-1] // self.sources
+        levels = x.float().reshape(-1, self.sources, n_bands) / self.per_neper
+        return torch.logsumexp(levels, dim=1) * self.per_neper
 
 
 class Centre(nn.Module):

@@ -41,7 +41,7 @@ def default_model() -> Path:
 @click.option(
     "--arch", type=click.Choice(["dense", "seed"]), default="dense", show_default=True
 )
-@click.option("--epochs", type=click.IntRange(1, 10_000), default=60, show_default=True)
+@click.option("--epochs", type=click.IntRange(1, 10_000), default=80, show_default=True)
 @click.option("--minutes", type=click.FloatRange(0.1), help="Train about this long.")
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True)
 @json_option

@@ -104,12 +104,6 @@ def test_next_moves_on_and_leaves_the_past_alone() -> None:
         assert segment.start_s in [s.start_s for s in rotation.segments_until(100.0)]
 
 
-def test_a_stay_has_begun_when_the_clock_says_so() -> None:
-    plan = Rotation(NAMES[:5], 0)._plan
-    for stay in range(500):
-        assert tours.stay_at(plan, tours.begin(plan, stay)) == stay
-
-
 def test_only_holds_one_effect_until_all_are_wanted() -> None:
     wanted = NAMES[4]
     held = Rotation(NAMES, 2).with_event(Event(100.0, "only", wanted))

@@ -1,6 +1,5 @@
 """What a model hears of the shelf, and what becomes of it in the order of effects."""
 
-import itertools
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +8,6 @@ import pytest
 from effects.generators import GENERATORS, VERSION
 from effects.library import Library, at_rate
 from effects.loops import Loop
-from effects.rotation import Rotation
 from engine.live.controls import Controls
 from engine.sound import hearing
 from engine.sound.bed import Bed
@@ -99,28 +97,6 @@ def test_the_order_follows_what_is_heard(library: Library, model: TimbreModel) -
     similarity = bed._rotation.similarity
     assert similarity is not None
     assert np.array_equal(similarity, matrix)
-
-
-def test_a_day_goes_by_short_steps_through_all_that_is_heard(
-    library: Library, model: TimbreModel
-) -> None:
-    names = tuple(library.names())
-    latents = hearing.heard(model, library, names)
-    similarity = library.similarity(names, latents)
-    places = np.stack([latents[name] for name in names])
-    apart = np.linalg.norm(places[:, None] - places[None, :], axis=-1)
-    segments = Rotation(names, 5, similarity).segments_until(24 * 3600.0)
-    order = [names.index(s.name) for s in segments if s.gain == 1.0]
-    assert set(order) == set(range(len(names)))
-    others = ~np.eye(len(names), dtype=bool)
-    alike = np.mean([similarity[a, b] for a, b in itertools.pairwise(order)])
-    assert alike > 1.15 * np.mean(similarity[others])
-    steps = np.mean([apart[a, b] for a, b in itertools.pairwise(order)])
-    assert steps < 0.9 * np.mean(apart[others])
-    rains = [names[i].startswith("rain") for i in order]
-    together = np.mean([a and b for a, b in itertools.pairwise(rains)])
-    by_chance = 3 * 2 / (len(names) * (len(names) - 1))
-    assert together > 1.5 * by_chance  # light rain becomes heavy rain
 
 
 def test_a_broken_effect_does_not_keep_the_rest_from_being_heard(

@@ -1,8 +1,9 @@
+import numpy as np
 import pytest
 import torch
 
 from model.config import AXIS, N_LATENTS
-from model.vae import SeedVAE, Upsample, VAEConfig, build
+from model.vae import PowerSum, SeedVAE, Upsample, VAEConfig, build
 
 
 @pytest.mark.parametrize("arch", ["dense", "seed"])
@@ -60,3 +61,13 @@ def test_every_weight_of_the_dense_network_learns() -> None:
 def test_unknown_architecture_names_the_known_ones() -> None:
     with pytest.raises(ValueError, match="dense, seed"):
         build(VAEConfig(arch="transformer"))
+
+
+def test_sources_add_in_power() -> None:
+    # Two equal sources are 3 dB above one; a source 40 dB below adds next to nothing.
+    per_db = 4.0 / AXIS.range_db  # in the unit of the network's inside
+    add = PowerSum(2)
+    even = torch.full((1, 2 * 5), 0.3)
+    np.testing.assert_allclose(add(even).numpy(), 0.3 + 3.0103 * per_db, atol=1e-4)
+    uneven = torch.cat([torch.full((1, 5), 0.3), torch.full((1, 5), 0.3 - 40 * per_db)])
+    np.testing.assert_allclose(add(uneven.reshape(1, -1)).numpy(), 0.3, atol=1e-4)
