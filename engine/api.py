@@ -21,12 +21,14 @@ from effects.errors import InputError
 from effects.levels import Samples
 from engine import graph as graphs
 from engine.compose import preset as presets
+from engine.compose.likeness import hear
 from engine.graph import Settings
 from engine.live.controls import snapshot_of
 from engine.out_file import check_output
 from engine.render import render as turn
 from engine.render import render_to_file
 from engine.song_card import Card, card_of, read, settings_from_card
+from model.inference import TimbreModel
 
 SHORTEST_MINUTES = 0.05
 
@@ -166,6 +168,7 @@ def compose(
     model: str | Path | None = None,
     effects: bool = True,
     sample_rate: int = 44_100,
+    like: str | Path | None = None,
 ) -> Song:
     """A song; nothing is rendered yet.
 
@@ -178,21 +181,24 @@ def compose(
         model: folder, or None for the bundled one.
         effects: whether there is a bed of nature sounds.
         sample_rate: Hz.
+        like: sound file that the song is to start from.
 
     Raises:
-        InputError: a preset, control or length that cannot be used.
+        InputError: a sound, a preset, control or length that cannot be used.
     """
     if not SHORTEST_MINUTES <= minutes <= 24 * 60.0:
         raise InputError(f"minutes {minutes:g}: choose from {SHORTEST_MINUTES} to 1440")
     chosen = presets.load(preset)
+    folder = None if model is None else Path(model)
     settings = Settings(
         seed=secrets.randbelow(2**31) if seed is None else int(seed),
         sample_rate=sample_rate,
         duration=60.0 * minutes,
         controls=snapshot_of({**chosen.controls, **(controls or {})}),
-        model=None if model is None else Path(model),
+        model=folder,
         grammar=grammar,
         effects=chosen.effects if effects else None,
+        like="" if like is None else hear(TimbreModel.load(folder), Path(like)),
     )
     return Song(settings, preset)
 

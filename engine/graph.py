@@ -11,6 +11,7 @@ import numpy as np
 
 from effects.player import BedPlayer
 from engine.compose import grammar as grammars
+from engine.compose import likeness
 from engine.live.controls import Controls, Snapshot, defaults
 from engine.sound.bed import Bed
 from engine.sound.music import Music
@@ -33,6 +34,8 @@ class Settings:
         grammar: file or name.
         effects: names of the effects to choose from: none for all there are, or
             None for no bed at all.
+        like: point that all sounds lie near, as `compose.likeness` writes it, or
+            nothing.
     """
 
     seed: int
@@ -42,6 +45,7 @@ class Settings:
     model: Path | None = None
     grammar: str = "seed"
     effects: tuple[str, ...] | None = ()
+    like: str = ""
 
 
 @dataclass(frozen=True)
@@ -69,9 +73,13 @@ def build(settings: Settings) -> Graph:
     """The graph of these settings.
 
     Raises:
-        InputError: the model, the grammar or an effect cannot be used.
+        InputError: the model, the grammar, the likeness or an effect cannot be used.
     """
     model = TimbreModel.load(settings.model)
+    if settings.like:
+        likeness.point_of(
+            settings.like, model.n_latents
+        )  # fails here, not while playing
     controls = Controls(settings.controls or defaults())
     music = Music(
         model,
@@ -81,6 +89,7 @@ def build(settings: Settings) -> Graph:
         sample_rate=settings.sample_rate,
         duration=settings.duration,
         target_lufs=_music_lufs(with_bed=settings.effects is not None),
+        like=settings.like,
     )
     bed = None
     if settings.effects is not None:

@@ -99,6 +99,7 @@ def load_session(
         model=model or (Path(str(folder)) if folder else None),
         grammar=header.grammar or "seed",
         effects=tuple(header.effects) if extra.get("bed", True) else None,
+        like=str(extra.get("like", "")),
     )
     graph = build(settings)
     if header.model and graph.model.hash != header.model:

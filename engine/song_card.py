@@ -47,6 +47,7 @@ class Card:
             shelf too long to stand here.
         pattern: of the first song.
         key: tonic and scale.
+        like: point that the sounds lie near, or nothing.
         format: of the card.
         latent: version that wrote it.
     """
@@ -62,6 +63,7 @@ class Card:
     effects: tuple[str, ...] | str | None = ()
     pattern: str = ""
     key: str = ""
+    like: str = ""
     format: int = FORMAT_VERSION
     latent: str = LATENT_VERSION
 
@@ -82,6 +84,8 @@ class Card:
             "pattern": self.pattern,
             "key": self.key,
         }
+        if self.like:
+            fields["like"] = self.like
         shorter: dict[str, object] = {"pattern": self.pattern[:64]}
         if isinstance(self.effects, tuple):
             shorter["effects"] = _digest("\n".join(self.effects))
@@ -125,6 +129,7 @@ def card_of(settings: Settings, graph: Graph, preset: str = "") -> Card:
         effects=None if graph.bed is None else graph.bed.names,
         pattern=graph.music.now(0).pattern,
         key=f"{controls['tuning/key']} {controls['tuning/scale']}",
+        like=settings.like,
     )
 
 
@@ -160,6 +165,7 @@ def settings_from_card(
         model=model,
         grammar=_grammar(card.grammar, grammar),
         effects=effects,
+        like=card.like,
     )
 
 
@@ -239,6 +245,7 @@ def _card(fields: Mapping[str, Any], where: str) -> Card:
             effects=_names(fields.get("effects", [])),
             pattern=str(fields.get("pattern", "")),
             key=str(fields.get("key", "")),
+            like=str(fields.get("like", "")),
             latent=str(fields.get("latent", "")),
         )
     except InputError as error:

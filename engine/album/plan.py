@@ -49,6 +49,7 @@ class Plan:
         presets: names, taken in turn.
         effects: whether there is a bed.
         model: folder, or None for the bundled one.
+        like: point that all sounds lie near, see `compose.likeness`; or nothing.
     """
 
     seed: int
@@ -57,6 +58,7 @@ class Plan:
     presets: tuple[str, ...]
     effects: bool = True
     model: str | None = None
+    like: str = ""
 
 
 def check(plan: Plan) -> Plan:
@@ -107,6 +109,7 @@ def song_settings(plan: Plan, number: int) -> Settings:
         controls=snapshot_of(values),
         model=None if plan.model is None else Path(plan.model),
         effects=preset.effects if plan.effects else None,
+        like=plan.like,
     )
 
 

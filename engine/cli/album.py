@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from effects.errors import InputError
-from engine.cli.options import DEFAULT_PRESET
+from engine.cli.options import DEFAULT_PRESET, like_from
 from engine.cli.progress import bar
 
 if TYPE_CHECKING:
@@ -42,6 +42,7 @@ def album() -> None:
     "--preset", "presets", multiple=True, help="Name or TOML file; several alternate."
 )
 @click.option("--model", "model_dir", type=Path, help="Model folder.")
+@click.option("--like", type=Path, help="Start from this sound file.")
 @click.option("--no-effects", is_flag=True, help="Music alone, without a bed.")
 @click.option(
     "--workers", type=click.IntRange(1, 64), default=2, show_default=True,
@@ -55,6 +56,7 @@ def make_album(
     seed: int | None,
     presets: tuple[str, ...],
     model_dir: Path | None,
+    like: Path | None,
     no_effects: bool,
     workers: int,
     as_json: bool,
@@ -79,6 +81,7 @@ def make_album(
         presets=tuple(map(_anywhere, presets)) or (DEFAULT_PRESET,),
         effects=not no_effects,
         model=None if model_dir is None else str(model_dir.resolve()),
+        like=like_from(like, model_dir),
     )
     if (folder / STATE).exists():
         before, _ = read_state(folder)
@@ -88,6 +91,7 @@ def make_album(
             "presets": wanted.presets if presets else None,
             "effects": False if no_effects else None,
             "model": wanted.model,
+            "like": wanted.like or None,
         }
         wanted = _going_on(folder, before, given, songs)
     draw = can_draw()

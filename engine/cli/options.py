@@ -38,6 +38,7 @@ def composition_options(command: Command) -> Command:
         click.option("--preset", "preset_name", help="Name or TOML file."),
         click.option("--grammar", help="Name or file of the song grammar."),
         click.option("--model", "model_dir", type=Path, help="Model folder."),
+        click.option("--like", type=Path, help="Start from this sound file."),
         click.option("--no-effects", is_flag=True, help="Music alone, without a bed."),
     ]
     for option in reversed(options):
@@ -67,7 +68,22 @@ def settings_from(
         model=options["model_dir"],
         grammar=options["grammar"] or "seed",
         effects=None if options["no_effects"] else preset.effects,
+        like=like_from(options["like"], options["model_dir"]),
     )
+
+
+def like_from(sound: Path | None, model_dir: Path | None) -> str:
+    """Where the model hears a sound, as settings and cards hold it.
+
+    Raises:
+        InputError: the sound or the model cannot be used.
+    """
+    if sound is None:
+        return ""
+    from engine.compose.likeness import hear
+    from model.inference import TimbreModel
+
+    return hear(TimbreModel.load(model_dir), sound)
 
 
 def controls_from(preset: presets.Preset, options: Mapping[str, Any]) -> Snapshot:

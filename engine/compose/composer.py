@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from engine.compose.features import measure
 from engine.compose.grammar import Grammar, expand
 from engine.compose.levels import plan_levels
+from engine.compose.likeness import candidates
 from engine.compose.path import SYMBOLS, Path, lay_out
 from engine.compose.picking import pick
 from engine.compose.ranking import rank
@@ -79,13 +80,22 @@ def compose(
     index: int,
     duration: float,
     fades: tuple[float, float] = (0.0, 0.0),
+    like: str = "",
 ) -> Song:
     """Song `index` of the stream with this seed, `duration` seconds long.
 
-    What sounds is faded over so many seconds at its ends, if the stream begins or ends
-    with this song.
+    Args:
+        model: timbre space.
+        grammar: of the pattern.
+        controls: in force.
+        seed: of the stream.
+        index: of the song in it.
+        duration: seconds.
+        fades: seconds over which what sounds is faded at its ends, if the stream
+            begins or ends with this song.
+        like: point that its sounds lie near, see `likeness`; or nothing.
     """
-    pool = draw_pool(model, seed, index)
+    pool = draw_pool(model, seed, index, like)
     scores = rank(pool.features, rank_weights(controls))
     chosen = pick(scores, pool.timbres, len(SYMBOLS), _rng(seed, index, _PICK))
     pattern = expand(grammar, _rng(seed, index, _PATTERN))
@@ -108,9 +118,9 @@ def compose(
 
 
 @lru_cache(maxsize=4)
-def draw_pool(model: TimbreModel, seed: int, index: int) -> Pool:
+def draw_pool(model: TimbreModel, seed: int, index: int, like: str = "") -> Pool:
     """The candidates of one song: prior samples, decoded and measured."""
-    z = guarded(model, model.sample(POOL, _rng(seed, index, _POOL)))
+    z = guarded(model, candidates(model, like, POOL, _rng(seed, index, _POOL)))
     timbres = model.decode(z)
     return Pool(z, timbres, measure(timbres, z, model.axis))
 

@@ -241,5 +241,6 @@ def _header(graph: Graph, preset: str) -> Header:
             "duration": settings.duration,
             "model_dir": settings.model and str(settings.model.absolute()),
             "bed": graph.bed is not None,
+            "like": settings.like,
         },
     )

@@ -91,6 +91,7 @@ class Music:
         sample_rate: Hz.
         duration: seconds, or None for a radio without end.
         target_lufs: integrated loudness of the music.
+        like: point that all sounds lie near, see `likeness`; or nothing.
     """
 
     def __init__(
@@ -103,6 +104,7 @@ class Music:
         sample_rate: int,
         duration: float | None = None,
         target_lufs: float = -18.0,
+        like: str = "",
     ) -> None:
         self.sample_rate = sample_rate
         self.position = 0  # the next sample that `next` yields
@@ -115,7 +117,7 @@ class Music:
         self._seed = seed
         self._target_lufs = target_lufs
         self._programme = Programme(
-            model, grammar, controls, seed=seed, duration=duration
+            model, grammar, controls, seed=seed, duration=duration, like=like
         )
         self._transport = Transport()
         self._last_good = np.zeros(model.axis.n_bands)

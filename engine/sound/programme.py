@@ -54,6 +54,7 @@ class Programme:
         controls: in force at the start.
         seed: of everything random.
         duration: seconds, or None for a programme without end.
+        like: point that all sounds lie near, see `likeness`; or nothing.
     """
 
     def __init__(
@@ -64,9 +65,10 @@ class Programme:
         *,
         seed: int,
         duration: float | None,
+        like: str = "",
     ) -> None:
         self._model, self._grammar, self._controls = model, grammar, controls
-        self._seed, self._duration = seed, duration
+        self._seed, self._duration, self._like = seed, duration, like
         self._placed: list[Placed] = []
         self._songs: dict[tuple[int, float], Song] = {}
 
@@ -150,6 +152,7 @@ class Programme:
             index=index,
             duration=duration,
             fades=self._fades(index),
+            like=self._like,
         )
 
     def _fades(self, index: int) -> tuple[float, float]:
