@@ -40,9 +40,9 @@ class LossWeights:
     sigma_db: float = 2.0
     beta: float = 1.0
     detail: float = 1.0
-    contrast: float = 2.0
+    contrast: float = 1.3
     level: float = 60.0
-    between: float = 0.15
+    between: float = 0.1
     free_nats: float = 0.0
 
 
