@@ -35,7 +35,7 @@ MIN_DRAWS = 4096  # from posteriors, behind the prior
 N_STATISTICS = 10_000  # prior samples behind the statistics
 LIMIT_QUANTILE = 0.998  # of the corpus' features: what lies beyond is drawn back
 # What a sound may have beyond that: LUFS, acum, share of power, distance.
-HEADROOM = {"loudness": 9.0, "sharpness": 0.4, "whistle": 0.15, "weirdness": 0.5}
+HEADROOM = {"loudness": 2.5, "sharpness": 0.4, "whistle": 0.15, "weirdness": 0.5}
 QUANTILES = (0.0, 0.001, 0.01, 0.05, 0.25, 0.5, 0.75, 0.95, 0.99, 0.999, 1.0)
 
 

@@ -2,10 +2,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from model import guard
 from model.config import AXIS
 from model.inference import TimbreModel
+from model.prior import Latents
 from tests.support.timbres import tiny_model
 
 
@@ -100,3 +102,46 @@ def test_stored_limits_and_anchor_fit_each_other(model: TimbreModel) -> None:
     assert set(model.statistics["limits"]) == set(guard.FEATURES)
     anchor = np.asarray(model.statistics["anchor"], np.float32)[None]
     assert not guard.exceeds(model, anchor, model.statistics["limits"]).any()
+
+
+class Planted:
+    """A space of four directions, each of which leads into one fault."""
+
+    axis = AXIS
+
+    def decode(self, z: Latents) -> guard.Timbres:
+        """Pink noise at the origin; louder, hissing or whistling away from it."""
+        octaves = np.log2(AXIS.centres / 500.0)
+        level = np.full((len(z), AXIS.n_bands), 0.3) + 0.2 * z[:, :1]
+        level += 0.06 * np.clip(z[:, 1:2], 0.0, None) * octaves
+        peak = int(np.argmin(np.abs(AXIS.centres - 4000.0)))
+        level[:, peak - 1 : peak + 2] += 0.4 * np.clip(z[:, 2:3], 0.0, None)
+        timbres: guard.Timbres = np.clip(level, 0.0, 1.0).astype(np.float32)
+        return timbres
+
+    def weirdness(self, z: Latents) -> NDArray[np.float32]:
+        """Distance from the origin."""
+        distance: NDArray[np.float32] = np.linalg.norm(z, axis=1).astype(np.float32)
+        return distance
+
+
+@pytest.mark.parametrize(
+    ("fault", "z"),
+    [
+        ("loudness", [3.0, 0, 0, 0]),
+        ("sharpness", [0, 1.2, 0, 0]),
+        ("whistle", [0, 0, 1.0, 0]),
+        ("weirdness", [0, 0, 0, 9.0]),
+    ],
+)
+def test_each_fault_is_found_and_drawn_back(fault: str, z: list[float]) -> None:
+    space = Planted()
+    limits = {"loudness": 5.0, "sharpness": 4.0, "whistle": 0.6, "weirdness": 5.0}
+    offender, origin = np.array([z], np.float32), np.zeros(4, np.float32)
+    found = guard.features(space, offender)
+    assert [name for name in guard.FEATURES if found[name] > limits[name]] == [fault]
+    assert not guard.exceeds(space, origin[None], limits).any()
+    drawn, moved = guard.draw_back(space, offender, origin, limits)
+    assert moved.all()
+    assert not guard.exceeds(space, drawn, limits).any()
+    assert np.linalg.norm(drawn) > 0.1 * np.linalg.norm(offender)
