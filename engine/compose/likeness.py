@@ -21,7 +21,7 @@ CLIPS = 8  # of the sound, spread over it
 QUIET_DB = 30.0  # a clip further under the loudest says nothing of the sound
 STEPS = 24.0  # of a text to one standard deviation of a latent: one byte holds 5.2
 CROWD = 8  # prior samples for each that is kept, the nearest
-NEARNESS = 0.6  # how far those are drawn to the point
+NEARNESS = 0.7  # how far those are drawn to the point
 
 Latents = NDArray[np.float32]  # (n, n_latents)
 

@@ -92,13 +92,18 @@ def test_what_is_rendered_is_heard_nearer_to_the_sound(
 ) -> None:
     point = point_of(hear(model, organ), model.n_latents)
 
-    def heard(like: Path | None) -> float:
-        song = compose(seed=5, minutes=0.4, effects=False, like=like)
+    def heard(seed: int, like: Path | None) -> float:
+        # Untuned, as tuning transposes what the sound has at another pitch.
+        song = compose(
+            seed, 0.4, controls={"tuning/strength": 0.0}, effects=False, like=like
+        )
         path = tmp_path / "song.wav"
         sf.write(path, song.render(), RATE)
         return float(np.linalg.norm(point_of(hear(model, path), 32) - point))
 
-    assert heard(organ) < 0.8 * heard(None)
+    nearer = [heard(seed, organ) / heard(seed, None) for seed in (5, 6, 7)]
+    assert max(nearer) < 1.0
+    assert np.mean(nearer) < 0.9
 
 
 def test_a_card_gives_the_song_again_without_the_sound(
