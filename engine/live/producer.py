@@ -4,7 +4,8 @@ Threads: `run` is the producer thread; it alone owns the `Music` and writes the 
 `command` and `wake` may be called from any thread. A change of plan holds from just
 ahead of the reader on, and is spliced in as soon as its first samples are made, a
 block ahead of where the reader then is: near enough to be heard at once, and too far
-for the reader to come by. The producer may be late by as much as the ring holds.
+for the reader to come by. The producer may be late by as much as the ring holds; for
+what is beyond, it keeps a standby of the sound at the ring's end.
 """
 
 import queue
@@ -12,24 +13,31 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from effects.errors import InputError
-from effects.levels import Samples
+from effects.levels import Samples, db_to_amplitude
 from engine.live.controls import CONTROLS, Controls, Snapshot
 from engine.live.feed import Feed
 from engine.live.metrics import Metrics
 from engine.live.ring import RingBuffer
 from engine.sound.music import Music, Now
 from engine.sound.splice import SPLICE_S, splice
+from engine.sound.standby import unlikeness
 from engine.sound.synthesis import N_LAYERS
+from model.spectrum import loudness
 
 SPARE_HOPS = 2.0  # times that a hop takes to make: so much comes with a splice
 HOP_DECAY = 0.9  # of the longest time, from one hop to the next
 MAX_SPARE_S = 1.0
 GUARD_S = 0.01  # from a splice to the reader's next block, when it is written
 REPLAN_EVERY_S = 0.05  # changes that come faster are taken together
+STANDBY_EVERY_S = 8.0  # at most: to make one takes as long as some eight hops
+STANDBY_MOST = 4.0  # gain of a standby made in a softer place
+STANDBY_LIKE_DB = 4.0  # while it differs by less, it is not made again
 MARKS = 256  # kept of where the music is: more than the ring holds hops
 
 OnEvent = Callable[[Mapping[str, object]], None]
@@ -81,6 +89,8 @@ class Producer:
         self._wake = threading.Event()
         self._stopping = threading.Event()
         self._heard = 0  # the sample of the last splice
+        self._stands_for: NDArray[np.float64] | None = None  # band powers
+        self._stood_by = 0.0  # monotonic time at which the standby was made
         self._hop_s = 0.0  # that a hop lately took to make, at most
         self._thread = threading.Thread(target=self._run, name="producer", daemon=True)
 
@@ -89,6 +99,7 @@ class Producer:
         wanted = round(seconds * self._rate)
         while self._ring.written < wanted and self._produce():
             pass
+        self._renew_standby()
 
     def start(self) -> None:
         """Start the producer thread."""
@@ -117,6 +128,7 @@ class Producer:
                     self._stopping.wait(REPLAN_EVERY_S)
                 elif not self._produce():
                     self._music.foresee()
+                    self._keep_standby()
                     self._wake.wait(0.1 * self._ahead / self._rate)
                     self._wake.clear()
         except BaseException as error:  # the session reports it; the ring plays on
@@ -145,7 +157,32 @@ class Producer:
         self._metrics.frames += 1
         self.marks.append(self._music.now(self._ring.written))
         self._metrics.bad_frames = self._music.bad_frames
-        return self._ring.write(hop)
+        written = self._ring.write(hop)
+        self._level_standby()
+        return written
+
+    def _keep_standby(self) -> None:
+        """Make the standby again if the music has moved on and nothing else waits."""
+        if self._has_changes() or time.monotonic() < self._stood_by + STANDBY_EVERY_S:
+            return
+        made, ending = self._stands_for, self._music.ending
+        if made is None or unlikeness(made, ending) > STANDBY_LIKE_DB:
+            self._renew_standby()
+        else:
+            self._level_standby()
+
+    def _renew_standby(self) -> None:
+        self._stands_for = self._music.ending
+        self._feed.standby = self._music.standby()
+        self._stood_by = time.monotonic()
+
+    def _level_standby(self) -> None:
+        """As loud as the sound at the ring's end."""
+        if self._stands_for is None:
+            return
+        more = loudness(self._music.ending) - loudness(self._stands_for)
+        gain = min(db_to_amplitude(float(more)), STANDBY_MOST)
+        self._feed.standby = replace(self._feed.standby, gain=gain)
 
     def _take_changes(self) -> bool:
         """Replan for a waiting command or changed controls; False if there are none."""

@@ -30,7 +30,7 @@ class RingBuffer:
     def __init__(self, capacity: int, channels: int = 2) -> None:
         if capacity < 1:
             raise ValueError(f"capacity must be at least one sample, got {capacity}")
-        self.capacity = capacity
+        self.capacity, self.channels = capacity, channels
         self._samples = np.zeros((capacity, channels), np.float32)
         self._written = 0  # position after the last sample written; producer only
         self._read = 0  # position after the last sample read; consumer only

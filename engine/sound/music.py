@@ -23,8 +23,10 @@ from engine.compose.levels import FADE_IN_S, FADE_OUT_S, fade_lengths
 from engine.compose.path import SYMBOLS
 from engine.compose.tuning import dissolved, shift_bands
 from engine.live.controls import Snapshot
+from engine.live.feed import Standby
 from engine.sound.blend import blend
 from engine.sound.programme import Placed, Programme, presence
+from engine.sound.standby import standby_loop
 from engine.sound.synthesis import Frame, synthesise
 from model.inference import TimbreModel
 from model.spectrum import loudness
@@ -32,6 +34,8 @@ from model.spectrum import loudness
 GLIDE_S = 4.0  # to a point that was asked for, and back
 QUIETEST_LUFS = -90.0  # what is softer as decoded is not raised to its level
 COMMANDS = ("next", "go")
+
+_STANDBY = 3  # after the kinds of phases in `synthesis`
 
 
 @dataclass(frozen=True)
@@ -121,6 +125,7 @@ class Music:
         )
         self._transport = Transport()
         self._last_good = np.zeros(model.axis.n_bands)
+        self._latest = self._last_good  # band powers of the newest frame
         self._frames: dict[int, Frame] = {}
         self._hop_length = _hop_length(controls, sample_rate)
 
@@ -141,6 +146,25 @@ class Music:
         samples *= self._envelope(self.position, len(samples))[:, None]
         self.position += len(samples)
         return samples
+
+    @property
+    def ending(self) -> NDArray[np.float64]:
+        """Band powers of the sound with which the last hop ends, shape (n_bands,)."""
+        envelope = float(self._envelope(self.position, 1)[0])
+        return self._latest * envelope**2
+
+    def standby(self) -> Standby:
+        """That sound without end, in phases of its own."""
+        rng = np.random.default_rng([self._seed, _STANDBY, self.position])
+        return Standby(
+            standby_loop(
+                self.ending,
+                sample_rate=self.sample_rate,
+                clarity=float(self._controls["clarity"]),
+                rng=rng,
+                axis=self._model.axis,
+            )
+        )
 
     def foresee(self) -> None:
         """Compose what may be asked for next; nothing that sounds is changed."""
@@ -250,6 +274,7 @@ class Music:
         """Frame that sounds in hops index - 1 and index; centred between them."""
         if index not in self._frames:
             power = self._band_power(index * self._hop_length)
+            self._latest = power
             self._frames[index] = synthesise(
                 power,
                 hop_length=self._hop_length,

@@ -87,7 +87,7 @@ def synthesise(
 
     noise_power = bin_power(noise_bands, length, sample_rate, axis)
     sides = _sides(seed, hop_key, n_phases)
-    noise = _layers(
+    noise = layers_of(
         noise_power,
         _fresh_phases(seed, hop_key, index, n_phases),
         sides,
@@ -95,7 +95,7 @@ def synthesise(
         sample_rate,
     )
     tonal_power = gather_peaks(tonal_bands, length, sample_rate, axis)
-    tonal = _layers(
+    tonal = layers_of(
         tonal_power,
         _slow_phases(seed, hop_key, index, n_phases),
         sides,
@@ -137,7 +137,12 @@ def split_tonal(
 
 
 def gather_peaks(
-    tonal_bands: NDArray[np.float64], n_fft: int, sample_rate: int, axis: Axis = AXIS
+    tonal_bands: NDArray[np.float64],
+    n_fft: int,
+    sample_rate: int,
+    axis: Axis = AXIS,
+    *,
+    whole: bool = False,
 ) -> NDArray[np.float64]:
     """Power per FFT bin with each peak's power moved to its interpolated centre.
 
@@ -146,6 +151,7 @@ def gather_peaks(
         n_fft: FFT length.
         sample_rate: Hz.
         axis: the bands.
+        whole: put each peak into one bin, not between two.
 
     Returns:
         Shape (n_fft // 2 + 1); sums to the bands' sum.
@@ -170,6 +176,8 @@ def gather_peaks(
     position = np.minimum(centre_hz * n_fft / sample_rate, len(power) - 1.001)
     bin_below = position.astype(np.intp)
     fraction = position - bin_below
+    if whole:
+        fraction = np.round(fraction)
     np.add.at(power, bin_below, basin_power * (1.0 - fraction))
     np.add.at(power, bin_below + 1, basin_power * fraction)
     return power
@@ -184,13 +192,22 @@ def _shifted(values: NDArray[np.float64], by: int) -> NDArray[np.float64]:
     return shifted
 
 
-def _layers(
+def layers_of(
     power: NDArray[np.float64],
     phases: NDArray[np.float32],
     sides: NDArray[np.float32],
     length: int,
     sample_rate: int,
 ) -> Samples:
+    """Audio of bins with these powers: one period of `length` samples, shape (n, 4).
+
+    Args:
+        power: mean square in each bin, shape (length // 2 + 1,).
+        phases: of the lowest bins, radians; higher ones stay silent.
+        sides: 1 or -1 for each of them.
+        length: of the FFT.
+        sample_rate: Hz.
+    """
     # A bin holding amplitude a*N/2 gives a sinusoid of amplitude a, power a²/2.
     # The side stands at right angles to the mid, before or behind it as `sides` has
     # it: left and right then have exactly the power asked for, in every bin.

@@ -43,17 +43,26 @@ def render_speed() -> float:
     return 60.0 * MINUTES / (time.perf_counter() - started)
 
 
-def callback_share() -> tuple[float, float]:
-    """Median and 99.9th percentile of the mixer's time over the block's."""
+def callback_share(*, starved: bool = False) -> tuple[float, float]:
+    """Median and 99.9th percentile of the mixer's time over the block's.
+
+    Args:
+        starved: the ring is empty, and the standby sounds.
+    """
     graph = build(Settings(seed=7, sample_rate=RATE))
     assert graph.bed is not None
     graph.bed.prepare(0)
     metrics = Metrics()
     ring = RingBuffer(20 * RATE, N_LAYERS)
+    feed = Feed(ring, RATE, metrics, MAX_BLOCK)
     while ring.available < 12 * RATE:
-        ring.write(_hop(graph))
+        hop = _hop(graph)
+        if starved:
+            feed.standby = graph.music.standby()
+            break
+        ring.write(hop)
     mixer = Mixer(
-        Feed(ring, RATE, metrics, MAX_BLOCK),
+        feed,
         graph.player,
         RATE,
         lambda: graph.controls.snapshot,
@@ -84,6 +93,15 @@ def replan_time() -> float:
     return statistics.median(times)
 
 
+def standby_time() -> float:
+    """Seconds to make what sounds in an underrun; needed every 8 s at most."""
+    graph = build(Settings(seed=7, sample_rate=RATE, effects=None))
+    _hop(graph)
+    started = time.perf_counter()
+    graph.music.standby()
+    return time.perf_counter() - started
+
+
 def decode_share() -> float:
     """Time to decode 64 latents over the audio that they fill."""
     graph = build(Settings(seed=7, sample_rate=RATE, effects=None))
@@ -100,10 +118,16 @@ def decode_share() -> float:
 def main() -> None:
     """Print the table."""
     median, worst = callback_share()
+    starved_median, starved_worst = callback_share(starved=True)
     rows = [
         ("render, 4 min with bed", f"{_median(render_speed, 3):.0f} x real time"),
         (f"callback, {BLOCK} samples, median", f"{100 * median:.1f} % of the period"),
         (f"callback, {BLOCK} samples, p99.9", f"{100 * worst:.1f} % of the period"),
+        (
+            "the same in an underrun, median and p99.9",
+            f"{100 * starved_median:.1f} and {100 * starved_worst:.1f} % of the period",
+        ),
+        ("making a standby", f"{1000 * _median(standby_time, 5):.0f} ms"),
         ("changed control to new hop", f"{_median(replan_time, 3):.0f} ms"),
         ("decoding 64 latents", f"{100 * decode_share():.3f} % of their audio"),
     ]

@@ -6,17 +6,19 @@ from dataclasses import dataclass, field
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from effects.errors import InputError
 from effects.levels import Samples
 from effects.room import Course
 from engine.live.controls import Controls, Snapshot
-from engine.live.feed import Feed
+from engine.live.feed import Feed, Standby
 from engine.live.metrics import Metrics
 from engine.live.producer import GUARD_S, Producer
 from engine.live.ring import RingBuffer
 from engine.sound.music import Now
 from engine.sound.splice import SPLICE_S
+from model.config import AXIS
 
 RATE = 1000
 HOP = 700
@@ -44,6 +46,13 @@ class Ramp:
         samples[:, 1] = np.arange(self.position, stop)
         self.position = stop
         return samples
+
+    @property
+    def ending(self) -> NDArray[np.float64]:
+        return np.full(AXIS.n_bands, 1e-6)
+
+    def standby(self) -> Standby:
+        return Standby(np.zeros((HOP, 4), np.float32))
 
     def foresee(self) -> None:
         """There is nothing to compose."""
