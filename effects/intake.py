@@ -12,14 +12,12 @@ import os
 import re
 import resource
 import signal
-import threading
 import time
 from collections.abc import Callable, Iterable
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from multiprocessing import connection
 from pathlib import Path
 
 import numpy as np
@@ -40,6 +38,7 @@ from effects.texture import (
     take_apart,
     texture_of,
 )
+from effects.workers import end_with_parent
 
 MODES = ("auto", "loop", "texture")
 PREPARED_VERSION = 1  # of the preparation: another one prepares everything again
@@ -277,21 +276,7 @@ def _run(jobs: list[_Job], workers: int | None) -> Iterable[Outcome]:
 
 def _pool(workers: int) -> ProcessPoolExecutor:
     context = multiprocessing.get_context("spawn")
-    return ProcessPoolExecutor(
-        workers, mp_context=context, initializer=_end_with_parent
-    )
-
-
-def _end_with_parent() -> None:
-    """In a child process: do not outlive a parent that was killed."""
-    parent = multiprocessing.parent_process()
-
-    def watch() -> None:
-        if parent is not None:
-            connection.wait([parent.sentinel])
-            os._exit(1)
-
-    threading.Thread(target=watch, name="watch", daemon=True).start()
+    return ProcessPoolExecutor(workers, mp_context=context, initializer=end_with_parent)
 
 
 def _work(job: _Job) -> Outcome:

@@ -1,8 +1,9 @@
 """CARD.md: what a model was made of, by whom it may be used, how good it is."""
 
-import os
 from pathlib import Path
 from typing import Any
+
+from model.whole_file import write_whole
 
 ROWS = (
     ("rmse_db", "RMSE on held-out clips, dB", "{:.2f}"),
@@ -19,10 +20,12 @@ ROWS = (
 
 
 def write_card(path: Path, card: dict[str, Any]) -> None:
-    """Write the card of a model.json's content."""
-    partial = path.with_name(path.name + ".partial")
-    partial.write_text(card_text(card))
-    os.replace(partial, path)
+    """Write the card of a model.json's content.
+
+    Raises:
+        RunError: the disk is full, or the folder cannot be written.
+    """
+    write_whole(path, card_text(card).encode())
 
 
 def card_text(card: dict[str, Any]) -> str:

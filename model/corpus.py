@@ -120,10 +120,10 @@ class Corpus:
         try:
             with _locked(self.folder):
                 self._check_alone()
-                lines = self._keep_audio(rows, audio) if audio else list(rows)
-                text = "".join(json.dumps(x, sort_keys=True) + "\n" for x in lines)
-                content = text.encode()
                 try:
+                    lines = self._keep_audio(rows, audio) if audio else list(rows)
+                    text = "".join(json.dumps(x, sort_keys=True) + "\n" for x in lines)
+                    content = text.encode()
                     # On the disk before their lines: a line vouches for its timbre.
                     stored = timbres.astype(np.float16).tobytes()
                     append_bytes(self.folder / TIMBRES, stored, sync=True)
@@ -246,6 +246,13 @@ class Corpus:
         """Leave in the files what the rows speak of."""
         os.truncate(self.folder / MANIFEST, self._end)
         os.truncate(self.folder / TIMBRES, len(self) * _ROW_BYTES)
+        for path in (self.folder / CLIPS).glob("*.flac"):
+            # Clips that never got a line, or that are half written.
+            number = path.stem
+            if path.name.endswith(".part.flac") or (
+                number.isdecimal() and int(number) >= len(self)
+            ):
+                path.unlink()
 
     def _forget_verdicts_beyond(self) -> None:
         """Drop verdicts on clips that a kill has cost, before others take their number.

@@ -25,6 +25,7 @@ from model.config import AXIS, CLIP_SECONDS, N_LATENTS, SAMPLE_RATE
 from model.inference import FORMAT, FORMAT_VERSION, ONNX_FILES, TimbreModel
 from model.prior import Latents
 from model.vae import VAE
+from model.whole_file import write_whole
 
 OPSET = 18
 EXPORT_BATCH = 2
@@ -93,6 +94,9 @@ def add_figures(model_dir: Path, figures: dict[str, Any]) -> TimbreModel:
     Args:
         model_dir: a model folder.
         figures: as `evaluate` returns them.
+
+    Raises:
+        RunError: they cannot be written; the model is as it was before.
     """
     card = json.loads((model_dir / "model.json").read_text())
     card["figures"] = figures
@@ -330,9 +334,7 @@ def _anchor(z: Latents, features: dict[str, NDArray[np.float64]]) -> int:
 
 
 def _write_json(path: Path, content: dict[str, Any]) -> None:
-    partial = path.with_name(path.name + ".partial")
-    partial.write_text(_json_lines(content))
-    os.replace(partial, path)
+    write_whole(path, _json_lines(content).encode())
 
 
 def _json_lines(content: dict[str, Any]) -> str:

@@ -307,6 +307,21 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
     return state
 
 
+def planned_epochs(work_dir: Path) -> int | None:
+    """For how many epochs a training that was stopped was begun; None without one.
+
+    Raises:
+        InputError: the checkpoint is damaged, or none of ours.
+    """
+    path = work_dir / LAST
+    if not path.exists():
+        return None
+    try:
+        return int(json.loads(read_checkpoint(path)["settings"])["epochs"])
+    except (KeyError, TypeError, ValueError) as error:
+        raise InputError(f"{path} is no checkpoint of ours; remove it") from error
+
+
 def _identity(settings: TrainSettings) -> str:
     return json.dumps(asdict(settings), sort_keys=True)
 

@@ -1,16 +1,16 @@
 """One page about a trained model: losses, latents, sounds beside data, a map."""
 
-import os
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from effects.errors import RunError
 from model.config import AXIS
 from model.evaluate import Pca
 from model.inference import TimbreModel
+from model.whole_file import write_whole
 
 REPORT = "report.png"
 N_SHOWN = 4  # reconstructions, and samples of the prior
@@ -52,12 +52,9 @@ def write_report(
     _draw_timbres(figure.add_subplot(grid[1, :]), data[:N_SHOWN], decoded)
     _draw_timbres(figure.add_subplot(grid[2, :2]), None, samples[:N_SHOWN])
     _draw_map(figure.add_subplot(grid[2, 2]), data, samples)
-    partial = path.with_name(path.name + ".partial")
-    try:
-        figure.savefig(partial, format="png", dpi=110)
-        os.replace(partial, path)
-    except OSError as error:
-        raise RunError(f"cannot write {path}: {error.strerror}") from error
+    picture = BytesIO()
+    figure.savefig(picture, format="png", dpi=110)
+    write_whole(path, picture.getvalue())
 
 
 def _headline(figures: dict[str, Any]) -> str:

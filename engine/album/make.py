@@ -8,8 +8,6 @@ were under way, and the same command goes on.
 import json
 import multiprocessing
 import os
-import signal
-import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
@@ -23,6 +21,7 @@ import numpy as np
 
 from effects.errors import InputError, RunError
 from effects.levels import Samples
+from effects.workers import begin_worker
 from engine.album.gate import measure, reasons, smoothed, timbres_of
 from engine.album.picture import draw_spectrogram
 from engine.album.plan import (
@@ -215,7 +214,7 @@ def _in_parallel(
     pool = ProcessPoolExecutor(
         min(workers, len(numbers)),
         mp_context=multiprocessing.get_context("spawn"),
-        initializer=_begin_worker,
+        initializer=begin_worker,
     )
     futures: list[Future[Row]] = []
     try:
@@ -234,19 +233,6 @@ def _in_parallel(
         raise
     finally:
         pool.shutdown(cancel_futures=True)
-
-
-def _begin_worker() -> None:
-    """Leave interrupts to the parent, and do not outlive it."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    parent = multiprocessing.parent_process()
-    assert parent is not None
-
-    def watch() -> None:
-        parent.join()
-        os._exit(1)
-
-    threading.Thread(target=watch, daemon=True, name="parent").start()
 
 
 def _make_skim(folder: Path, rows: dict[int, Row]) -> None:

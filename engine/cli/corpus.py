@@ -90,14 +90,23 @@ def add(
 @click.option("--seed", type=click.IntRange(0), default=1, show_default=True)
 @click.option("--workers", type=click.IntRange(1), help="Processes [default: cores].")
 @click.option("--font", type=click.Path(path_type=Path), help="General MIDI font.")
+@click.option(
+    "--no-soundfont",
+    is_flag=True,
+    help="Do without a font: other clips, from Latent's own synthesis alone.",
+)
 def demo(
     corpus_dir: Path | None,
     clips: int,
     seed: int,
     workers: int | None,
     font: Path | None,
+    no_soundfont: bool,
 ) -> None:
     """Make the corpus of the bundled model from the project's own instruments.
+
+    Half of them are those of the sound font FluidR3, played by FluidSynth; both are
+    Debian packages. With --no-soundfont neither is needed.
 
     May be stopped at any time; the next call goes on.
 
@@ -109,6 +118,8 @@ def demo(
 
     from model.demo import make_demo_corpus, soundfont
 
+    if font is not None and no_soundfont:
+        raise click.UsageError("--font or --no-soundfont, not both")
     with bar("making clips") as progress:
         make_demo_corpus(
             corpus_dir or default_corpus(),
@@ -116,7 +127,7 @@ def demo(
             seed,
             workers=workers or os.cpu_count() or 1,
             progress=progress,
-            font=font or soundfont.FONT,
+            font=None if no_soundfont else font or soundfont.FONT,
         )
 
 

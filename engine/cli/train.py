@@ -118,20 +118,17 @@ def _epochs_in(
 ) -> int:
     """How many epochs fit into the time, by trying one."""
     from model.dataset import load
-    from model.fit import fit
+    from model.fit import fit, planned_epochs
     from model.train import CHECKPOINTS
 
     # A training that goes on must keep the schedule that it began with.
-    plan = out / CHECKPOINTS / "epochs.json"
-    if plan.exists():
-        return int(json.loads(plan.read_text())["epochs"])
+    planned = planned_epochs(out / CHECKPOINTS)
+    if planned is not None:
+        return planned
     parts, _ = load(corpus_dir)
     with tempfile.TemporaryDirectory() as folder:
         _, history = fit(parts, Path(folder), replace(settings, epochs=1))
-    epochs = max(1, int(60.0 * minutes / max(history[0]["seconds"], 1e-3)))
-    plan.parent.mkdir(parents=True, exist_ok=True)
-    plan.write_text(json.dumps({"epochs": epochs}))
-    return epochs
+    return max(1, int(60.0 * minutes / max(history[0]["seconds"], 1e-3)))
 
 
 @contextmanager

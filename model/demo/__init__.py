@@ -4,6 +4,8 @@
 """
 
 from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
@@ -11,8 +13,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from effects.errors import InputError
+from effects.errors import InputError, RunError
 from effects.levels import Samples
+from effects.workers import begin_worker
 from model.corpus import Corpus
 from model.demo import soundfont
 from model.demo.recipe import CLIPS_PER_PATCH, Row, render_patch
@@ -86,8 +89,18 @@ def _made(tasks: list[_Task], workers: int) -> Iterator[_Made]:
     if workers < 2:
         yield from map(_make, tasks)
         return
-    with get_context("spawn").Pool(workers) as pool:
-        yield from pool.imap(_make, tasks, chunksize=2)
+    pool = ProcessPoolExecutor(
+        workers, mp_context=get_context("spawn"), initializer=begin_worker
+    )
+    try:
+        yield from pool.map(_make, tasks)
+    except BrokenProcessPool:
+        raise RunError(
+            "a worker was ended from outside (out of memory?); "
+            "the same command goes on, --workers 1 takes less"
+        ) from None
+    finally:
+        pool.shutdown(cancel_futures=True)
 
 
 def _make(task: _Task) -> _Made:

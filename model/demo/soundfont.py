@@ -50,7 +50,8 @@ class SoundFont:
         if not font.is_file():
             raise RunError(
                 f"{font}: not there; install it with "
-                "'apt install fluidsynth fluid-soundfont-gm'"
+                "'apt install fluidsynth fluid-soundfont-gm', "
+                "or do without it: --no-soundfont"
             )
         try:
             import fluidsynth

@@ -1,9 +1,6 @@
 """A corpus survives being killed at any byte, and says clearly what is broken."""
 
 import json
-import resource
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +13,7 @@ from effects.errors import InputError, RunError
 from effects.sounds import read_sound
 from model.config import AXIS, SAMPLE_RATE
 from model.corpus import MANIFEST, REJECT, TIMBRES, VERDICTS, Corpus
+from tests.support.disk import disk_full_after
 
 N_CLIPS = 6
 ROW_BYTES = 2 * AXIS.n_bands
@@ -182,17 +180,6 @@ def test_a_foreign_line_is_named_and_nothing_is_cut(tmp_path: Path, line: str) -
             enter(tmp_path)
         assert "\n" not in str(caught.value)
     assert (tmp_path / TIMBRES).stat().st_size == size
-
-
-@contextmanager
-def disk_full_after(n_bytes: int) -> Iterator[None]:
-    """No file may grow beyond this: writes fail on the way, as on a full disk."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (n_bytes, hard))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
 def test_a_full_disk_is_one_clear_error_and_costs_nothing(tmp_path: Path) -> None:
