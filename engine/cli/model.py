@@ -70,6 +70,9 @@ def check(folder: Path | None) -> None:
 def encode(sound: Path, folder: Path | None, as_json: bool) -> None:
     """Print the latent point of the middle two seconds of a sound.
 
+    And for loudness, sharpness and so on, how many of the model's own sounds, of 100
+    drawn by chance, have less of it.
+
     \b
     Example:
       latent model encode bell.wav
@@ -80,6 +83,7 @@ def encode(sound: Path, folder: Path | None, as_json: bool) -> None:
     from model.config import CLIP_SECONDS, SAMPLE_RATE
     from model.inference import TimbreModel
     from model.spectrum import CLIP_LENGTH, analyse
+    from model.standing import UNITS, standing
 
     loaded = TimbreModel.load(folder)
     samples, _ = read_sound(sound, sample_rate=SAMPLE_RATE)
@@ -87,27 +91,34 @@ def encode(sound: Path, folder: Path | None, as_json: bool) -> None:
     timbre = analyse(samples[start : start + CLIP_LENGTH], loaded.axis)[None]
     mean, logvar = loaded.encode(timbre)
     decoded = loaded.decode(mean)
-    weirdness = float(loaded.weirdness(mean)[0])
-    rng = np.random.default_rng(0)
-    usual = loaded.weirdness(loaded.sample(2000, rng))
+    stands = standing(loaded, timbre[0], mean[0])
     error_db = loaded.axis.range_db * float(np.sqrt(np.mean((decoded - timbre) ** 2)))
     told: dict[str, Any] = {
         "seconds": CLIP_SECONDS,
         "z": [round(float(v), 4) for v in mean[0]],
         "std": [round(float(v), 4) for v in np.exp(0.5 * logvar[0])],
-        "weirdness": round(weirdness, 3),
-        "weirder_than": round(float(np.mean(usual < weirdness)), 3),
+        "features": {
+            name: {
+                "value": round(one.value, 3),
+                "percentile": round(one.percentile, 1),
+                "limit": round(one.limit, 3),
+            }
+            for name, one in stands.items()
+        },
         "rmse_db": round(error_db, 2),
     }
     if as_json:
         click.echo(json.dumps(told, indent=2))
         return
     click.echo(" ".join(f"{v:.3f}" for v in told["z"]))
-    click.echo(
-        f"weirdness {weirdness:.2f}, more than {100 * told['weirder_than']:.0f} % of "
-        f"the prior; decodes with an error of {error_db:.1f} dB",
-        err=True,
-    )
+    for name, one in stands.items():
+        over = f"; over the limit of {one.limit:.2f}" if one.value > one.limit else ""
+        click.echo(
+            f"{name:10s}{one.value:8.2f} {UNITS[name]:16s}more than "
+            f"{one.percentile:.0f} % of the model's sounds{over}",
+            err=True,
+        )
+    click.echo(f"decodes with an error of {error_db:.1f} dB", err=True)
 
 
 @model.command()
