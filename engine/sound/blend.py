@@ -13,29 +13,56 @@ from numpy.typing import NDArray
 
 from effects.fades import crossfade_gains
 from effects.levels import Samples
-from engine.sound.synthesis import Frame, tonal_correlation
+from engine.sound.synthesis import Frame
+
+LOWEST_CORRELATION = -0.5  # below, holding the power would lift what cancels by 3 dB
+_STEPS = 10  # of correlation within 0..1; gains are kept at each, and mixed between
+_LOW_AND_HIGH = (slice(0, None, 2), slice(1, None, 2))  # layers, as in `LAYERS`
 
 
 def blend(previous: Frame, current: Frame) -> Samples:
     """The hop in which `previous` fades out and `current` fades in.
 
+    Partials that move by less than a bin or two beat with what they were, by chance
+    together or against each other: so the correlation of the tonal parts is measured,
+    below and above the crossover.
+
     Both frames are two hops long; returns shape (hop_length, 4).
     """
     hop = len(current.noise) // 2
-    hop_samples = np.zeros((hop, current.noise.shape[1]), np.float32)
-    for old, new, correlation in (
-        (previous.noise, current.noise, 0.0),
-        (previous.tonal, current.tonal, tonal_correlation(previous, current)),
-    ):
-        fade_out, fade_in = _gains(hop, round(50.0 * correlation) / 50.0)
-        hop_samples += old[hop:] * fade_out
-        hop_samples += new[:hop] * fade_in
+    fade_out, fade_in = _kept_gains(hop, 0)
+    hop_samples = previous.noise[hop:] * fade_out
+    hop_samples += current.noise[:hop] * fade_in
+    for layers in _LOW_AND_HIGH:
+        old, new = previous.tonal[hop:, layers], current.tonal[:hop, layers]
+        fade_out, fade_in = _gains(hop, _correlation(old, new))
+        hop_samples[:, layers] += old * fade_out
+        hop_samples[:, layers] += new * fade_in
     return hop_samples
 
 
-@lru_cache(maxsize=24)
+def _correlation(old: Samples, new: Samples) -> float:
+    """Of two signals against their mean power."""
+    power = float(np.vdot(old, old)) + float(np.vdot(new, new))
+    correlation = 2.0 * float(np.vdot(old, new)) / max(power, 1e-30)
+    return min(1.0, max(LOWEST_CORRELATION, correlation))
+
+
 def _gains(
     hop_length: int, correlation: float
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    fade_out, fade_in = crossfade_gains(hop_length, correlation)
+    """Gains between those of the neighbouring steps: without a jump anywhere."""
+    step = min(int(np.floor(_STEPS * correlation)), _STEPS - 1)
+    share = np.float32(_STEPS * correlation - step)
+    lower = _kept_gains(hop_length, step)
+    upper = _kept_gains(hop_length, step + 1)
+    fade_out, fade_in = (a + share * (b - a) for a, b in zip(lower, upper, strict=True))
+    return fade_out, fade_in
+
+
+@lru_cache(maxsize=32)
+def _kept_gains(
+    hop_length: int, step: int
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    fade_out, fade_in = crossfade_gains(hop_length, step / _STEPS)
     return fade_out[:, None], fade_in[:, None]

@@ -24,7 +24,7 @@ from scipy import fft
 
 from effects.levels import Samples
 from model.config import AXIS, Axis
-from model.spectrum import bin_power, surroundings
+from model.spectrum import bin_power, k_weighting, surroundings
 
 LAYERS = ("mid low", "mid high", "side low", "side high")
 N_LAYERS = len(LAYERS)
@@ -32,9 +32,8 @@ N_LAYERS = len(LAYERS)
 TILT_PIVOT_HZ = 700.0
 MONO_BELOW_HZ = 120.0  # bass stays in the middle
 KEYFRAME = 6  # frames over which a tonal phase drifts by up to half a turn
-# Correlation of a tonal bin with itself one frame on: the mean of the cosine of
-# a drift that is uniform within ±pi / KEYFRAME.
-TONAL_CORRELATION = float(np.sinc(1.0 / KEYFRAME))
+
+HOLD_DB = 3.0  # by which chance within a frame is made up for, at most
 
 _TONAL_FROM_DB = 3.0
 _TONAL_FULL_DB = 12.0
@@ -86,36 +85,18 @@ def synthesise(
     hop_key = round(hop_length / sample_rate * 1e6)
 
     noise_power = bin_power(noise_bands, length, sample_rate, axis)
-    sides = _sides(seed, hop_key, n_phases)
-    noise = layers_of(
-        noise_power,
-        _fresh_phases(seed, hop_key, index, n_phases),
-        sides,
-        length,
-        sample_rate,
-    )
     tonal_power = gather_peaks(tonal_bands, length, sample_rate, axis)
-    tonal = layers_of(
-        tonal_power,
-        _slow_phases(seed, hop_key, index, n_phases),
-        sides,
-        length,
-        sample_rate,
+    noise = _spectrum(
+        noise_power, _fresh_phases(seed, hop_key, index, n_phases), length
     )
-    return Frame(noise, tonal, np.sqrt(tonal_power).astype(np.float32))
-
-
-def tonal_correlation(previous: Frame, current: Frame) -> float:
-    """Correlation of the tonal parts of neighbouring frames, against their mean power.
-
-    Bins correlate by `TONAL_CORRELATION`; partials that move to other bins not at
-    all, and those that grow or fade less than steady ones. 0..1.
-    """
-    old, new = previous.partials, current.partials
-    if len(old) != len(new):
-        return 0.0
-    power = float(old @ old + new @ new)
-    return TONAL_CORRELATION * 2.0 * float(old @ new) / max(power, 1e-30)
+    tonal = _spectrum(tonal_power, _slow_phases(seed, hop_key, index, n_phases), length)
+    level = _level_gain(noise, tonal, length, sample_rate)
+    sides = _sides(seed, hop_key, n_phases)
+    return Frame(
+        _layers(noise * level, sides, length, sample_rate),
+        _layers(tonal * level, sides, length, sample_rate),
+        np.sqrt(tonal_power).astype(np.float32),
+    )
 
 
 def split_tonal(
@@ -192,6 +173,51 @@ def _shifted(values: NDArray[np.float64], by: int) -> NDArray[np.float64]:
     return shifted
 
 
+def _spectrum(
+    power: NDArray[np.float64], phases: NDArray[np.float32], length: int
+) -> NDArray[np.complex64]:
+    """Bins with this power and these phases, as many as there are of both."""
+    # A bin holding amplitude a*N/2 gives a sinusoid of amplitude a, power a²/2.
+    n = min(len(phases), len(power))
+    magnitude = (length / 2.0) * np.sqrt(2.0 * power[:n]).astype(np.float32)
+    spectrum = np.empty(n, np.complex64)
+    np.cos(phases[:n], out=spectrum.real)
+    np.sin(phases[:n], out=spectrum.imag)
+    spectrum *= magnitude
+    return spectrum
+
+
+def _level_gain(
+    noise: NDArray[np.complex64],
+    tonal: NDArray[np.complex64],
+    length: int,
+    sample_rate: int,
+) -> np.float32:
+    """Gain that holds a frame's loudness against chance, within `HOLD_DB`.
+
+    A strong partial and the noise around it, or the two bins that it falls between,
+    add by chance or cancel: the windowed frame would be up to 2 dB beside its level.
+    Windowed by a half sine, its power is that of all bins less the products of
+    neighbours.
+    """
+    mid, _, _ = _layer_weights(length, sample_rate)
+    weight = _k_weights(length, sample_rate)[: len(noise)]
+    whole = noise + tonal
+    power = whole.real**2 + whole.imag**2
+    beside = whole.real[:-1] * whole.real[1:] + whole.imag[:-1] * whole.imag[1:]
+    asked = noise.real**2 + noise.imag**2 + tonal.real**2 + tonal.imag**2
+    shared = (mid[: len(noise)] ** 2 * weight)[:-1]
+    got = _total(weight, power) - _total(shared, beside)
+    gain = np.sqrt(_total(weight, asked) / max(got, 1e-30))
+    most = 10.0 ** (HOLD_DB / 20.0)
+    return np.float32(np.clip(gain, 1.0 / most, most))
+
+
+def _total(weight: NDArray[np.float32], values: NDArray[np.float32]) -> float:
+    """Weighted sum, in double precision: the same to the bit of the gain anywhere."""
+    return float(np.sum(weight * values, dtype=np.float64))
+
+
 def layers_of(
     power: NDArray[np.float64],
     phases: NDArray[np.float32],
@@ -208,25 +234,33 @@ def layers_of(
         length: of the FFT.
         sample_rate: Hz.
     """
-    # A bin holding amplitude a*N/2 gives a sinusoid of amplitude a, power a²/2.
+    return _layers(_spectrum(power, phases, length), sides, length, sample_rate)
+
+
+def _layers(
+    whole_spectrum: NDArray[np.complex64],
+    sides: NDArray[np.float32],
+    length: int,
+    sample_rate: int,
+) -> Samples:
     # The side stands at right angles to the mid, before or behind it as `sides` has
     # it: left and right then have exactly the power asked for, in every bin.
     mid, side, above = _layer_weights(length, sample_rate)
-    n = min(len(phases), len(power))
-    magnitude = (length / 2.0) * np.sqrt(2.0 * power[:n]).astype(np.float32)
-    spectra = np.zeros((N_LAYERS, len(power)), np.complex64)
-    unit = np.empty(n, np.complex64)
-    np.cos(phases[:n], out=unit.real)
-    np.sin(phases[:n], out=unit.imag)
-    unit *= magnitude
+    n = len(whole_spectrum)
+    spectra = np.zeros((N_LAYERS, length // 2 + 1), np.complex64)
     for row, weight in ((0, mid[:n]), (2, 1j * side[:n] * sides[:n])):
-        whole = unit * weight
+        whole = whole_spectrum * weight
         np.multiply(whole, above[:n], out=spectra[row + 1, :n])
         np.subtract(whole, spectra[row + 1, :n], out=spectra[row, :n])
     spectra[:, 0] = 0.0
     spectra[:, -1] = 0.0
     layers: Samples = np.ascontiguousarray(fft.irfft(spectra, length).T)
     return layers
+
+
+@lru_cache(maxsize=4)
+def _k_weights(length: int, sample_rate: int) -> NDArray[np.float32]:
+    return k_weighting(fft.rfftfreq(length, 1.0 / sample_rate)).astype(np.float32)
 
 
 @lru_cache(maxsize=4)

@@ -12,17 +12,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from effects.levels import Samples
-from effects.loudness import integrated_lufs
+from effects.loudness import WINDOW_S, integrated_lufs, short_term_lufs
 from engine.album.gate import smoothed
 from engine.compose import grammar as grammars
 from engine.compose.composer import Song
 from engine.compose.features import CRITERIA, Sounds, dissonance, measure
+from engine.compose.levels import fade_lengths
 from engine.compose.path import SYMBOLS
 from engine.graph import TARGET_LUFS, Graph, Settings, build
 from engine.live.controls import snapshot_of
 from engine.render import render
 from engine.sound.music import Music
-from model.config import Axis
+from engine.stems import render_stems
+from model.config import AXIS, Axis
 from model.inference import TimbreModel
 from model.spectrum import CLIP_LENGTH, analyse
 
@@ -83,10 +85,74 @@ def hear(chosen: Settings) -> Heard:
     graph = build(chosen)
     song = song_of(graph)
     samples = samples_of(graph)
+    return Heard(samples, song, _sections(samples, song))
+
+
+@dataclass(frozen=True)
+class Mix(Heard):
+    """A song with its bed.
+
+    Attributes:
+        music: what it is without the bed, shape (n, 2).
+    """
+
+    music: Samples
+
+
+def hear_mix(chosen: Settings) -> Mix:
+    """Render a song with its bed, and analyse its music at each waypoint."""
+    graph = build(chosen)
+    song = song_of(graph)
+    mixes: list[Samples] = []
+    musics: list[Samples] = []
+    render_stems(
+        graph,
+        lambda block: mixes.append(block.copy()),
+        lambda block: musics.append(block.copy()),
+        lambda block: None,
+    )
+    music = np.concatenate(musics)
+    return Mix(np.concatenate(mixes), song, _sections(music, song), music)
+
+
+def _sections(samples: Samples, song: Song) -> NDArray[np.float32]:
     middles = (song.path.times * RATE).astype(int)
     starts = np.clip(middles - CLIP_LENGTH // 2, 0, len(samples) - CLIP_LENGTH)
-    clips = [analyse(samples[start : start + CLIP_LENGTH]) for start in starts]
-    return Heard(samples, song, np.stack(clips))
+    return np.stack([analyse(samples[start : start + CLIP_LENGTH]) for start in starts])
+
+
+def join_dips_db(samples: Samples, song: Song) -> NDArray[np.float64]:
+    """How far the level at each join falls under the softer of both sections, dB.
+
+    Short-term loudness (3 s) all the way from one waypoint to the next; those within
+    the fades do not count.
+    """
+    hop = 0.25
+    level = short_term_lufs(samples, RATE, hop_s=hop)
+    fade_in, fade_out = fade_lengths(song.duration)
+    first, last = fade_in + WINDOW_S / 2, song.duration - fade_out - WINDOW_S / 2
+    times = song.path.times[(song.path.times >= first) & (song.path.times <= last)]
+    index = np.round((times - WINDOW_S / 2) / hop).astype(int)
+    dips = [
+        min(level[a], level[b]) - level[a : b + 1].min() for a, b in pairwise(index)
+    ]
+    return np.array(dips, np.float64)
+
+
+def nearest_db(songs: list[NDArray[np.float32]]) -> NDArray[np.float64]:
+    """Distance of each song's sections from the nearest other song, dB, shape (n,).
+
+    For each section the nearest one of the other song is looked for; their distances
+    are averaged both ways.
+    """
+    smooth = [smoothed(sections).astype(np.float64) for sections in songs]
+    apart = np.full((len(songs), len(songs)), np.inf)
+    for i, one in enumerate(smooth):
+        for j, other in enumerate(smooth[:i]):
+            table = np.abs(one[:, None] - other[None]).mean(axis=2)
+            both = (table.min(axis=0).mean() + table.min(axis=1).mean()) / 2.0
+            apart[i, j] = apart[j, i] = AXIS.range_db * both
+    return np.asarray(apart.min(axis=1))
 
 
 def audio_features(heard: Heard, model: TimbreModel) -> dict[str, float]:
