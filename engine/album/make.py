@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +40,7 @@ from engine.graph import build
 from engine.out_file import whole_file
 from engine.render import render
 from engine.song_card import card_of, write_beside
+from model.inference import TimbreModel
 
 ASIDE = "aside"
 WORK = ".work"
@@ -87,7 +88,8 @@ def make(
         progress: told songs done and in all.
 
     Raises:
-        InputError: the folder cannot be used.
+        InputError: the folder cannot be used, or the model is not the one that its
+            songs were made with.
         RunError: a song could not be written, or another run works in this folder.
     """
     started = time.monotonic()
@@ -103,6 +105,7 @@ def make(
             left.unlink(missing_ok=True)
         rows = _done_rows(folder, plan)
         missing = [n for n in range(1, plan.songs + 1) if n not in rows]
+        plan = _with_model(folder, plan, anything_missing=bool(missing))
         write_state(folder, plan, rows)
         for row in _in_parallel(folder, plan, missing, workers, draw):
             rows[row["number"]] = row
@@ -183,6 +186,20 @@ def _done_rows(folder: Path, plan: Plan) -> dict[int, Row]:
             if number in rows and "skim_s" in row:
                 rows[number]["skim_s"] = row["skim_s"]
     return rows
+
+
+def _with_model(folder: Path, plan: Plan, *, anything_missing: bool) -> Plan:
+    """The plan with its model's hash, if what is missing can be made with that."""
+    known = read_state(folder)[0].model_hash if (folder / STATE).exists() else ""
+    if not anything_missing:
+        return replace(plan, model_hash=known)
+    found = TimbreModel.load(None if plan.model is None else Path(plan.model)).hash
+    if known not in ("", found):
+        raise InputError(
+            f"{folder}: its songs were made with model {known[:12]}, but "
+            f"{plan.model or 'the bundled one'} is now {found[:12]}; begin a new album"
+        )
+    return replace(plan, model_hash=found)
 
 
 def _has_starts(rows: Mapping[int, Row]) -> bool:

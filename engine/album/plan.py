@@ -49,6 +49,7 @@ class Plan:
         presets: names, taken in turn.
         effects: whether there is a bed.
         model: folder, or None for the bundled one.
+        model_hash: of the model that its songs are made with; empty until one is.
         like: point that all sounds lie near, see `compose.likeness`; or nothing.
     """
 
@@ -58,6 +59,7 @@ class Plan:
     presets: tuple[str, ...]
     effects: bool = True
     model: str | None = None
+    model_hash: str = ""
     like: str = ""
 
 

@@ -94,6 +94,22 @@ def test_metaflac_reads_order_titles_and_cover(
     assert (picture.width, picture.height) == (1000, 1000)
 
 
+def test_a_player_plays_the_list_from_end_to_end(
+    finished: tuple[Path, list[Samples]],
+) -> None:
+    folder, _ = finished
+    assert shutil.which("mpv"), "bin/test installs mpv"
+    (playlist,) = (folder / "album").glob("*.m3u*")
+    quick = ["--no-config", "--no-video", "--ao=null", "--ao-null-untimed=yes"]
+    told = subprocess.run(
+        ["mpv", *quick, str(playlist)], capture_output=True, text=True, check=True
+    ).stdout
+    for path in flacs(folder):
+        assert path.name in told
+    assert told.count("AO: [null] 44100Hz stereo") >= 1
+    assert "Exiting... (End of file)" in told
+
+
 def test_ffprobe_reads_the_lengths_and_the_picture(
     finished: tuple[Path, list[Samples]],
 ) -> None:

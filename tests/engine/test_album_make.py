@@ -109,6 +109,22 @@ def test_make_again_makes_nothing_and_more_songs_are_added(
     assert digests(made) == before
 
 
+def test_a_changed_model_is_refused_in_one_line(
+    made: Path, home: Path, tmp_path: Path
+) -> None:
+    folder = tmp_path / "other"
+    folder.mkdir()
+    state = json.loads((made / "album.json").read_text())
+    assert state["plan"]["model_hash"] == TimbreModel.load().hash
+    state["plan"]["model_hash"] = "0" * 64
+    (folder / "album.json").write_text(json.dumps(state))
+    done = latent("album", "make", folder, home=home)
+    assert done.returncode == 2
+    assert "were made with model 000000000000" in done.stderr
+    assert done.stderr.count("\n") == 1
+    assert not list(folder.glob("*.flac"))
+
+
 def test_a_kill_at_any_time_loses_no_song(
     made: Path, home: Path, tmp_path: Path
 ) -> None:
