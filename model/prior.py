@@ -22,8 +22,8 @@ Latents = NDArray[np.float32]  # (n, n_latents)
 
 RIDGE = 1e-3  # least variance of a component: latents have variance about 1
 DIGITS = 5  # significant digits kept in model.json
-N_EXAMPLES = 4096
-SMOOTHING = 0.4  # standard deviation of the chance that moves an example, of 1
+N_EXAMPLES = 6144
+SMOOTHING = 0.3  # standard deviation of the chance that moves an example, of 1
 STEPS = 16.0  # of a stored example to a latent's standard deviation
 
 
@@ -143,7 +143,7 @@ def fit(
     points: Latents,
     rng: np.random.Generator,
     *,
-    n_components: int = 24,
+    n_components: int = 8,
     n_iterations: int = 40,
     tolerance: float = 1e-3,
 ) -> Prior:
