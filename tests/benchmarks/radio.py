@@ -96,7 +96,9 @@ def main() -> None:
             memory = resident_mb()
     growth = resident_mb() - memory
     timbres = np.stack(sections)
-    prints = {np.round(AXIS.range_db * row).tobytes() for row in smoothed(timbres)}
+    prints = {
+        np.round(4.0 * AXIS.range_db * row).tobytes() for row in smoothed(timbres)
+    }
     places = (np.linspace(0.02, 0.98, 5) * n_frames).astype(int) * hop
     audio = [stretch(music, controls, int(at)) for at in places]
     quietest = min(float(np.min(short_term_lufs(part, RATE))) for part in audio)
