@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from effects.levels import Samples, peak_db, rms_db
 from effects.sounds import (
     FOREIGN_SUFFIXES,
+    LOUDEST,
     SoundError,
     UnsupportedError,
     list_sounds,
@@ -196,9 +197,9 @@ def fault(clip: Samples) -> str | None:
     Args:
         clip: at 44.1 kHz, shape (n_samples, channels).
     """
-    if len(clip) < CLIP_LENGTH or not np.all(np.isfinite(clip)):
+    if len(clip) < CLIP_LENGTH or not _is_sound(clip):
         return BROKEN
-    if rms_db(clip) < SILENCE_DBFS:
+    if rms_db(clip - clip.mean(axis=0)) < SILENCE_DBFS:  # an offset is not heard
         return SILENCE
     if count_flat_tops(clip) >= FLAT_TOPS:
         return CLIPPING
@@ -267,11 +268,16 @@ def _length_at(rate: int) -> int:
 
 def _as_clip(piece: Samples, rate: int) -> Samples:
     """At 44.1 kHz, mono or stereo, no longer than a clip."""
-    if len(piece) < _length_at(rate) or not np.all(np.isfinite(piece)):
+    if len(piece) < _length_at(rate) or not _is_sound(piece):
         return piece[:0]
     if piece.shape[1] > 2:
         piece = np.stack([piece[:, 0::2].mean(1), piece[:, 1::2].mean(1)], axis=1)
     return resample(np.ascontiguousarray(piece), rate, SAMPLE_RATE)[:CLIP_LENGTH]
+
+
+def _is_sound(samples: Samples) -> bool:
+    """Whether samples are numbers of which a sound can consist; NaN compares false."""
+    return bool(np.all(np.abs(samples) <= LOUDEST))
 
 
 def _draw_all(

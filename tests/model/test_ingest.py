@@ -102,6 +102,11 @@ def test_every_bad_file_has_its_reason_and_the_rest_is_taken(tmp_path: Path) -> 
     nan = song(10.0)
     nan[::1000] = np.nan
     soundfile.write(folder / "nan.wav", nan, SAMPLE_RATE, subtype="FLOAT")
+    for name, value in (("inf", np.inf), ("huge", 1e38)):
+        nan[::1000] = value
+        soundfile.write(folder / f"{name}.wav", nan, SAMPLE_RATE, subtype="FLOAT")
+    soundfile.write(folder / "huge48.wav", nan, 48_000, subtype="FLOAT")
+    write(folder / "offset.wav", signals.silence(10.0, SAMPLE_RATE) + 0.5)
     soundfile.write(folder / "adpcm.wav", song(10.0), SAMPLE_RATE, subtype="IMA_ADPCM")
     (folder / "text.mp3").write_text("this is not a sound\n" * 100)
     (folder / "empty.ogg").touch()
@@ -116,6 +121,10 @@ def test_every_bad_file_has_its_reason_and_the_rest_is_taken(tmp_path: Path) -> 
         "short.wav": ingest.TOO_SHORT,
         "clipped.wav": ingest.CLIPPING,
         "nan.wav": ingest.BROKEN,
+        "inf.wav": ingest.BROKEN,
+        "huge.wav": ingest.BROKEN,
+        "huge48.wav": ingest.BROKEN,
+        "offset.wav": ingest.SILENCE,
         "adpcm.wav": ingest.UNSUPPORTED,
         "text.mp3": ingest.BROKEN,
         "empty.ogg": ingest.BROKEN,
