@@ -97,7 +97,8 @@ def compose(
     """
     pool = draw_pool(model, seed, index, like)
     scores = rank(pool.features, rank_weights(controls))
-    chosen = pick(scores, pool.timbres, len(SYMBOLS), _rng(seed, index, _PICK))
+    motion = float(controls["rank/motion"])
+    chosen = pick(scores, pool.timbres, len(SYMBOLS), _rng(seed, index, _PICK), motion)
     pattern = expand(grammar, _rng(seed, index, _PATTERN))
     path = lay_out(pattern, duration, _rng(seed, index, _STEPS))
     power = model.axis.to_power(pool.timbres[chosen])

@@ -13,6 +13,7 @@ def pick(
     timbres: NDArray[np.float32],
     n: int,
     rng: np.random.Generator,
+    motion: float = 0.0,
 ) -> NDArray[np.intp]:
     """Indices of `n` sounds, in the order A, B, ...
 
@@ -25,6 +26,7 @@ def pick(
         timbres: of the candidates, shape (m, n_bands).
         n: how many to pick; repeats begin when m < n.
         rng: for the draws.
+        motion: above 0, sounds that lie far apart; below 0, near ones; -1..1.
     """
     spread = float(np.ptp(scores))
     share = 1.0 - (1.0 - TOP_SHARE) * min(1.0, spread)
@@ -40,10 +42,14 @@ def pick(
         if len(far) == 0:
             chosen.append(int(np.argmax(nearest)))
         else:
-            # Among a random handful, the one that fits the sounds so far best.
-            handful = rng.choice(far, min(len(far), 6), replace=False)
-            fit = np.mean(apart, axis=0)[handful]
-            chosen.append(int(handful[np.argmin(fit)]))
+            # Among a random handful, the one that fits the sounds so far best: or as
+            # little as motion wants, of a larger handful.
+            n_handful = min(len(far), 6 + round(18 * abs(motion)))
+            handful = rng.choice(far, n_handful, replace=False)
+            order = np.argsort(np.mean(apart, axis=0)[handful], kind="stable")
+            chosen.append(
+                int(handful[order[round(max(0.0, motion) * (n_handful - 1))]])
+            )
         apart.append(_distances(smooth, chosen[-1]))
     return np.asarray(top[chosen], np.intp)
 
