@@ -117,3 +117,19 @@ def test_picking_never_fails() -> None:
     assert len(pick(np.zeros(7), alike, 5, np.random.default_rng(0))) == 5
     assert len(pick(np.zeros(2), alike[:2], 5, np.random.default_rng(0))) == 5
     assert len(pick(np.zeros(1), alike[:1], 5, np.random.default_rng(0))) == 5
+
+
+def test_motion_picks_sounds_that_are_farther_apart() -> None:
+    sounds = np.random.default_rng(3).random((300, 1233)).astype(np.float32)
+    sounds = np.cumsum(sounds - 0.5, axis=1, dtype=np.float32)
+    scores = np.zeros(len(sounds))
+
+    def apart(motion: float) -> float:
+        spread = []
+        for seed in range(8):
+            rng = np.random.default_rng(seed)
+            five = sounds[pick(scores, sounds, 5, rng, motion)]
+            spread.append(np.abs(five[:, None] - five[None]).mean())
+        return float(np.mean(spread))
+
+    assert apart(1.0) > 1.2 * apart(0.0) > 1.2 * apart(-1.0)
