@@ -111,6 +111,10 @@ class OscServer:
             for each in self._sockets:
                 selector.register(each, selectors.EVENT_READ)
             selector.register(self._pair[1], selectors.EVENT_READ)
+            begun, n_since = (
+                time.monotonic(),
+                0,
+            )  # what was read of late, and since when
             while not self._stopping.is_set():
                 busy = self.handler.subscribers.addresses or len(self.intake)
                 ready = selector.select(TICK_S if busy else IDLE_S)
@@ -122,8 +126,13 @@ class OscServer:
                 for datagram, sender in self.intake.ready(now):
                     self._send(self.handler.handle(datagram, sender, now))
                 self._send(self.handler.tick(now))
-                if n_read >= BATCH:
-                    self._stopping.wait(FLOOD_PAUSE_S)
+                since = time.monotonic() - begun
+                n_since += n_read
+                if since >= FLOOD_PAUSE_S:
+                    begun, n_since = begun + since, 0
+                elif n_since >= BATCH:
+                    self._stopping.wait(FLOOD_PAUSE_S - since)
+                    begun, n_since = time.monotonic(), 0
 
     def _drain(self, from_socket: socket.socket) -> int:
         """Take what has come, at most a batch, and return how many that were."""

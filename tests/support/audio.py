@@ -40,7 +40,9 @@ def residual_db(heard: Samples, expected: Samples) -> float:
 
 
 def align(heard: Samples, expected: Samples, longest: int) -> int:
-    """Samples by which `heard` starts later than `expected`, found by correlation.
+    """Samples by which `heard` starts later than `expected`: where they differ least.
+
+    Correlation alone would be drawn to where the music is louder.
 
     Args:
         heard: shape (n, channels), at least as long as `longest` plus a second.
@@ -51,7 +53,11 @@ def align(heard: Samples, expected: Samples, longest: int) -> int:
     candidates = heard[: len(reference) + longest].mean(axis=1)
     size = len(reference) + len(candidates)
     spectrum = np.fft.rfft(candidates, size) * np.conj(np.fft.rfft(reference, size))
-    return int(np.argmax(np.fft.irfft(spectrum, size)[: longest + 1]))
+    product = np.fft.irfft(spectrum, size)[: longest + 1]
+    power = np.cumsum(np.concatenate([[0.0], np.square(candidates, dtype=np.float64)]))
+    within = power[len(reference) :] - power[: -len(reference)]
+    n = min(len(within), len(product))
+    return int(np.argmin(within[:n] - 2.0 * product[:n]))
 
 
 def longest_silence_s(samples: Samples, sample_rate: int) -> float:
