@@ -12,6 +12,7 @@ the middle of the next.
 from bisect import bisect_right
 from dataclasses import dataclass, replace
 from functools import cached_property
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -87,7 +88,7 @@ class Rotation:
     """The schedule of effects.
 
     >>> rotation = Rotation(("rain", "wind", "waves"), seed=1)
-    >>> first = rotation.segment(0)
+    >>> first = rotation.segments_until(10.0)[0]
     >>> first.start_s, first.name == rotation.name_at(10.0)
     (0.0, True)
 
@@ -125,32 +126,16 @@ class Rotation:
 
     def segments_between(self, begin_s: float, end_s: float) -> list[Segment]:
         """All segments that sound at some time in [begin_s, end_s), by start."""
-        found = []
         begin_s = max(0.0, begin_s)
-        # What fades out at `begin_s` began to be left up to a crossfade earlier.
-        slack = max(piece.settings.crossfade_s for piece in self._pieces)
-        low = tours.stay_at(self._plan, self._clock(max(0.0, begin_s - slack)))
-        high = tours.stay_at(self._plan, self._clock(end_s))
-        for stay in range(max(0, low - 2), high + 1):
-            found += [*self._main(stay), *self._second(stay)]
+        sole = len(self.names) == 1
+        found = self._sole() if sole else self._stays(begin_s, end_s)
         found += self._only_segments()
-        found = [s for s in found if s.start_s < end_s and s.stop_s > begin_s]
-        return _merged(sorted(found, key=lambda s: (s.start_s, s.name)))
+        merged = _merged(sorted(found, key=lambda s: (s.start_s, s.name)))
+        return [s for s in merged if s.start_s < end_s and s.stop_s > begin_s]
 
     def segments_until(self, end_s: float) -> list[Segment]:
         """All segments that start before `end_s`."""
         return self.segments_between(0.0, end_s)
-
-    def segment(self, index: int) -> Segment:
-        """The main voice's stay number `index`, counted from the first.
-
-        Raises:
-            IndexError: an event jumped over that stay.
-        """
-        found = self._main(index)
-        if not found:
-            raise IndexError(f"stay {index} does not sound")
-        return found[0]
 
     def name_at(self, time_s: float) -> str:
         """The main voice's effect in force (fading in, or on) at a time."""
@@ -184,6 +169,18 @@ class Rotation:
                 pieces.pop()
             pieces.append(_Piece(event.time_s, clock, settings, only))
         return pieces
+
+    @cached_property
+    def _lasting(self) -> frozenset[int]:
+        """Stays that end or begin in a jump, over which their effect goes on."""
+        stays = set()
+        for before, piece in pairwise(self._pieces):
+            left = before.clock + (piece.start_s - before.start_s) * before.speed
+            beside = [tours.stay_at(self._plan, clock) for clock in (left, piece.clock)]
+            name = before.only or self._name(beside[0])
+            if left != piece.clock and name == (piece.only or self._name(beside[1])):
+                stays |= set(beside)
+        return frozenset(stays)
 
     def _jump(self, clock: float, only: str) -> float:
         """Where the clock goes on: at the next stay, and not with the same effect."""
@@ -268,16 +265,36 @@ class Rotation:
     def _between(
         self, name: str, begin: float, end: float, gain: float, salt: int
     ) -> list[Segment]:
-        if len(self.names) == 1 and salt > 0:
-            return []  # the first stay never ends
         start_s = self._begins_at(begin)
-        stop_s = FOREVER if len(self.names) == 1 else self._ends_at(end)
+        stop_s = self._ends_at(end)
         for piece in self._pieces:
             if piece.only and piece.start_s >= start_s:
                 stop_s = min(stop_s, piece.start_s)
         if start_s >= stop_s:
             return []
         return [self._made(name, start_s, stop_s, gain, salt)]
+
+    def _stays(self, begin_s: float, end_s: float) -> list[Segment]:
+        """Both voices of the stays that may sound in [begin_s, end_s), and others."""
+        # What fades out at `begin_s` began to be left up to a crossfade earlier.
+        slack = max(piece.settings.crossfade_s for piece in self._pieces)
+        low = tours.stay_at(self._plan, self._clock(max(0.0, begin_s - slack)))
+        high = tours.stay_at(self._plan, self._clock(end_s))
+        near, found = range(max(0, low - 2), high + 1), []
+        for stay in near:
+            found += [*self._main(stay), *self._second(stay)]
+        # What goes on from before `begin_s` has its beginning there, however long ago.
+        for stay in self._lasting.difference(near):
+            found += self._main(stay)
+        return found
+
+    def _sole(self) -> list[Segment]:
+        """Of the only name in the rotation: it stays, but for what is wished for."""
+        return [
+            self._made(self.names[0], piece.start_s, end_s, 1.0, i)
+            for i, (piece, end_s) in enumerate(self._spans())
+            if not piece.only
+        ]
 
     def _only_segments(self) -> list[Segment]:
         return [

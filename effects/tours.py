@@ -54,7 +54,9 @@ def stay_at(plan: Plan, clock: float) -> int:
     begins = tour(plan, number).begins
     offset = clock - number * plan.n_names
     place = int(np.searchsorted(begins, offset, side="right")) - 1
-    return number * plan.n_names + max(0, place)
+    stay = number * plan.n_names + max(0, place)
+    # At its very beginning, as `begin` rounds it, a stay is in force already.
+    return stay + (begin(plan, stay + 1) <= clock)
 
 
 @lru_cache(maxsize=256)
