@@ -89,6 +89,7 @@ class Producer:
         self._wake = threading.Event()
         self._stopping = threading.Event()
         self._heard = 0  # the sample of the last splice
+        self._stale: tuple[int, int] | None = None  # stretch in the ring of an old plan
         self._stands_for: NDArray[np.float64] | None = None  # band powers
         self._stood_by = 0.0  # monotonic time at which the standby was made
         self._hop_s = 0.0  # that a hop lately took to make, at most
@@ -126,6 +127,8 @@ class Producer:
             while not self._stopping.is_set():
                 if self._take_changes():
                     self._stopping.wait(REPLAN_EVERY_S)
+                elif self._stale is not None:  # the change was taken back meanwhile
+                    self._overwrite(*self._stale)
                 elif not self._produce():
                     self._music.foresee()
                     self._keep_standby()
@@ -247,6 +250,7 @@ class Producer:
         while self.marks and self.marks[-1].position >= heard:
             self.marks.pop()
         self.marks.append(self._music.now(heard))
+        self._stale = None
         if len(first):
             self._overwrite(heard, end, first)
 
@@ -273,13 +277,19 @@ class Producer:
                 return new, heard
             new = np.concatenate([new, piece])
 
-    def _overwrite(self, at: int, end: int, first: Samples) -> None:
+    def _overwrite(self, at: int, end: int, first: Samples | None = None) -> None:
         """Write the new plan from `at` to the end of what was written before.
 
         It may stop early for another change, which will overwrite the rest.
         """
-        position, piece = at, first
+        position, piece, self._stale = at, first, None
         while True:
+            if piece is None:
+                self.marks.append(self._music.now(position))
+                piece = self._next_hop()
+                if piece is None:
+                    return
+                self._feed.room = self._music.room
             inside = min(len(piece), end - position)
             self._ring.rewrite(position, piece[:inside])
             if inside < len(piece):
@@ -288,10 +298,6 @@ class Producer:
             if position >= end:
                 return
             if position > self._ring.read + self._enough and self._has_changes():
+                self._stale = position, end
                 return
-            self.marks.append(self._music.now(position))
-            following = self._next_hop()
-            if following is None:
-                return
-            self._feed.room = self._music.room
-            piece = following
+            piece = None

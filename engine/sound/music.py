@@ -9,7 +9,6 @@ crank. One thread owns it.
 """
 
 from dataclasses import dataclass, field, replace
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -205,24 +204,6 @@ class Music:
             raise InputError(f"{name}: no such command; there are {COMMANDS}")
         self._transport = transport
         self._restart(at)
-
-    def checkpoint(self) -> tuple[Any, ...]:
-        """What `rollback` needs to undo later changes of plan."""
-        return (
-            self.position,
-            self.room,
-            self._transport,
-            self._controls,
-            self._hop_length,
-            self._programme.checkpoint(),
-        )
-
-    def rollback(self, checkpoint: tuple[Any, ...]) -> None:
-        """Be again as at a checkpoint."""
-        self.position, self.room, self._transport, self._controls, *rest = checkpoint
-        self._hop_length, songs = rest
-        self._programme.rollback(songs)
-        self._frames.clear()
 
     def now(self, position: int) -> Now:
         """Where the music is at a sample that was rendered lately."""

@@ -5,7 +5,6 @@ song gives way to the next over an overlap.
 """
 
 from dataclasses import dataclass, replace
-from typing import TypeAlias
 
 import numpy as np
 
@@ -40,9 +39,6 @@ class Placed:
     duration: float
     end: float
     overlap: float
-
-
-_Checkpoint: TypeAlias = tuple[Snapshot, list[Placed], dict[tuple[int, float], Song]]
 
 
 class Programme:
@@ -112,17 +108,6 @@ class Programme:
         self._placed = [p for p in self._placed if p.start < current.start]
         self._placed.append(ended)
         self._place(current.index + 1, tau)
-
-    def checkpoint(
-        self,
-    ) -> tuple[Snapshot, list[Placed], dict[tuple[int, float], Song]]:
-        """What `rollback` needs to undo later changes."""
-        return self._controls, list(self._placed), dict(self._songs)
-
-    def rollback(self, checkpoint: _Checkpoint) -> None:
-        """Be again as at a checkpoint."""
-        controls, placed, songs = checkpoint
-        self._controls, self._placed, self._songs = controls, list(placed), dict(songs)
 
     def _place(self, index: int, start: float) -> None:
         duration, overlap = self._song_length(index)

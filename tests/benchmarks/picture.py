@@ -10,9 +10,11 @@ import numpy as np
 from scipy.signal import ShortTimeFFT
 from scipy.signal.windows import hann
 
-from tests.benchmarks.songs import RATE, SECONDS, song
+from tests.benchmarks.songs import song
+from tests.support.songs import RATE
 
 WINDOW = 16_384
+SECONDS = 60.0
 
 
 def main() -> None:
@@ -25,7 +27,7 @@ def main() -> None:
     if len(sys.argv) < 2:
         sys.exit(0)  # named without a file, as among all benchmarks
     out, seed = Path(sys.argv[1]), int(sys.argv[2]) if len(sys.argv) > 2 else 7
-    mono = song(seed).mean(axis=1)
+    mono = song(seed, SECONDS).samples.mean(axis=1)
     transform = ShortTimeFFT(hann(WINDOW), WINDOW // 4, RATE, scale_to="magnitude")
     level_db = 20.0 * np.log10(np.abs(transform.stft(mono)) + 1e-7)
     figure, axes = plt.subplots(figsize=(10.0, 3.6), constrained_layout=True)

@@ -60,12 +60,6 @@ class Ramp:
     def now(self, position: int) -> Now:
         return Now(position, 0, "A", 0, 0.0, 1.0, ())
 
-    def checkpoint(self) -> tuple[int, int]:
-        return self.position, self.plan
-
-    def rollback(self, checkpoint: tuple[int, int]) -> None:
-        self.position, self.plan = checkpoint
-
     def replan(self, at: int, controls: Snapshot) -> None:
         self.calls.append((at, dict(controls)))
         self.plan += 1
@@ -148,6 +142,36 @@ def test_a_change_is_heard_after_the_margin_and_without_a_gap(rig: Rig) -> None:
     np.testing.assert_array_equal(out[: at - 500, 0], 10.0)
     splice = round(SPLICE_S * RATE)
     np.testing.assert_array_equal(out[at - 500 + splice :, 0], 20.0)
+
+
+def test_a_change_that_is_taken_back_at_once_leaves_nothing_of_an_old_plan(
+    rig: Rig,
+) -> None:
+    """It stops the writing of the change before, which has to be finished."""
+    rig.producer.start()
+    rig.wait(lambda: rig.ring.available >= 5000)
+    rig.controls.set("wiggle/amount", 1.5)
+    stopped = threading.Event()
+    listen = rig.music.now
+
+    def meddle(position: int) -> Now:
+        if not stopped.is_set():  # the first that is asked for within the new plan
+            rig.controls.set("wiggle/amount", 0.3)
+            stopped.set()
+        return listen(position)
+
+    rig.music.now = meddle  # type: ignore[method-assign]
+    rig.producer.wake()
+    stopped.wait(5.0)
+    time.sleep(0.02)
+    rig.controls.set("wiggle/amount", 1.5)
+    rig.read(2000)
+    rig.wait(lambda: rig.ring.available >= 5000)
+    rig.producer.stop()
+    assert rig.metrics.replans == 1
+    out = rig.read(4096)
+    np.testing.assert_array_equal(out[:, 0], 20.0)
+    np.testing.assert_allclose(out[:, 1], np.arange(2000, 6096), atol=0.1)
 
 
 def test_fast_controls_do_not_disturb_the_plan(rig: Rig) -> None:
