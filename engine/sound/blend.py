@@ -10,22 +10,26 @@ from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import fft
 
 from effects.fades import crossfade_gains
 from effects.levels import Samples
 from engine.sound.synthesis import Frame
+from model.spectrum import k_weighting
 
+HOLD_DB = 3.0  # by which chance between two frames is made up for, at most
 LOWEST_CORRELATION = -0.5  # below, holding the power would lift what cancels by 3 dB
 _STEPS = 10  # of correlation within 0..1; gains are kept at each, and mixed between
 _LOW_AND_HIGH = (slice(0, None, 2), slice(1, None, 2))  # layers, as in `LAYERS`
 
 
-def blend(previous: Frame, current: Frame) -> Samples:
+def blend(previous: Frame, current: Frame, sample_rate: int) -> Samples:
     """The hop in which `previous` fades out and `current` fades in.
 
     Partials that move by less than a bin or two beat with what they were, by chance
     together or against each other: so the correlation of the tonal parts is measured,
-    below and above the crossover.
+    below and above the crossover. What still adds or cancels is made up for by a gain
+    that comes and goes with the hop, so that its loudness is the mean of both frames'.
 
     Both frames are two hops long; returns shape (hop_length, 4).
     """
@@ -38,7 +42,38 @@ def blend(previous: Frame, current: Frame) -> Samples:
         fade_out, fade_in = _gains(hop, _correlation(old, new))
         hop_samples[:, layers] += old * fade_out
         hop_samples[:, layers] += new * fade_in
+    _hold(hop_samples, (previous.weighted + current.weighted) / 2.0, sample_rate)
     return hop_samples
+
+
+def _hold(hop_samples: Samples, wanted: float, sample_rate: int) -> None:
+    """Bring a hop to this K-weighted mean square, and leave both its ends alone.
+
+    The gain is 1 + c sin², so the energy is a quadratic in c.
+    """
+    hop = len(hop_samples)
+    bump, response = _bump(hop), _response(hop, sample_rate)
+    both = hop_samples.reshape(hop, 2, 2).sum(axis=2).T  # mid and side
+    weighted = fft.irfft(fft.rfft(both) * response, hop)
+    power = weighted[0].astype(np.float64) ** 2 + weighted[1].astype(np.float64) ** 2
+    lacking = hop * wanted - float(power.sum())
+    once, twice = float(power @ bump), float(power @ bump**2)
+    root = once**2 + twice * lacking
+    c = (np.sqrt(max(0.0, root)) - once) / max(twice, 1e-30)
+    most = 10.0 ** (HOLD_DB / 20.0)
+    c = np.clip(c, 1.0 / most - 1.0, most - 1.0)
+    hop_samples *= (1.0 + c * bump).astype(np.float32)[:, None]
+
+
+@lru_cache(maxsize=4)
+def _bump(hop_length: int) -> NDArray[np.float64]:
+    return np.asarray(np.sin(np.pi * (np.arange(hop_length) + 0.5) / hop_length) ** 2)
+
+
+@lru_cache(maxsize=4)
+def _response(hop_length: int, sample_rate: int) -> NDArray[np.float32]:
+    weighting = k_weighting(fft.rfftfreq(hop_length, 1.0 / sample_rate))
+    return np.sqrt(weighting).astype(np.float32)
 
 
 def _correlation(old: Samples, new: Samples) -> float:

@@ -134,7 +134,8 @@ class Music:
             return None
         hop = self._hop_length
         index = self.position // hop
-        samples = blend(self._frame(index), self._frame(index + 1))
+        frames = self._frame(index), self._frame(index + 1)
+        samples = blend(*frames, self.sample_rate)
         self._extend_room(index)
         self._frames.pop(index, None)
         start = self.position - index * hop

@@ -47,11 +47,13 @@ class Frame:
     Attributes:
         noise, tonal: shape (frame_length, 4).
         partials: amplitude of the tonal part in each FFT bin.
+        weighted: K-weighted mean square of a channel that was asked for.
     """
 
     noise: Samples
     tonal: Samples
     partials: NDArray[np.float32]
+    weighted: float
 
 
 def synthesise(
@@ -96,6 +98,7 @@ def synthesise(
         _layers(noise * level, sides, length, sample_rate),
         _layers(tonal * level, sides, length, sample_rate),
         np.sqrt(tonal_power).astype(np.float32),
+        float(_k_weights(length, sample_rate) @ (noise_power + tonal_power)),
     )
 
 

@@ -186,8 +186,12 @@ def find_changes(
     for number, edit in enumerate(edits):
         first = edit.heard - round(SPAN_S[0] * RATE)
         last = edit.heard + round(SPAN_S[1] * RATE)
+        # The new sound alone: of a change of plan, from where it was made on.
         sooner = edit.heard - round(SOONER_S * RATE)
-        earlier = replace(edit, at=sooner, spliced=sooner)
+        if edit.spliced is None:
+            earlier = replace(edit, at=sooner)
+        else:
+            earlier = replace(edit, spliced=edit.at)
         before = _rendered(journal, [*others, *edits[:number]], first, last)
         after = _rendered(journal, [*others, *edits[:number], earlier], first, last)
         real = captured[first + shift : last + shift]

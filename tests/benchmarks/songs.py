@@ -30,7 +30,7 @@ LIMITS = (
     ("range of short-term loudness, LU", 0.0, 12.0),
     ("correlation of left and right", 0.3, 1.0),
     ("clicks", 0.0, 0.0),
-    ("deepest dip at a join, dB", -np.inf, 1.5),
+    ("deepest dip at a join, dB", -np.inf, 1.0),
     ("distance of the nearest other song, dB", 3.0, np.inf),
 )
 

@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from effects.loudness import integrated_lufs
 from engine.sound.blend import blend
 from engine.sound.synthesis import gather_peaks, split_tonal, synthesise
 from model.config import AXIS
-from model.spectrum import analyse, bin_power
+from model.spectrum import analyse, bin_power, loudness
 
 RATE = 44_100
 
@@ -35,7 +36,7 @@ def stream(
         )
         for i in range(n_hops + 1)
     ]
-    hops = [blend(a, b) for a, b in itertools.pairwise(frames)]
+    hops = [blend(a, b, rate) for a, b in itertools.pairwise(frames)]
     layers = np.concatenate(hops)
     mid, side = layers[:, :2].sum(axis=1), layers[:, 2:].sum(axis=1)
     return np.stack([mid + side, mid - side], axis=1)
@@ -168,3 +169,19 @@ def test_bins_get_what_the_bands_hold() -> None:
     power = chord_power()
     for n_fft, rate in ((22_050, 44_100), (132_300, 44_100), (288_000, 96_000)):
         assert bin_power(power, n_fft, rate).sum() == pytest.approx(power.sum())
+
+
+def test_every_hop_is_as_loud_as_its_frames() -> None:
+    """Partials that beat, and noise of few bins, by chance add up or cancel."""
+    power = noise_power()
+    for hz, width in ((196.0, 1), (207.7, 1), (330.0, 2), (523.0, 4)):
+        band = int(np.argmin(np.abs(AXIS.centres - hz)))
+        power[band - width : band + width + 1] += 0.01
+    asked = float(loudness(power, AXIS))
+    hop = 0.75
+    sound = stream(power, 40, hop=hop, clarity=0.5).astype(np.float64)
+    levels = [
+        integrated_lufs(np.tile(sound[start : start + round(hop * RATE)], (2, 1)), RATE)
+        for start in range(0, len(sound), round(hop * RATE))
+    ]
+    assert np.max(np.abs(np.array(levels) - asked)) < 0.35
