@@ -9,7 +9,8 @@ Safe in the callback: everything is allocated once; numpy only.
 """
 
 import math
-from collections.abc import Iterable
+import time
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -21,6 +22,8 @@ from effects.levels import Samples
 # the same bits however a block is cut, which a vectorised sine does not promise. At
 # 1 it is a trifle above 1 and clipped, so that a fade ends in exactly the full gain.
 SINE = (1.57079161, -0.64589649, 0.07944011, -0.00433513)
+
+ANSWER_EVERY_S = 0.005  # that a control thread looks for the callback's answer
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,6 +68,12 @@ class Layer:
         return gain
 
 
+@dataclass(frozen=True, eq=False)
+class _Offer:
+    layers: tuple[Layer, ...] = ()
+    until: int = -1  # the last position at which it may be taken
+
+
 class BedPlayer:
     """Mixes layers into blocks.
 
@@ -78,6 +87,8 @@ class BedPlayer:
 
     def __init__(self, max_block: int = 8192, channels: int = 2) -> None:
         self._layers: tuple[Layer, ...] = ()
+        self._offer = self._answered = _Offer()
+        self._taken = False
         self._chunk = max(1, max_block)
         self._mixed = np.zeros((self._chunk, channels), np.float32)
         self._gains = np.zeros((self._chunk, 1), np.float32)
@@ -99,6 +110,26 @@ class BedPlayer:
         """
         self._layers = tuple(layers)  # one reference, swapped whole
 
+    def offer(
+        self, layers: Iterable[Layer], until: int, give_up: Callable[[], bool]
+    ) -> bool:
+        """Control thread: play these, if it is not too late; waits for the callback.
+
+        Args:
+            layers: as for `set_layers`.
+            until: the position from which they differ from those in force.
+            give_up: asked while it waits whether to go on.
+
+        Returns:
+            Whether they are in force, from a position that is not past `until`.
+        """
+        offer = self._offer = _Offer(tuple(layers), until)
+        while self._answered is not offer:
+            if give_up():
+                return False
+            time.sleep(ANSWER_EVERY_S)
+        return self._taken
+
     def power_into(self, out: NDArray[np.float64], position: int) -> None:
         """Callback: fill `out` with the mean square in each band at a position."""
         out.fill(0.0)
@@ -115,6 +146,12 @@ class BedPlayer:
             out: shape (n_samples, channels), float32, added to in place.
             position: absolute sample that `out[0]` is.
         """
+        offer = self._offer
+        if offer is not self._answered:
+            self._taken = position <= offer.until
+            if self._taken:
+                self._layers = offer.layers
+            self._answered = offer
         layers = self._layers
         for begin in range(0, len(out), self._chunk):
             chunk = out[begin : begin + self._chunk]

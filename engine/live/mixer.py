@@ -198,6 +198,7 @@ class Fade:
     def __init__(self, sample_rate: int) -> None:
         self._sample_rate = sample_rate
         self._plan = _FadePlan(0, 1, 1.0, 1.0)
+        self._position = 0  # from where it was applied last
         self._gain = np.zeros(MAX_BLOCK, np.float32)
         self._index = np.arange(MAX_BLOCK, dtype=np.float32)
 
@@ -218,7 +219,9 @@ class Fade:
             start: amplitude to begin with; the one in force by default.
             eased: along a parabola, slow at first, not along a line.
         """
-        before = replace(self._plan, before=None)
+        before = self._plan
+        if before.at <= self._position:  # what was before that is over
+            before = replace(before, before=None)
         length = max(1, round(seconds * self._sample_rate))
         first = before.level(at) if start is None else start
         self._plan = _FadePlan(at, length, first, level, eased, before)
@@ -229,10 +232,13 @@ class Fade:
 
     def apply(self, block: Samples, position: int) -> None:
         """Multiply a block, shape (n, 2), by the fade."""
-        plan = self._plan
+        self._position = position
+        self._follow(self._plan, block, position)
+
+    def _follow(self, plan: _FadePlan, block: Samples, position: int) -> None:
         earlier = min(max(plan.at - position, 0), len(block))
         if earlier and plan.before is not None:
-            self._apply(plan.before, block[:earlier], position)
+            self._follow(plan.before, block[:earlier], position)
         self._apply(plan, block[earlier:], position + earlier)
 
     def _apply(self, plan: _FadePlan, block: Samples, position: int) -> None:

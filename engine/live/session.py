@@ -13,6 +13,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 
 from effects.errors import InputError, LatentError, RunError
 from engine.graph import Graph
@@ -24,7 +25,7 @@ from engine.live.output import Output, choose, list_devices
 from engine.live.pacer import Pacer
 from engine.live.producer import Producer
 from engine.live.ring import RingBuffer
-from engine.sound.bed import Bed
+from engine.sound.bed import Bed, When
 from engine.sound.music import Now
 from engine.sound.synthesis import N_LAYERS
 
@@ -94,6 +95,7 @@ class Session:
         self._bed_wanted = threading.Event()
         self._bed_commands: queue.SimpleQueue[tuple[str, tuple[object, ...]]]
         self._bed_commands = queue.SimpleQueue()
+        self._bed_changed_at = 0
         self._bed_thread = threading.Thread(
             target=self._keep_bed, name="bed", daemon=True
         )
@@ -277,17 +279,26 @@ class Session:
             name, args = self._bed_commands.get_nowait()
             # Its loops may take seconds to be made: only then is it decided when.
             bed.rehearse(self._bed_change_at(), name, args)
-            at = self._bed_change_at()
-            bed.command(at, name, args)
-            self._on_event({"at": at, "command": name, "args": list(args)})
+            row = {"command": name, "args": list(args)}
+            self._do_ahead(partial(bed.try_command, name, args), row)
+            bed.prepare(self.mixer.position)
         if turned := bed.turned(self.graph.controls.snapshot):
             bed.rehearse_turn(self._bed_change_at(), turned)
-            at = self._bed_change_at()
-            bed.turn(at, turned)
-            self._on_event({"at": at, "set": dict(turned)})
+            self._do_ahead(partial(bed.try_turn, turned), {"set": dict(turned)})
 
-    def _bed_change_at(self) -> int:
-        return self.mixer.position + round(BED_LEAD_S * self.graph.sample_rate)
+    def _do_ahead(self, attempt: Callable[[When], bool], row: Event) -> None:
+        """Attempt it at a sample ahead, until it was early enough for that."""
+        lead_s = BED_LEAD_S
+        while not self._stopping.is_set():
+            self._bed_changed_at = at = self._bed_change_at(lead_s)
+            if attempt(When(self.mixer.position, at, self._stopping.is_set)):
+                self._on_event({"at": at, **row})
+                return
+            lead_s *= 2.0
+
+    def _bed_change_at(self, lead_s: float = BED_LEAD_S) -> int:
+        at = self.mixer.position + round(lead_s * self.graph.sample_rate)
+        return max(at, self._bed_changed_at)
 
     # Devices.
 

@@ -4,8 +4,8 @@
 plays at a sample depends on names, seed and controls alone.
 """
 
-from collections.abc import Mapping
-from dataclasses import replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 
 from effects.bed import layers
 from effects.library import Library
@@ -19,6 +19,21 @@ from model.inference import TimbreModel
 LOOK_AHEAD_S = 60.0
 PREPARE_EVERY_S = 10.0
 NEAR_S = 4.0  # of a change, loaded before it is made and heard before the rest is
+
+
+@dataclass(frozen=True)
+class When:
+    """For what a live bed does.
+
+    Attributes:
+        position: sample that has not been heard yet.
+        at: sample from which the change is to hold.
+        give_up: asked while the callback has not said whether it was in time.
+    """
+
+    position: int
+    at: int
+    give_up: Callable[[], bool]
 
 
 class Bed:
@@ -99,6 +114,26 @@ class Bed:
         """Load what turned controls will need, without turning them."""
         event = self._turned(at, values)
         self._load(self._rotation.with_event(event), at, NEAR_S)
+
+    def try_command(self, name: str, args: tuple[object, ...], when: When) -> bool:
+        """Live: `command`, unless it is too late for it when its loops are there."""
+        return self._try(self._commanded(when.at, name, args), when)
+
+    def try_turn(self, values: Mapping[str, Value], when: When) -> bool:
+        """Live: `turn`, unless it is too late for it when its loops are there."""
+        event = self._turned(when.at, values)
+        done = self._try(self._rotation.with_event(event), when)
+        if done:
+            self._values = {**self._values, **values}
+        return done
+
+    def _try(self, rotation: Rotation, when: When) -> bool:
+        near_s = (when.at - when.position) / self._sample_rate + NEAR_S
+        layers = self._load(rotation, when.position, near_s)
+        if not self.player.offer(layers, when.at, when.give_up):
+            return False
+        self._rotation, self._next_at = rotation, 0
+        return True
 
     def command(self, at: int, name: str, args: tuple[object, ...] = ()) -> None:
         """From sample `at` on: `effects/next`, or `effects/only` (a name, or none).

@@ -1,3 +1,5 @@
+import threading
+import time
 import tracemalloc
 
 import numpy as np
@@ -99,6 +101,28 @@ def test_publishing_a_stop_leaves_what_was_heard_alone() -> None:
     player.set_layers([Layer(loop, 0, stop=9000, fade_out=4000)])
     assert np.array_equal(_mixed(player, 2000), before)
     assert not _mixed(player, 2000, 9000).any()
+
+
+@pytest.mark.parametrize("late", [False, True])
+def test_an_offer_is_taken_only_if_it_is_in_time(late: bool) -> None:
+    player = BedPlayer(512)
+    first, second = Layer(_loop(5000), 0, stop=3000), Layer(_loop(5000, 1), 2048)
+    player.set_layers([first])
+    answers: list[bool] = []
+    thread = threading.Thread(
+        target=lambda: answers.append(player.offer([second], 2048, lambda: False))
+    )
+    thread.start()
+    while player._offer.until < 0:
+        time.sleep(0.001)
+    _mixed(player, 10, 2049 if late else 2048)
+    thread.join(5.0)
+    assert answers == [not late]
+    assert player.layers == ((first,) if late else (second,))
+
+
+def test_nobody_waits_for_ever_for_a_callback_that_has_ended() -> None:
+    assert not BedPlayer().offer([], 0, lambda: True)
 
 
 def test_layers_that_cannot_be_played_are_refused() -> None:

@@ -202,3 +202,22 @@ def test_a_rise_begins_in_silence_and_slowly() -> None:
     share[3000:] = 0.75**2 * (1.0 - fall[3000:])
     assert halfway == 0.25
     np.testing.assert_allclose(out[mixer.latency :, 0], 0.2 * share, atol=1e-5)
+
+
+def test_fades_on_each_others_heels_make_no_step() -> None:
+    """Each is begun before the one before it has set in, let alone arrived."""
+    source = np.full((TOTAL, 4), 0.05, np.float32)
+    controls = Controls()
+    mixer = Mixer(Given(source), None, RATE, lambda: controls.snapshot, Metrics())
+    mixer.fade.begin(250, 2000 / RATE, 0.2)
+    out = np.zeros((TOTAL, 2), np.float32)
+    for start in range(0, TOTAL, 250):
+        if start in (750, 1000, 1250):
+            mixer.fade.begin(start + 500, 500 / RATE, 1.0)
+        mixer.render(out[start : start + 250])
+    level = out[mixer.latency :, 0] / 0.2
+    assert np.abs(np.diff(level)).max() < 1.2 / 500
+    falling = np.interp(np.arange(1250), [250, 1250], [1.0, 0.6])
+    np.testing.assert_allclose(level[:1250], falling, atol=1e-4)
+    assert np.all(np.diff(level[1250:2250]) > -1e-6)  # all three go up
+    np.testing.assert_allclose(level[2250:], 1.0, atol=1e-4)

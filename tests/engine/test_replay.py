@@ -1,5 +1,6 @@
 """A live session, played to nobody in real time, against its replay."""
 
+import random
 import threading
 import time
 from collections.abc import Callable
@@ -15,7 +16,7 @@ from effects.levels import Samples
 from effects.library import Library
 from effects.limiter import Limiter
 from engine.graph import Settings, build
-from engine.live.controls import snapshot_of
+from engine.live.controls import CONTROLS, snapshot_of
 from engine.live.mixer import MAX_BLOCK
 from engine.live.session import Session
 from engine.replay import edits_of, replay
@@ -155,6 +156,43 @@ def test_any_part_of_it_can_be_had_alone_in_stems_and_at_another_rate() -> None:
         rendered = again(settings, events, start, stop)
         residual = audio.residual_db(rendered, heard[start:stop])
         assert residual < -90.0, f"samples {start} to {stop}"
+
+
+def test_whatever_was_done_any_part_of_it_can_be_had_again() -> None:
+    """Anything at any moment, some things at once; drawn, and so the same each time."""
+    rng = random.Random(11)
+    turned = [c for c in CONTROLS.values() if not c.name.startswith("master/")]
+
+    def act(session: Session) -> None:
+        for _ in range(40):
+            kind, control = rng.random(), rng.choice(turned)
+            if kind < 0.55:
+                norm = rng.random()
+                session.graph.controls.set(control.name, control.from_norm(norm))
+            elif kind < 0.7:
+                session.producer.command("go", rng.choice(["A", "C", "E", ""]))
+            elif kind < 0.78:
+                session.producer.command("next")
+            elif kind < 0.88:
+                session.fade(rng.choice(["fade", "night"]), rng.uniform(0.1, 1.0), 0.5)
+            else:
+                name = rng.choice(["next", "only"])
+                args = [rng.choice(["wind", "waves", ""])] if name == "only" else []
+                session.command_bed(f"effects/{name}", *args)
+            time.sleep(rng.choice([0.0, 0.0, 0.01, 0.05, 0.2, 0.7]))
+
+    for name in ("wind", "waves"):
+        Library().load(name, RATE)
+    start = snapshot_of({"effects/dwell": 10.0, "effects/crossfade": 1.0})
+    settings = Settings(
+        seed=11, sample_rate=RATE, effects=("wind", "waves"), controls=start
+    )
+    heard, events = live(settings, 2.0, act)
+    n = len(heard)
+    for first, last in ((0, n), (n // 3, n // 2), (n // 2, n), (3 * n // 4, n)):
+        rendered = again(settings, events, first, last)
+        residual = audio.residual_db(rendered, heard[first:last])
+        assert residual < -90.0, f"samples {first} to {last}"
 
 
 def check_stems(
