@@ -280,7 +280,8 @@ class Producer:
     def _overwrite(self, at: int, end: int, first: Samples | None = None) -> None:
         """Write the new plan from `at` to the end of what was written before.
 
-        It may stop early for another change, which will overwrite the rest.
+        It may stop early for another change, which will overwrite the rest; but however
+        many of them wait, the reader is given some of this one first.
         """
         position, piece, self._stale = at, first, None
         while True:
@@ -290,14 +291,15 @@ class Producer:
                 if piece is None:
                     return
                 self._feed.room = self._music.room
-            inside = min(len(piece), end - position)
+            inside = max(0, min(len(piece), end - position))
             self._ring.rewrite(position, piece[:inside])
             if inside < len(piece):
                 self._ring.write(piece[inside:])
             position += len(piece)
-            if position >= end:
+            waiting = self._has_changes()
+            if position > self._ring.read + self._enough and waiting:
+                self._stale = (position, end) if position < end else None
                 return
-            if position > self._ring.read + self._enough and self._has_changes():
-                self._stale = position, end
+            if position >= end and not waiting:
                 return
             piece = None

@@ -174,6 +174,26 @@ def test_a_change_that_is_taken_back_at_once_leaves_nothing_of_an_old_plan(
     np.testing.assert_allclose(out[:, 1], np.arange(2000, 6096), atol=0.1)
 
 
+def test_changes_without_end_do_not_starve_the_reader(rig: Rig) -> None:
+    rig.producer.prime(0.1)
+    ahead: list[int] = []
+    replan = rig.music.replan
+
+    def meddle(at: int, controls: Snapshot) -> None:
+        ahead.append(rig.ring.available)
+        if len(ahead) < 4:  # the next is waiting before this one is made
+            rig.controls.set("wiggle/amount", 0.1 * len(ahead))
+        replan(at, controls)
+
+    rig.music.replan = meddle  # type: ignore[method-assign]
+    rig.controls.set("wiggle/amount", 1.5)
+    rig.producer.start()
+    rig.wait(lambda: rig.metrics.replans == 4)
+    rig.producer.stop()
+    assert ahead[0] <= HOP
+    assert min(ahead[1:]) >= 2.5 * RATE
+
+
 def test_fast_controls_do_not_disturb_the_plan(rig: Rig) -> None:
     rig.producer.start()
     rig.wait(lambda: rig.ring.available >= 5000)
