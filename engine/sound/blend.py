@@ -17,7 +17,7 @@ from effects.levels import Samples
 from engine.sound.synthesis import Frame
 from model.spectrum import k_weighting
 
-HOLD_DB = 3.0  # by which chance between two frames is made up for, at most
+HOLD_DB = 6.0  # by which chance between two frames is made up for, at most
 LOWEST_CORRELATION = -0.5  # below, holding the power would lift what cancels by 3 dB
 _STEPS = 10  # of correlation within 0..1; gains are kept at each, and mixed between
 _LOW_AND_HIGH = (slice(0, None, 2), slice(1, None, 2))  # layers, as in `LAYERS`
