@@ -53,21 +53,29 @@ def _hold(hop_samples: Samples, wanted: float, sample_rate: int) -> None:
     """
     hop = len(hop_samples)
     bump, response = _bump(hop), _response(hop, sample_rate)
-    both = hop_samples.reshape(hop, 2, 2).sum(axis=2).T  # mid and side
-    weighted = fft.irfft(fft.rfft(both) * response, hop)
-    power = weighted[0].astype(np.float64) ** 2 + weighted[1].astype(np.float64) ** 2
-    lacking = hop * wanted - float(power.sum())
-    once, twice = float(power @ bump), float(power @ bump**2)
+    both = np.empty((2, hop), np.float32)  # mid and side
+    for row, layers in zip(both, (hop_samples[:, :2], hop_samples[:, 2:]), strict=True):
+        np.add(layers[:, 0], layers[:, 1], out=row)
+    spectra = fft.rfft(both)
+    spectra *= response
+    weighted = fft.irfft(spectra, hop, overwrite_x=True)
+    power = weighted[0] * weighted[0] + weighted[1] * weighted[1]
+    lacking = hop * wanted - float(power.sum(dtype=np.float64))
+    raised = power * bump
+    once = float(raised.sum(dtype=np.float64))
+    raised *= bump
+    twice = float(raised.sum(dtype=np.float64))
     root = once**2 + twice * lacking
     c = (np.sqrt(max(0.0, root)) - once) / max(twice, 1e-30)
     most = 10.0 ** (HOLD_DB / 20.0)
     c = np.clip(c, 1.0 / most - 1.0, most - 1.0)
-    hop_samples *= (1.0 + c * bump).astype(np.float32)[:, None]
+    hop_samples *= (np.float32(1.0) + np.float32(c) * bump)[:, None]
 
 
 @lru_cache(maxsize=4)
-def _bump(hop_length: int) -> NDArray[np.float64]:
-    return np.asarray(np.sin(np.pi * (np.arange(hop_length) + 0.5) / hop_length) ** 2)
+def _bump(hop_length: int) -> NDArray[np.float32]:
+    place = (np.arange(hop_length) + 0.5) / hop_length
+    return np.asarray(np.sin(np.pi * place) ** 2, np.float32)
 
 
 @lru_cache(maxsize=4)
