@@ -14,7 +14,7 @@ from pathlib import Path
 from tests.support.command import ROOT, environment
 
 START_S = 60.0  # a first start makes the loops of the bed
-END_S = 30.0
+END_S = 90.0  # what is being kept is rendered at a low priority first
 
 
 class Player:
