@@ -245,6 +245,24 @@ def new_journal_path(
     return next(path for path in numbered(wanted) if not path.exists())
 
 
+def begin_journal(
+    header: Header, say: Callable[[str], None], folder: Path | None = None
+) -> JournalWriter:
+    """A new journal, in a file of its own even if two sessions begin at once.
+
+    Raises:
+        RunError: it cannot be written.
+    """
+    for _ in range(100):
+        path = new_journal_path(folder)
+        try:
+            return JournalWriter(path, header, say)
+        except RunError:
+            if not path.exists():  # else another session was quicker
+                raise
+    raise RunError(f"{path}: too many sessions begin at this moment")
+
+
 def _age(path: Path) -> tuple[int, str]:
     try:
         return path.stat().st_mtime_ns, path.name

@@ -18,7 +18,7 @@ from effects.errors import RunError
 from effects.paths import data_dir
 from engine.graph import Graph
 from engine.live.desk import Desk
-from engine.live.journal import Header, JournalWriter, new_journal_path
+from engine.live.journal import Header, begin_journal
 from engine.live.meter import Meter
 from engine.live.midi import Bridge, Inputs
 from engine.live.mpris import MediaKeys
@@ -81,9 +81,7 @@ class Station:
     ) -> None:
         self._around, self._say = around, say
         self._recordings = data_dir() / "recordings"
-        self._journal = JournalWriter(
-            new_journal_path(), _header(graph, around.preset), say
-        )
+        self._journal = begin_journal(_header(graph, around.preset), say)
         self.session = Session(graph, choice, say, self._journal.event)
         self._meter = Meter(graph.sample_rate)
         self.desk = Desk(

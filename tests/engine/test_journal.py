@@ -16,6 +16,7 @@ from engine.live.journal import (
     Header,
     Journal,
     JournalWriter,
+    begin_journal,
     new_journal_path,
     read_journal,
 )
@@ -242,3 +243,27 @@ def test_old_journals_make_room(tmp_path: Path) -> None:
     assert len(left) == 4
     assert paths[-1].name in left
     assert (tmp_path / "mine.txt").exists()
+
+
+def test_sessions_that_begin_at_once_have_a_journal_each(tmp_path: Path) -> None:
+    start = threading.Barrier(8)
+    writers: list[JournalWriter] = []
+
+    def begin() -> None:
+        start.wait()
+        writers.append(begin_journal(HEADER, lambda line: None, tmp_path))
+
+    threads = [threading.Thread(target=begin) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(10.0)
+    assert len({writer.path for writer in writers}) == 8
+    for writer in writers:
+        writer.close()
+
+
+def test_a_journal_that_cannot_be_written_is_said_at_once(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("in the way")
+    with pytest.raises(RunError, match="cannot write"):
+        begin_journal(HEADER, lambda line: None, tmp_path / "file" / "folder")
