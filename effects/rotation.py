@@ -82,6 +82,9 @@ class _Piece:
     def speed(self) -> float:
         return 0.0 if self.only else 1.0 / self.settings.dwell_s
 
+    def clock_at(self, time_s: float) -> float:
+        return self.clock + max(0.0, time_s - self.start_s) * self.speed
+
 
 @dataclass(frozen=True, eq=False)
 class Rotation:
@@ -156,7 +159,7 @@ class Rotation:
         pieces = [_Piece(0.0, 0.0, self.settings)]
         for event in self.events:
             last = pieces[-1]
-            clock = last.clock + (event.time_s - last.start_s) * last.speed
+            clock = last.clock_at(event.time_s)
             settings, only = last.settings, last.only
             if event.kind == "settings":
                 settings = event.settings
@@ -175,7 +178,7 @@ class Rotation:
         """Stays that end or begin in a jump, over which their effect goes on."""
         stays = set()
         for before, piece in pairwise(self._pieces):
-            left = before.clock + (piece.start_s - before.start_s) * before.speed
+            left = before.clock_at(piece.start_s)
             beside = [tours.stay_at(self._plan, clock) for clock in (left, piece.clock)]
             name = before.only or self._name(beside[0])
             if left != piece.clock and name == (piece.only or self._name(beside[1])):
@@ -196,8 +199,7 @@ class Rotation:
         return self._pieces[max(0, index)]
 
     def _clock(self, time_s: float) -> float:
-        piece = self._piece_at(time_s)
-        return piece.clock + max(0.0, time_s - piece.start_s) * piece.speed
+        return self._piece_at(time_s).clock_at(time_s)
 
     def _begins_at(self, clock: float) -> float:
         """When the clock leaves `clock` behind: after any halt there."""

@@ -112,8 +112,7 @@ class Bed:
 
     def rehearse_turn(self, at: int, values: Mapping[str, Value]) -> None:
         """Load what turned controls will need, without turning them."""
-        event = self._turned(at, values)
-        self._load(self._rotation.with_event(event), at, NEAR_S)
+        self._load(self._turned(at, values), at, NEAR_S)
 
     def try_command(self, name: str, args: tuple[object, ...], when: When) -> bool:
         """Live: `command`, unless it is too late for it when its loops are there."""
@@ -121,8 +120,7 @@ class Bed:
 
     def try_turn(self, values: Mapping[str, Value], when: When) -> bool:
         """Live: `turn`, unless it is too late for it when its loops are there."""
-        event = self._turned(when.at, values)
-        done = self._try(self._rotation.with_event(event), when)
+        done = self._try(self._turned(when.at, values), when)
         if done:
             self._values = {**self._values, **values}
         return done
@@ -157,13 +155,14 @@ class Bed:
 
     def turn(self, at: int, values: Mapping[str, Value]) -> None:
         """From sample `at` on, effects follow one another under these controls."""
-        self._rotation = self._rotation.with_event(self._turned(at, values))
+        self._rotation = self._turned(at, values)
         self._values = {**self._values, **values}
         self._next_at = 0
 
-    def _turned(self, at: int, values: Mapping[str, Value]) -> Event:
+    def _turned(self, at: int, values: Mapping[str, Value]) -> Rotation:
         settings = _settings({**self._values, **values})
-        return Event(at / self._sample_rate, "settings", settings=settings)
+        event = Event(at / self._sample_rate, "settings", settings=settings)
+        return self._rotation.with_event(event)
 
     def prepare(self, position: int, ahead_s: float = LOOK_AHEAD_S) -> None:
         """Make sure that the loops of the time ahead are there.

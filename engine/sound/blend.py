@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from scipy import fft
 
 from effects.fades import crossfade_gains
-from effects.levels import Samples
+from effects.levels import Samples, db_to_amplitude
 from engine.sound.synthesis import Frame
 from model.spectrum import k_weighting
 
@@ -67,7 +67,7 @@ def _hold(hop_samples: Samples, wanted: float, sample_rate: int) -> None:
     twice = float(raised.sum(dtype=np.float64))
     root = once**2 + twice * lacking
     c = (np.sqrt(max(0.0, root)) - once) / max(twice, 1e-30)
-    most = 10.0 ** (HOLD_DB / 20.0)
+    most = db_to_amplitude(HOLD_DB)
     c = np.clip(c, 1.0 / most - 1.0, most - 1.0)
     hop_samples *= (np.float32(1.0) + np.float32(c) * bump)[:, None]
 

@@ -22,7 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import fft
 
-from effects.levels import Samples
+from effects.levels import Samples, db_to_amplitude
 from model.config import AXIS, Axis
 from model.spectrum import bin_power, k_weighting, surroundings
 
@@ -212,7 +212,7 @@ def _level_gain(
     shared = (mid[: len(noise)] ** 2 * weight)[:-1]
     got = _total(weight, power) - _total(shared, beside)
     gain = np.sqrt(_total(weight, asked) / max(got, 1e-30))
-    most = 10.0 ** (HOLD_DB / 20.0)
+    most = db_to_amplitude(HOLD_DB)
     return np.float32(np.clip(gain, 1.0 / most, most))
 
 
