@@ -17,17 +17,17 @@ from typing import Any
 
 import numpy as np
 
-from effects.errors import InputError
-from effects.levels import Samples
+from effects.audio.levels import Samples
+from effects.base.errors import InputError
 from engine import graph as graphs
 from engine.compose import preset as presets
 from engine.compose.likeness import hear
+from engine.control.controls import snapshot_of
 from engine.graph import Settings
-from engine.live.controls import snapshot_of
-from engine.out_file import check_output
-from engine.render import render as turn
-from engine.render import render_to_file
-from engine.song_card import Card, card_of, read, settings_from_card
+from engine.offline.out_file import check_output
+from engine.offline.render import render as turn
+from engine.offline.render import render_to_file
+from engine.offline.song_card import Card, card_of, read, settings_from_card
 from model.inference import TimbreModel
 
 SHORTEST_MINUTES = 0.05

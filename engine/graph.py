@@ -9,10 +9,10 @@ from pathlib import Path
 
 import numpy as np
 
-from effects.player import BedPlayer
+from effects.bed.player import BedPlayer
 from engine.compose import grammar as grammars
 from engine.compose import likeness
-from engine.live.controls import Controls, Snapshot, defaults
+from engine.control.controls import Controls, Snapshot, defaults
 from engine.sound.bed import Bed
 from engine.sound.music import Music
 from model.inference import TimbreModel

@@ -11,9 +11,10 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from effects.audio.k_weighting import k_weighting
 from model.config import AXIS, Axis
 from model.prior import Latents
-from model.spectrum import k_weighting, loudness
+from model.spectrum import loudness
 
 FEATURES = ("loudness", "sharpness", "whistle", "weirdness")
 STEPS = 7  # halvings of the way back: to within 1 % of the farthest safe point

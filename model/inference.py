@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from effects.errors import InputError
+from effects.base.errors import InputError
 from model.config import AXIS, N_LATENTS, Axis
 from model.prior import Latents, Prior
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from effects.levels import Samples
+from effects.audio.levels import Samples
 from tests.support import audio, signals
 
 ROOT = Path(__file__).parents[1]

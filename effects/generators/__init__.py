@@ -12,8 +12,8 @@ from types import MappingProxyType
 
 import numpy as np
 
+from effects.audio.levels import Samples
 from effects.generators.distance import rounded
-from effects.levels import Samples
 
 VERSION = 3  # of the sounds: a change makes the cached renderings stale
 

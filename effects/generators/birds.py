@@ -13,8 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import fft
 
+from effects.audio.levels import Samples
 from effects.generators import noise
-from effects.levels import Samples
 
 BIRDS = 11
 SCATTER_S = 1.1  # decay of the wood's answer to -60 dB

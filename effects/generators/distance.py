@@ -7,7 +7,7 @@ off. Rendered without that, it is a click, and is heard as a fault of the loop.
 import numpy as np
 from scipy import fft
 
-from effects.levels import Samples
+from effects.audio.levels import Samples
 
 AIR_HZ = 9_000.0  # corner of the loss in air and surroundings, 12 dB an octave
 CREST = 4.5  # times the local root mean square, above which peaks are rounded

@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import fft
 
+from effects.audio.levels import Samples
 from effects.generators import noise
-from effects.levels import Samples
 
 DRIPS = 12  # places where it drips
 PERIOD_S = (2.6, 13.0)

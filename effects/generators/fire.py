@@ -12,8 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import fft
 
+from effects.audio.levels import Samples
 from effects.generators import noise
-from effects.levels import Samples
 
 BASE_M = 0.35
 FLICKER_HZ = 1.5 / BASE_M**0.5

@@ -8,8 +8,8 @@ Kolmogorov's f^-5/3, and each branch answers its own eddies.
 import numpy as np
 from numpy.typing import NDArray
 
+from effects.audio.levels import Samples
 from effects.generators import noise
-from effects.levels import Samples
 
 BRANCHES = 5
 TOUCHES_HZ = 350.0  # single audible touches a second, over the whole tree

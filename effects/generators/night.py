@@ -10,8 +10,8 @@ ones melt into a shimmer around the carrier.
 import numpy as np
 from numpy.typing import NDArray
 
+from effects.audio.levels import Samples
 from effects.generators import noise
-from effects.levels import Samples
 
 FIELD_CRICKETS = 7
 TREE_CRICKETS = 3

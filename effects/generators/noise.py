@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import fft
 
-from effects.levels import Samples
+from effects.audio.levels import Samples
 
 Spectrum = Callable[[NDArray[np.float32]], NDArray[np.float32]]
 

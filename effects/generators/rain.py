@@ -12,8 +12,8 @@ drops blend into noise, whose treble the air takes.
 import numpy as np
 from numpy.typing import NDArray
 
+from effects.audio.levels import Samples
 from effects.generators import noise
-from effects.levels import Samples
 
 # Centre in Hz, damping in s, drops a second, loudness: from fine to coarse drops.
 N_SHAPES = 300  # bubbles of each class, none quite like another

@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import fft
 
+from effects.audio.levels import Samples
 from effects.generators import noise
-from effects.levels import Samples
 
 FLAKES_HZ = 55.0
 LENGTH_S = 0.05

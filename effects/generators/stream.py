@@ -10,8 +10,8 @@ where the water tumbles.
 import numpy as np
 from numpy.typing import NDArray
 
+from effects.audio.levels import Samples
 from effects.generators import noise
-from effects.levels import Samples
 
 MINNAERT = 3.26  # Hz m, frequency times radius in water
 RADII_M = (0.0004, 0.0095)

@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import fft
 
+from effects.audio.levels import Samples
 from effects.generators import noise, rain
-from effects.levels import Samples
 
 PEAK_HZ = 55.0
 EVERY_S = 22.0

@@ -10,8 +10,8 @@ hertz). Curtains of drops drift with the wind, so treble breathes more than bass
 import numpy as np
 from numpy.typing import NDArray
 
+from effects.audio.levels import Samples
 from effects.generators import noise
-from effects.levels import Samples
 
 CURTAINS = 4  # strands of falling water, each with its own breathing
 

@@ -10,8 +10,8 @@ JASA 110, 2001: surf noise falls about 5 dB an octave from 100 Hz on).
 import numpy as np
 from numpy.typing import NDArray
 
+from effects.audio.levels import Samples
 from effects.generators import noise
-from effects.levels import Samples
 
 PERIOD_S = (6.5, 11.0)
 

@@ -10,8 +10,8 @@ and an obstacle of width d whistles near the Strouhal frequency f = 0.2 v / d.
 import numpy as np
 from numpy.typing import NDArray
 
+from effects.audio.levels import Samples
 from effects.generators import noise
-from effects.levels import Samples
 
 STROUHAL = 0.2
 MEAN_SPEED = 7.0  # m/s, a fresh breeze

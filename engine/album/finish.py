@@ -19,16 +19,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from effects.errors import InputError, RunError
+from effects.audio.replaygain import LoudnessMeter
+from effects.base.errors import InputError, RunError
 from engine.album.make import WORK
 from engine.album.order import Placeable, arranged
 from engine.album.picture import can_draw, draw_cover
 from engine.album.plan import write_text
 from engine.album.review import Review
 from engine.album.titles import title_for
-from engine.live.naming import safe_stem
-from engine.live.replaygain import LoudnessMeter
-from engine.out_file import whole_file
+from engine.offline.out_file import whole_file
+from engine.recording.naming import safe_stem
 
 FINISHED = "album"
 GAP_S = 1.0  # of silence behind each song

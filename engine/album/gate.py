@@ -11,12 +11,13 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from effects.levels import Samples
+from effects.audio.k_weighting import k_weighting
+from effects.audio.levels import Samples
+from effects.audio.replaygain import LoudnessMeter
 from engine.compose.features import Sounds, brightness, dissonance
-from engine.live.replaygain import LoudnessMeter
 from model.config import CLIP_SECONDS, SAMPLE_RATE
 from model.inference import TimbreModel
-from model.spectrum import analyse, k_weighting, loudness
+from model.spectrum import analyse, loudness
 
 MAX_LUFS = -15.5  # integrated; songs are brought to -18
 MAX_CLIP_LUFS = -9.0  # of any two seconds

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import numpy as np
 
-from effects.errors import InputError
-from effects.levels import Samples
+from effects.audio.levels import Samples
+from effects.base.errors import InputError
 from engine.live.metrics import Metrics
 from engine.live.output import Output, choose, list_devices, native_rate
 

@@ -19,9 +19,9 @@ from typing import Any
 
 import numpy as np
 
-from effects.errors import InputError, RunError
-from effects.levels import Samples
-from effects.workers import begin_worker
+from effects.audio.levels import Samples
+from effects.base.errors import InputError, RunError
+from effects.base.workers import begin_worker
 from engine.album.gate import measure, reasons, smoothed, timbres_of
 from engine.album.picture import draw_spectrogram
 from engine.album.plan import (
@@ -37,9 +37,9 @@ from engine.album.plan import (
 )
 from engine.album.skim import cue_sheet, excerpt, moments, write_skim
 from engine.graph import build
-from engine.out_file import whole_file
-from engine.render import render
-from engine.song_card import card_of, write_beside
+from engine.offline.out_file import whole_file
+from engine.offline.render import render
+from engine.offline.song_card import card_of, write_beside
 from model.inference import TimbreModel
 
 ASIDE = "aside"

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from effects.levels import Samples
+from effects.audio.levels import Samples
 
 FFT = 4096
 COLUMNS = 1200

@@ -21,10 +21,10 @@ from typing import Any
 
 import numpy as np
 
-from effects.errors import InputError, RunError
+from effects.base.errors import InputError, RunError
 from engine.compose import preset as presets
+from engine.control.controls import KEYS, snapshot_of
 from engine.graph import Settings
-from engine.live.controls import KEYS, snapshot_of
 
 FORMAT = "latent-album"
 FORMAT_VERSION = 1

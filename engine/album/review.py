@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from effects.errors import InputError, RunError
+from effects.base.errors import InputError, RunError
 from engine.album.plan import read_state
 
 DECISIONS = "decisions.jsonl"

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import numpy as np
 
-from effects.levels import Samples
+from effects.audio.levels import Samples
 from engine.compose.path import SYMBOLS
 from engine.graph import Graph
-from engine.out_file import whole_file
+from engine.offline.out_file import whole_file
 
 EXCERPT_S = 6.0  # of a song
 JOIN_S = 0.25  # between two sounds, and two songs

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from effects.errors import InputError
+from effects.base.errors import InputError
 from engine.cli.options import DEFAULT_PRESET, like_from
 from engine.cli.progress import bar
 

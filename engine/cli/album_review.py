@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from effects.errors import LatentError
+from effects.base.errors import LatentError
 from engine.album.listen import Listener
 from engine.album.review import Review
 from engine.cli.keys import Keys, keys

@@ -5,7 +5,7 @@ import sys
 
 import click
 
-from engine.live.controls import TABLE, Control
+from engine.control.controls import TABLE, Control
 
 ACTS = {
     "block": "at once",

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 
 import click
 
-from effects.paths import data_dir
+from effects.base.paths import data_dir
 from engine.cli.progress import bar
 
 if TYPE_CHECKING:
-    from model.ingest import Report
+    from model.corpus.ingest import Report
 
 SHOWN = 20  # refused files that are named; the rest are counted
 
@@ -64,9 +64,9 @@ def add(
     """
     import numpy as np
 
-    from effects.errors import RunError
-    from model.corpus import Corpus
-    from model.ingest import add_folder
+    from effects.base.errors import RunError
+    from model.corpus.corpus import Corpus
+    from model.corpus.ingest import add_folder
 
     with bar("taking clips") as progress:
         report = add_folder(
@@ -116,7 +116,7 @@ def demo(
     """
     import os
 
-    from model.demo import make_demo_corpus, soundfont
+    from model.corpus.demo import make_demo_corpus, soundfont
 
     if font is not None and no_soundfont:
         raise click.UsageError("--font or --no-soundfont, not both")
@@ -141,7 +141,7 @@ def info(corpus_dir: Path | None, as_json: bool) -> None:
     Example:
       latent corpus info
     """
-    from model.corpus import Corpus
+    from model.corpus.corpus import Corpus
 
     folder = corpus_dir or default_corpus()
     summary = Corpus.open(folder).summary()

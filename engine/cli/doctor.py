@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from engine.checkup import checkup
+from engine.cli.checkup import checkup
 
 
 @click.command()

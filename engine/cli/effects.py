@@ -29,7 +29,7 @@ def list_effects(with_credits: bool, as_json: bool) -> None:
     Example:
       latent effects list --credits
     """
-    from effects.library import Library
+    from effects.shelf.library import Library
 
     entries = Library().entries()
     if as_json:
@@ -64,9 +64,9 @@ def add(paths: tuple[Path, ...], mode: str, workers: int | None, as_json: bool) 
     Example:
       latent effects add ~/Recordings/brook.wav
     """
-    from effects.errors import RunError
-    from effects.intake import add as prepare
-    from effects.library import Library
+    from effects.base.errors import RunError
+    from effects.shelf.intake import add as prepare
+    from effects.shelf.library import Library
 
     with bar("preparing") as progress:
         report = prepare(
@@ -102,7 +102,7 @@ def remove(name: str) -> None:
     Example:
       latent effects remove my-brook
     """
-    from effects.library import Library
+    from effects.shelf.library import Library
 
     Library().remove(name)
     click.echo(f"{name} removed", err=True)
@@ -110,8 +110,8 @@ def remove(name: str) -> None:
 
 def _listen(names: list[str]) -> None:
     """Hear new effects now, so that the next start need not."""
-    from effects.library import Library
-    from engine.sound.hearing import timbres_of
+    from effects.shelf.library import Library
+    from engine.sound.effect_timbres import timbres_of
 
     library = Library()
     with bar("listening") as progress:

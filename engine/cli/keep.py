@@ -5,7 +5,7 @@ from pathlib import Path
 
 import click
 
-from effects.errors import InputError, RunError
+from effects.base.errors import InputError, RunError
 from engine.cli.durations import Duration
 from engine.cli.progress import bar
 
@@ -23,9 +23,9 @@ def keep(duration: float, out: Path | None) -> None:
     Example:
       latent keep 10m
     """
-    from effects.paths import data_dir
-    from engine.out_file import check_output, whole_file
-    from engine.replay import edits_of, load_session, replay, running_journal
+    from effects.base.paths import data_dir
+    from engine.offline.out_file import check_output, whole_file
+    from engine.offline.replay import edits_of, load_session, replay, running_journal
 
     journal = running_journal()
     if journal is None:

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from effects.errors import InputError, LatentError
+from effects.base.errors import InputError, LatentError
 
 # Command -> module below engine.cli; the module has a click command of that name.
 FAMILIES = {

@@ -79,11 +79,11 @@ def encode(sound: Path, folder: Path | None, as_json: bool) -> None:
     """
     import numpy as np
 
-    from effects.sounds import read_sound
+    from effects.audio.sound_files import read_sound
     from model.config import CLIP_SECONDS, SAMPLE_RATE
     from model.inference import TimbreModel
+    from model.percentiles import UNITS, standing
     from model.spectrum import CLIP_LENGTH, analyse
-    from model.standing import UNITS, standing
 
     loaded = TimbreModel.load(folder)
     samples, _ = read_sound(sound, sample_rate=SAMPLE_RATE)
@@ -138,12 +138,12 @@ def bench(
     """
     import numpy as np
 
-    from effects.errors import InputError
-    from effects.sounds import list_sounds, shown
-    from model.evaluate import heard_round_trip, measure_audio
+    from effects.audio.sound_files import list_sounds, shown
+    from effects.base.errors import InputError
+    from model.corpus.ingest import RefusedError, take_clips
     from model.inference import TimbreModel
-    from model.ingest import RefusedError, take_clips
     from model.spectrum import analyse
+    from model.training.evaluate import heard_round_trip, measure_audio
 
     loaded = TimbreModel.load(folder)
     rng = np.random.default_rng(seed)

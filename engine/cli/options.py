@@ -7,10 +7,10 @@ from typing import Any, TypeVar
 
 import click
 
-from effects.errors import InputError
+from effects.base.errors import InputError
 from engine.compose import preset as presets
+from engine.control.controls import TABLE, Snapshot, snapshot_of
 from engine.graph import Settings
-from engine.live.controls import TABLE, Snapshot, snapshot_of
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import click
 
-from effects.errors import InputError
+from effects.base.errors import InputError
 
 SUFFIXES = {"touchosc": ".tosc", "open-stage-control": ".json"}
 
@@ -42,8 +42,8 @@ def layout(program: str, host: str, port: int, reply_port: int, out: Path) -> No
       latent osc layout --for open-stage-control latent.json
     """
     from engine.compose.preset import names
-    from engine.live.osc_layout import items, open_stage_control
-    from engine.live.osc_tosc import touchosc
+    from engine.osc.layout import items, open_stage_control
+    from engine.osc.touchosc import touchosc
 
     if out.suffix != SUFFIXES[program]:
         raise InputError(f"{out}: a layout for {program} ends in {SUFFIXES[program]}")
@@ -68,8 +68,14 @@ def addresses() -> None:
     Example:
       latent osc addresses | grep song
     """
-    from engine.live.controls import TABLE
-    from engine.live.osc_names import COMMANDS, NORM, READINGS, ROOT, control_type
+    from engine.control.commands import (
+        COMMANDS,
+        NORM,
+        READINGS,
+        ROOT,
+        control_type,
+    )
+    from engine.control.controls import TABLE
 
     for control in TABLE:
         kind = {"f": "f", "T": "T/F", "s": "s"}[control_type(control)]

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from effects.errors import InputError, RunError
+from effects.base.errors import InputError, RunError
 from engine.cli.durations import Duration, TimeOfDay, next_time
 from engine.cli.options import (
     DEFAULT_PRESET,
@@ -22,8 +22,8 @@ from engine.cli.options import (
 
 if TYPE_CHECKING:
     from engine.cli.view import View
-    from engine.live.osc import OscSettings
     from engine.live.session import DeviceChoice, Session
+    from engine.osc.server import OscSettings
 
 DEFAULT_RATE = 48_000  # of a session that plays to nobody
 END_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -87,10 +87,10 @@ def play(
     """
     _limit_threads()
     _hush_libraries()
+    from engine.app.station import Station, Surroundings
     from engine.cli.view import View, terminal
     from engine.graph import build
     from engine.live.session import DeviceChoice
-    from engine.live.station import Station, Surroundings
 
     if at is not None:
         # What is wrong with the options is told now, not in the morning.
@@ -181,7 +181,7 @@ def _waited_until(then: datetime) -> bool:
 
 
 def _osc(address: str | None) -> "OscSettings":
-    from engine.live.osc import OscSettings
+    from engine.osc.server import OscSettings
 
     if address is None:
         return OscSettings()

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from effects.errors import InputError, LatentError
+from effects.base.errors import InputError, LatentError
 
 
 @click.command()
@@ -23,7 +23,7 @@ def recover(where: Path, as_json: bool) -> int:
       latent recover set.flac.partial
       latent recover ~/recordings
     """
-    from engine.live.recovery import find_unfinished, repair_flac
+    from engine.recording.recovery import find_unfinished, repair_flac
 
     if not where.exists():
         raise InputError(f"{where}: no such file or folder")

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from effects.errors import InputError
+from effects.base.errors import InputError
 from engine.cli.options import (
     DEFAULT_PRESET,
     check_rate,
@@ -21,7 +21,7 @@ from engine.cli.progress import bar
 
 if TYPE_CHECKING:
     from engine.graph import Settings
-    from engine.song_card import Card
+    from engine.offline.song_card import Card
 
 DEFAULT_MINUTES = 4.0
 DEFAULT_RATE = 44_100
@@ -56,10 +56,10 @@ def render(
       latent render again.flac --card song.card
     """
     from engine.graph import build
-    from engine.out_file import check_output
-    from engine.render import render_to_file
-    from engine.song_card import card_of, write_beside
-    from engine.stems import render_stems_to_files, stem_paths
+    from engine.offline.out_file import check_output
+    from engine.offline.render import render_to_file
+    from engine.offline.song_card import card_of, write_beside
+    from engine.offline.stems import render_stems_to_files, stem_paths
 
     check_output(out)
     if stems:
@@ -87,7 +87,7 @@ def _settings_again(
     path: Path, minutes: float | None, rate: int | None, options: Mapping[str, Any]
 ) -> "tuple[Settings, str]":
     """Settings and preset of a card; what it decides cannot be asked for as well."""
-    from engine.song_card import LATENT_VERSION, read, settings_from_card
+    from engine.offline.song_card import LATENT_VERSION, read, settings_from_card
 
     given = {"minutes": minutes, **options}
     for name, value in given.items():
@@ -108,7 +108,7 @@ def _settings_again(
 
 
 def _rate(out: Path, rate: int | None) -> int:
-    from engine.out_file import OPUS_RATE
+    from engine.offline.out_file import OPUS_RATE
 
     is_opus = out.suffix.lower() == ".opus"
     return check_rate(rate or (OPUS_RATE if is_opus else DEFAULT_RATE))

@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING
 
 import click
 
-from effects.errors import InputError
+from effects.base.errors import InputError
 from engine.cli.options import check_rate
 from engine.cli.progress import bar
 
 if TYPE_CHECKING:
-    from effects.levels import Samples
+    from effects.audio.levels import Samples
 
 
 @click.command()
@@ -42,10 +42,10 @@ def replay(
       latent replay ~/.local/state/latent/journals/20261123T200000Z.jsonl evening.flac
       latent replay session.jsonl part.flac --from 600 --to 900 --stems
     """
-    from engine.out_file import check_output, whole_file
-    from engine.replay import edits_of, load_session
-    from engine.replay import replay as render_again
-    from engine.stems import stem_files, stem_paths
+    from engine.offline.out_file import check_output, whole_file
+    from engine.offline.replay import edits_of, load_session
+    from engine.offline.replay import replay as render_again
+    from engine.offline.stems import stem_files, stem_paths
 
     check_output(out)
     if stems:

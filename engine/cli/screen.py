@@ -8,8 +8,8 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from engine.live.controls import Snapshot
-from engine.live.osc_names import Status
+from engine.control.commands import Status
+from engine.control.controls import Snapshot
 
 HELP = "n next  space pause  h hold  e effect  r record  k keep 10m  +/- volume  q quit"
 WIDTH = 44  # of bars and patterns, in characters

@@ -14,12 +14,12 @@ from typing import TYPE_CHECKING
 
 import click
 
-from effects.errors import InputError, RunError
-from effects.paths import data_dir
+from effects.base.errors import InputError, RunError
+from effects.base.paths import data_dir
 from engine.cli.corpus import corpus_option, default_corpus, json_option
 
 if TYPE_CHECKING:
-    from model.fit import EpochReport, TrainSettings
+    from model.training.fit import EpochReport, TrainSettings
 
 MIN_EPOCH = 2048  # clips; a dozen songs give forty, too few steps to learn from
 NEEDED = ("torch", "onnx")
@@ -63,9 +63,9 @@ def train(
       latent train --out ~/models/mine && latent play --model ~/models/mine
     """
     _check_packages()
-    from model import train as training
-    from model.fit import TrainSettings
-    from model.vae import VAEConfig
+    from model.training import train as training
+    from model.training.fit import TrainSettings
+    from model.training.vae import VAEConfig
 
     folder, out = corpus_dir or default_corpus(), out or default_model()
     _check_writable(out)
@@ -117,9 +117,9 @@ def _epochs_in(
     minutes: float, corpus_dir: Path, settings: "TrainSettings", out: Path
 ) -> int:
     """How many epochs fit into the time, by trying one."""
-    from model.dataset import load
-    from model.fit import fit, planned_epochs
-    from model.train import CHECKPOINTS
+    from model.training.dataset import load
+    from model.training.fit import fit, planned_epochs
+    from model.training.train import CHECKPOINTS
 
     # A training that goes on must keep the schedule that it began with.
     planned = planned_epochs(out / CHECKPOINTS)

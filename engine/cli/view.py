@@ -16,10 +16,10 @@ from contextlib import ExitStack, suppress
 from types import TracebackType
 from typing import Self, TextIO
 
-from effects.errors import LatentError
+from effects.base.errors import LatentError
 from engine.cli.keys import Keys, in_foreground, keys
-from engine.live.controls import Controls
-from engine.live.osc_names import Actions
+from engine.control.commands import Actions
+from engine.control.controls import Controls
 
 REFRESH_S = 0.25
 KEY_POLL_S = 0.1

@@ -14,14 +14,14 @@ from numpy.typing import NDArray
 
 from engine.compose.features import measure
 from engine.compose.grammar import Grammar, expand
-from engine.compose.levels import plan_levels
 from engine.compose.likeness import candidates
+from engine.compose.loudness_plan import plan_levels
 from engine.compose.path import SYMBOLS, Path, lay_out
 from engine.compose.picking import pick
 from engine.compose.ranking import rank
 from engine.compose.tuning import Plan, point_moves, point_shifts
 from engine.compose.wiggler import Wiggler, draw_wiggler
-from engine.live.controls import Snapshot
+from engine.control.controls import Snapshot
 from model.guard import draw_back
 from model.inference import TimbreModel
 

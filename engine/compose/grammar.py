@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from effects.errors import InputError
+from effects.base.errors import InputError
 
 START = "S"
 TERMINALS = frozenset("ABCDE")

@@ -11,8 +11,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from effects.errors import InputError
-from effects.sounds import read_sound, shown
+from effects.audio.sound_files import read_sound, shown
+from effects.base.errors import InputError
 from model.config import SAMPLE_RATE
 from model.inference import TimbreModel
 from model.spectrum import CLIP_LENGTH, analyse

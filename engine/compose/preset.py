@@ -8,9 +8,9 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
-from effects.errors import InputError
-from effects.paths import config_dir
-from engine.live.controls import CONTROLS, Value
+from effects.base.errors import InputError
+from effects.base.paths import config_dir
+from engine.control.controls import CONTROLS, Value
 
 MAX_FILE = 64 * 1024  # bytes
 

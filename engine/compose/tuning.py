@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.compose.chords import degrees, move
-from engine.live.controls import KEYS, Snapshot
+from engine.control.controls import KEYS, Snapshot
 from model.config import Axis
 from model.spectrum import surroundings
 

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from effects.levels import SILENCE_DB, Samples, amplitude_to_db, db_to_amplitude
-from effects.loudness import TAPS, true_peak_db
-from engine.live.gating import HOP_S, HOPS_A_BLOCK, GatingBlocks, lufs_of
+from effects.audio.gating import HOP_S, HOPS_A_BLOCK, GatingBlocks, lufs_of
+from effects.audio.levels import SILENCE_DB, Samples, amplitude_to_db, db_to_amplitude
+from effects.audio.loudness import TAPS, true_peak_db
 from engine.live.tap import Tap
 
 SHORT_TERM_S = 3.0  # EBU Tech 3341; momentary is one gating block

@@ -16,12 +16,12 @@ from typing import Protocol
 
 import numpy as np
 
-from effects.levels import Samples, db_to_amplitude
-from effects.limiter import Limiter
-from effects.player import BedPlayer
-from effects.room import Course
-from effects.yielding import YieldingBed
-from engine.live.controls import Snapshot, defaults
+from effects.audio.levels import Samples, db_to_amplitude
+from effects.audio.limiter import Limiter
+from effects.bed.ducking import YieldingBed
+from effects.bed.masking import Course
+from effects.bed.player import BedPlayer
+from engine.control.controls import Snapshot, defaults
 from engine.live.metrics import Metrics
 
 RAMP_S = 0.05  # within which a turned gain arrives

@@ -17,8 +17,8 @@ from typing import Any
 
 import numpy as np
 
-from effects.errors import InputError, RunError
-from effects.levels import Samples
+from effects.audio.levels import Samples
+from effects.base.errors import InputError, RunError
 from engine.live.metrics import Metrics
 
 FADE_IN_S = 0.05  # on a device that comes back in the middle of the music

@@ -11,7 +11,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from effects.levels import Samples
+from effects.audio.levels import Samples
 from engine.live.metrics import Metrics
 
 BLOCK_S = 0.02

@@ -18,15 +18,15 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from effects.errors import InputError
-from effects.levels import Samples, db_to_amplitude
-from engine.live.controls import CONTROLS, Controls, Snapshot
-from engine.live.feed import Feed
+from effects.audio.levels import Samples, db_to_amplitude
+from effects.base.errors import InputError
+from engine.control.controls import CONTROLS, Controls, Snapshot
 from engine.live.metrics import Metrics
 from engine.live.ring import RingBuffer
+from engine.live.ring_reader import Feed
+from engine.sound.concealment_loop import unlikeness
 from engine.sound.music import Music, Now
 from engine.sound.splice import SPLICE_S, splice
-from engine.sound.standby import unlikeness
 from engine.sound.synthesis import N_LAYERS
 from model.spectrum import loudness
 

@@ -11,7 +11,7 @@ Positions are absolute: sample 0 is the first ever written. `write`, `peek` and
 
 import numpy as np
 
-from effects.levels import Samples
+from effects.audio.levels import Samples
 
 
 class RingBuffer:

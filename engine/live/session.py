@@ -15,16 +15,16 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 
-from effects.errors import InputError, LatentError, RunError
+from effects.base.errors import InputError, LatentError, RunError
+from engine.control.controls import CONTROLS, Snapshot
 from engine.graph import Graph
-from engine.live.controls import CONTROLS, Snapshot
-from engine.live.feed import Feed
 from engine.live.metrics import Metrics
 from engine.live.mixer import MAX_BLOCK, MAX_CHANGES, Mixer, Tap
 from engine.live.output import Output, choose, list_devices
 from engine.live.pacer import Pacer
 from engine.live.producer import Producer
 from engine.live.ring import RingBuffer
+from engine.live.ring_reader import Feed
 from engine.sound.bed import Bed, When
 from engine.sound.music import Now
 from engine.sound.synthesis import N_LAYERS

@@ -10,7 +10,7 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from effects.levels import Samples
+from effects.audio.levels import Samples
 from engine.live.ring import RingBuffer
 
 RING_S = 60.0  # a disk may be away for as long without loss

@@ -7,13 +7,13 @@ plays at a sample depends on names, seed and controls alone.
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
-from effects.bed import layers
-from effects.library import Library
-from effects.player import BedPlayer, Layer
-from effects.rotation import Event, Rotation, Settings
-from engine.compose.levels import FADE_OUT_S
-from engine.live.controls import CONTROLS, Controls, Snapshot, Value
-from engine.sound.hearing import heard
+from effects.bed.layers import layers
+from effects.bed.player import BedPlayer, Layer
+from effects.bed.schedule import Event, Rotation, Settings
+from effects.shelf.library import Library
+from engine.compose.loudness_plan import FADE_OUT_S
+from engine.control.controls import CONTROLS, Controls, Snapshot, Value
+from engine.sound.effect_timbres import heard
 from model.inference import TimbreModel
 
 LOOK_AHEAD_S = 60.0

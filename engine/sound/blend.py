@@ -12,10 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import fft
 
-from effects.fades import crossfade_gains
-from effects.levels import Samples, db_to_amplitude
+from effects.audio.fades import crossfade_gains
+from effects.audio.k_weighting import k_weighting
+from effects.audio.levels import Samples, db_to_amplitude
 from engine.sound.synthesis import Frame
-from model.spectrum import k_weighting
 
 HOLD_DB = 6.0  # by which chance between two frames is made up for, at most
 LOWEST_CORRELATION = -0.5  # below, holding the power would lift what cancels by 3 dB

@@ -13,19 +13,20 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from effects.errors import InputError
-from effects.levels import Samples, db_to_amplitude
-from effects.room import Bands, Course, band_sums
+from effects.audio.levels import Samples, db_to_amplitude
+from effects.audio.third_octaves import Bands, band_sums
+from effects.base.errors import InputError
+from effects.bed.masking import Course
 from engine.compose.composer import Song, guarded
 from engine.compose.grammar import Grammar
-from engine.compose.levels import FADE_IN_S, FADE_OUT_S, fade_lengths
+from engine.compose.loudness_plan import FADE_IN_S, FADE_OUT_S, fade_lengths
 from engine.compose.path import SYMBOLS
+from engine.compose.schedule import Placed, Programme, presence
 from engine.compose.tuning import dissolved, shift_bands
-from engine.live.controls import Snapshot
-from engine.live.feed import Standby
+from engine.control.controls import Snapshot
 from engine.sound.blend import blend
-from engine.sound.programme import Placed, Programme, presence
-from engine.sound.standby import standby_loop
+from engine.sound.concealment import Standby
+from engine.sound.concealment_loop import standby_loop
 from engine.sound.synthesis import Frame, synthesise
 from model.inference import TimbreModel
 from model.spectrum import loudness

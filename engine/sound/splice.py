@@ -8,8 +8,8 @@ happened to cancel, it is given back.
 import numpy as np
 from numpy.typing import NDArray
 
-from effects.fades import correlation_of, crossfade_gains
-from effects.levels import Samples
+from effects.audio.fades import correlation_of, crossfade_gains
+from effects.audio.levels import Samples
 
 SPLICE_S = 0.06  # length of the crossfade into a new plan
 _SMOOTH_S = 0.01  # powers are means over about twice as long

@@ -22,9 +22,10 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import fft
 
-from effects.levels import Samples, db_to_amplitude
+from effects.audio.k_weighting import k_weighting
+from effects.audio.levels import Samples, db_to_amplitude
 from model.config import AXIS, Axis
-from model.spectrum import bin_power, k_weighting, surroundings
+from model.spectrum import bin_power, surroundings
 
 LAYERS = ("mid low", "mid high", "side low", "side high")
 N_LAYERS = len(LAYERS)

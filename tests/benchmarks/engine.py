@@ -18,14 +18,14 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from effects.levels import Samples
+from effects.audio.levels import Samples
+from engine.control.controls import snapshot_of
 from engine.graph import Graph, Settings, build
-from engine.live.controls import snapshot_of
-from engine.live.feed import Feed
 from engine.live.metrics import Metrics
 from engine.live.mixer import MAX_BLOCK, Mixer
 from engine.live.ring import RingBuffer
-from engine.render import render
+from engine.live.ring_reader import Feed
+from engine.offline.render import render
 from engine.sound.synthesis import N_LAYERS
 
 RATE = 48_000

@@ -26,9 +26,9 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table as Printed
 
-from effects.levels import Samples
-from engine.live.osc_names import message
-from engine.replay import Edit, edits_of, load_session, replay
+from effects.audio.levels import Samples
+from engine.offline.replay import Edit, edits_of, load_session, replay
+from engine.osc.messages import message
 from tests.support import audio, signals
 from tests.support.monitor import Monitor, monitored
 from tests.support.osc import Client, sweep

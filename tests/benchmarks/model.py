@@ -19,7 +19,7 @@ from rich.table import Table
 
 from engine.compose import grammar as grammars
 from engine.compose.composer import compose, guarded
-from engine.live.controls import CONTROLS, defaults
+from engine.control.controls import CONTROLS, defaults
 from model.inference import TimbreModel
 
 SONGS, SECONDS, PLACES = 40, 240.0, 96  # of the composed paths
@@ -33,9 +33,9 @@ def of_card(model: TimbreModel) -> dict[str, object]:
 
 def of_corpus(model: TimbreModel, corpus: Path) -> dict[str, object]:
     """Every measure on the clips of a corpus that training leaves out."""
-    from model.corpus import Corpus
-    from model.dataset import split
-    from model.evaluate import evaluate, heard_round_trip
+    from model.corpus.corpus import Corpus
+    from model.training.dataset import split
+    from model.training.evaluate import evaluate, heard_round_trip
 
     opened = Corpus.open(corpus)
     parts = split(opened.timbres(), opened.groups())
@@ -46,7 +46,7 @@ def of_corpus(model: TimbreModel, corpus: Path) -> dict[str, object]:
 
 def of_paths(model: TimbreModel, detail_data_db: float | None) -> dict[str, object]:
     """Tonal detail along composed songs: their points, joins and wiggle."""
-    from model.evaluate import detail_db
+    from model.training.evaluate import detail_db
 
     rules = grammars.load("seed")
     seconds = np.linspace(0.0, SECONDS, PLACES)
@@ -80,10 +80,10 @@ def of_decoding(model: TimbreModel) -> dict[str, object]:
 
 def of_audio(model: TimbreModel, folder: Path, clips: int) -> dict[str, object]:
     """What is kept of the music in a folder."""
-    from effects.sounds import list_sounds
-    from model.evaluate import heard_round_trip, measure_audio
-    from model.ingest import RefusedError, take_clips
+    from effects.audio.sound_files import list_sounds
+    from model.corpus.ingest import RefusedError, take_clips
     from model.spectrum import analyse
+    from model.training.evaluate import heard_round_trip, measure_audio
 
     rng = np.random.default_rng(0)
     timbres = []

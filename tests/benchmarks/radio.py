@@ -20,13 +20,13 @@ from numpy.typing import NDArray
 from rich.console import Console
 from rich.table import Table
 
-from effects.levels import Samples
-from effects.loudness import short_term_lufs
+from effects.audio.levels import Samples
+from effects.audio.loudness import short_term_lufs
 from engine.album.gate import smoothed
 from engine.compose import grammar as grammars
 from engine.compose import preset
-from engine.live.controls import Snapshot, snapshot_of
-from engine.render import Pull
+from engine.control.controls import Snapshot, snapshot_of
+from engine.offline.render import Pull
 from engine.sound.music import Music
 from model.config import AXIS
 from model.inference import TimbreModel

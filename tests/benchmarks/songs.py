@@ -16,9 +16,9 @@ from numpy.typing import NDArray
 from rich.console import Console
 from rich.table import Table
 
-from effects.loudness import integrated_lufs, short_term_lufs, true_peak_db
+from effects.audio.loudness import integrated_lufs, short_term_lufs, true_peak_db
 from engine.compose import preset
-from engine.compose.levels import FADE_IN_S, FADE_OUT_S
+from engine.compose.loudness_plan import FADE_IN_S, FADE_OUT_S
 from engine.graph import TARGET_LUFS
 from tests.support.signals import clicks
 from tests.support.songs import RATE, Mix, hear_mix, join_dips_db, nearest_db, settings

@@ -17,12 +17,12 @@ from rich.console import Console
 from rich.table import Table
 from scipy import signal
 
+from effects.audio.levels import peak_db
 from effects.generators import GENERATORS, features
-from effects.levels import peak_db
-from effects.library import PREPARED_RATE, at_rate
-from effects.loops import Loop, finished_loop
-from effects.similarity import modulation_features
-from engine.sound import hearing
+from effects.shelf.library import PREPARED_RATE, at_rate
+from effects.shelf.loops import Loop, finished_loop
+from effects.shelf.similarity import modulation_features
+from engine.sound import effect_timbres as hearing
 from model.config import SAMPLE_RATE
 from tests.support.signals import clicks
 

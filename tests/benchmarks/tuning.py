@@ -18,7 +18,7 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from engine.live.controls import CONTROLS
+from engine.control.controls import CONTROLS
 from model.inference import TimbreModel
 from tests.support.songs import hear, join_roughness, planned_roughness, settings
 

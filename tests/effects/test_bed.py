@@ -1,10 +1,10 @@
 import numpy as np
 
-from effects.bed import layers
-from effects.levels import Samples
-from effects.loops import Loop
-from effects.player import BedPlayer
-from effects.rotation import Event, Rotation, Settings
+from effects.audio.levels import Samples
+from effects.bed.layers import layers
+from effects.bed.player import BedPlayer
+from effects.bed.schedule import Event, Rotation, Settings
+from effects.shelf.loops import Loop
 
 RATE = 1_000
 NAMES = ("a", "b", "c", "d", "e", "f", "g")

@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from effects import fades
+from effects.audio import fades
 
 
 @given(n=st.integers(1, 3000), correlation=st.floats(-0.9, 1.0))

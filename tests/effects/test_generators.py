@@ -8,12 +8,12 @@ import pytest
 from numpy.typing import NDArray
 from scipy import signal
 
+from effects.audio.levels import Samples
+from effects.audio.loudness import short_term_lufs
 from effects.generators import GENERATORS
 from effects.generators.noise import length_of
-from effects.levels import Samples
-from effects.loops import Loop
-from effects.loudness import short_term_lufs
-from effects.seams import seam_report
+from effects.shelf.loops import Loop
+from effects.shelf.seams import seam_report
 from tests.support.audio import correlation
 from tests.support.signals import clicks
 

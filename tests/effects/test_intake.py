@@ -9,11 +9,11 @@ import psutil
 import pytest
 import soundfile
 
-from effects import intake
-from effects.errors import InputError
+from effects.base.errors import InputError
 from effects.generators import GENERATORS
-from effects.intake import Outcome, add
-from effects.library import Library
+from effects.shelf import intake
+from effects.shelf.intake import Outcome, add
+from effects.shelf.library import Library
 from tests.support import audio
 from tests.support.command import ROOT, environment
 

@@ -5,12 +5,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from effects.errors import InputError
+from effects.audio.levels import Samples
+from effects.base.errors import InputError
 from effects.generators import GENERATORS, Generator
-from effects.levels import Samples
-from effects.library import Library, at_rate
-from effects.loops import Loop
-from effects.seams import seam_report
+from effects.shelf.library import Library, at_rate
+from effects.shelf.loops import Loop
+from effects.shelf.seams import seam_report
 from tests.support import audio
 
 
@@ -21,7 +21,7 @@ def shelf(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Library:
         name: Generator(name, GENERATORS[name].module, "short", seconds=3.0)
         for name in ("rain", "wind", "snow", "leaves")
     }
-    monkeypatch.setattr("effects.library.GENERATORS", short)
+    monkeypatch.setattr("effects.shelf.library.GENERATORS", short)
     return Library(tmp_path / "data", tmp_path / "cache")
 
 

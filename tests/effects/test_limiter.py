@@ -5,9 +5,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from effects.fades import fade_in, fade_out
-from effects.levels import Samples, db_to_amplitude
-from effects.limiter import Limiter
+from effects.audio.fades import fade_in, fade_out
+from effects.audio.levels import Samples, db_to_amplitude
+from effects.audio.limiter import Limiter
 from tests.support.audio import true_peak_db
 
 RATE = 48_000

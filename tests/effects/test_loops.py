@@ -2,10 +2,17 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from effects.audio.levels import Samples, peak_db, rms_db
 from effects.generators import GENERATORS
-from effects.levels import Samples, peak_db, rms_db
-from effects.loops import BED_LUFS, Loop, LoopError, close_loop, make_loop, trim_points
-from effects.seams import seam_report
+from effects.shelf.loops import (
+    BED_LUFS,
+    Loop,
+    LoopError,
+    close_loop,
+    make_loop,
+    trim_points,
+)
+from effects.shelf.seams import seam_report
 from tests.support import audio
 
 RATE = 44_100

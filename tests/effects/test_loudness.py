@@ -3,8 +3,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from effects.levels import SILENCE_DB, Samples
-from effects.loudness import (
+from effects.audio.levels import SILENCE_DB, Samples
+from effects.audio.loudness import (
     integrated_lufs,
     normalise,
     short_term_lufs,

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from effects.levels import Samples
-from effects.player import BedPlayer, Layer
+from effects.audio.levels import Samples
+from effects.bed.player import BedPlayer, Layer
 
 RATE = 48_000
 

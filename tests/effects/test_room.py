@@ -3,20 +3,21 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from effects import room
+from effects.audio import third_octaves
+from effects.bed import masking as room
 
 RATE = 48_000
 
 
-def _bands(**levels_db: float) -> room.Bands:
-    return np.full(room.N_BANDS, 10.0 ** (levels_db["all"] / 10.0))
+def _bands(**levels_db: float) -> third_octaves.Bands:
+    return np.full(third_octaves.N_BANDS, 10.0 ** (levels_db["all"] / 10.0))
 
 
 @pytest.mark.parametrize("hz", [112.0, 700.0, 6_000.0])
 def test_a_tone_lands_in_its_band_with_its_power(hz: float) -> None:
     tone = 0.1 * np.sin(2 * np.pi * hz * np.arange(2 * RATE) / RATE)
-    power = room.loop_power(np.stack([tone, tone], 1).astype(np.float32), RATE)
-    bands = np.flatnonzero(np.abs(np.log2(room.CENTRES_HZ / hz)) < 0.2)
+    power = third_octaves.loop_power(np.stack([tone, tone], 1).astype(np.float32), RATE)
+    bands = np.flatnonzero(np.abs(np.log2(third_octaves.CENTRES_HZ / hz)) < 0.2)
     assert len(bands) in (1, 2)  # between two centres it counts in both
     assert power[bands] == pytest.approx(0.005, rel=0.03)
     assert np.delete(power, bands).max() < 0.3 * 0.005
@@ -25,16 +26,16 @@ def test_a_tone_lands_in_its_band_with_its_power(hz: float) -> None:
 
 def test_sums_over_bins_and_a_loop_speak_the_same_language() -> None:
     noise = np.random.default_rng(1).standard_normal((8192 * 20, 2))
-    power = room.loop_power((0.1 * noise).astype(np.float32), RATE)
+    power = third_octaves.loop_power((0.1 * noise).astype(np.float32), RATE)
     white = np.full(8193, 0.01 / 8192)  # mean square 0.01, evenly over the bins
-    expected = room.band_sums(white, RATE)
+    expected = third_octaves.band_sums(white, RATE)
     assert power.sum() == pytest.approx(expected.sum(), rel=0.03)
     assert np.allclose(power[6:], expected[6:], rtol=0.15)  # below, bins are few
 
 
 def test_only_the_bands_where_partials_stand_give_way() -> None:
     music, bed = _bands(all=-90.0), _bands(all=-45.0)
-    music[9], gains = 1e-2, np.ones(room.N_BANDS)
+    music[9], gains = 1e-2, np.ones(third_octaves.N_BANDS)
     assert room.yield_into(gains, music, bed, 4.0)
     assert 20 * np.log10(gains[9]) == pytest.approx(-4.0, abs=0.01)
     assert np.all(np.delete(gains, 9) == 1.0)
@@ -48,7 +49,7 @@ def test_only_the_bands_where_partials_stand_give_way() -> None:
 def test_yielding_stays_within_its_depth(
     music: float, bed: float, depth: float
 ) -> None:
-    gains = np.ones(room.N_BANDS)
+    gains = np.ones(third_octaves.N_BANDS)
     yields = room.yield_into(gains, _bands(all=music), _bands(all=bed), depth)
     if yields:
         assert np.all((10 ** (-depth / 20) - 1e-9 <= gains) & (gains <= 1.0))
@@ -57,32 +58,32 @@ def test_yielding_stays_within_its_depth(
 
 
 def test_gains_of_the_bands_reach_the_bins_without_a_step() -> None:
-    weights = room.bin_weights(2048, RATE)
+    weights = third_octaves.bin_weights(2048, RATE)
     assert np.allclose(weights.sum(axis=0), 1.0, atol=1e-6)
     hz = np.fft.rfftfreq(2048, 1 / RATE)
-    gains = np.ones(room.N_BANDS, np.float32)
+    gains = np.ones(third_octaves.N_BANDS, np.float32)
     gains[12] = 0.5
     bins = gains @ weights
-    centre = room.CENTRES_HZ[12]
+    centre = third_octaves.CENTRES_HZ[12]
     assert bins[np.argmin(np.abs(hz - centre))] == pytest.approx(0.5, abs=0.001)
     assert np.all(bins[np.abs(np.log2(np.maximum(hz, 1) / centre)) > 0.34] == 1.0)
 
 
 def test_a_course_is_straight_between_its_nodes_and_keeps_its_past() -> None:
-    course, out = room.Course(), np.ones(room.N_BANDS)
+    course, out = room.Course(), np.ones(third_octaves.N_BANDS)
     course.read_into(out, 5)
     assert not out.any()
     for position, level in ((0, 0.0), (100, 1.0), (200, 1.0)):
-        course = course.extended(position, np.full(room.N_BANDS, level), RATE)
+        course = course.extended(position, np.full(third_octaves.N_BANDS, level), RATE)
     for position, level in ((-5, 0.0), (50, 0.5), (100, 1.0), (999, 1.0)):
         course.read_into(out, position)
         assert np.allclose(out, level), position
-    turned = course.cut(30).extended(40, np.zeros(room.N_BANDS), RATE)
+    turned = course.cut(30).extended(40, np.zeros(third_octaves.N_BANDS), RATE)
     for position, level in ((15, 0.15), (30, 0.3), (35, 0.15), (40, 0.0)):
         turned.read_into(out, position)
         assert np.allclose(out, level), position
     assert course.cut(-1).positions == ()
-    quiet = room.Course((20, 200), (np.zeros(room.N_BANDS), np.zeros(room.N_BANDS)))
+    quiet = room.Course((20, 200), tuple(np.zeros((2, third_octaves.N_BANDS))))
     joined = quiet.joined(course, 50, 10)
     for position, level in ((25, 0.25), (50, 0.5), (55, 0.25), (60, 0.0), (150, 0.0)):
         joined.read_into(out, position)

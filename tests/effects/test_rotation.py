@@ -6,11 +6,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from effects import tours
-from effects.bed import layers
-from effects.loops import Loop
-from effects.player import BedPlayer
-from effects.rotation import FOREVER, Event, Rotation, Segment, Settings
+from effects.bed import order as tours
+from effects.bed.layers import layers
+from effects.bed.player import BedPlayer
+from effects.bed.schedule import FOREVER, Event, Rotation, Segment, Settings
+from effects.shelf.loops import Loop
 
 NAMES = tuple(f"effect-{i}" for i in range(12))
 DAY_S = 24 * 3600.0

@@ -3,12 +3,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from effects.errors import InputError
+from effects.base.errors import InputError
 from effects.generators import GENERATORS
 from effects.generators.features import FEATURES
-from effects.library import Library
-from effects.loops import Loop
-from effects.similarity import modulation_features, similarity_matrix
+from effects.shelf.library import Library
+from effects.shelf.loops import Loop
+from effects.shelf.similarity import modulation_features, similarity_matrix
 
 RATE = 16_000
 NAMES = ("rain-light", "rain", "rain-heavy", "waves", "night")

@@ -6,9 +6,8 @@ import numpy as np
 import pytest
 import soundfile
 
-from effects.errors import RunError
-from effects.levels import Samples
-from effects.sounds import (
+from effects.audio.levels import Samples
+from effects.audio.sound_files import (
     SoundError,
     list_sounds,
     read_sound,
@@ -16,6 +15,7 @@ from effects.sounds import (
     to_stereo,
     write_sound,
 )
+from effects.base.errors import RunError
 from tests.support.audio import residual_db
 
 RATE = 44_100

@@ -3,11 +3,11 @@ import pytest
 from numpy.typing import NDArray
 from scipy import signal
 
+from effects.audio.levels import Samples
 from effects.generators import GENERATORS
-from effects.levels import Samples
-from effects.loops import prepared_body
-from effects.seams import seam_report
-from effects.texture import (
+from effects.shelf.loops import prepared_body
+from effects.shelf.seams import seam_report
+from effects.shelf.texture import (
     make_texture,
     modulation_distance_db,
     suits,

@@ -6,10 +6,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import signal
 
-from effects.levels import Samples
-from effects.player import BedPlayer, Layer
-from effects.room import N_BANDS, Bands, Course, band_sums, loop_power
-from effects.yielding import YieldingBed
+from effects.audio.levels import Samples
+from effects.audio.third_octaves import N_BANDS, Bands, band_sums, loop_power
+from effects.bed.ducking import YieldingBed
+from effects.bed.masking import Course
+from effects.bed.player import BedPlayer, Layer
 from tests.support.signals import clicks
 
 RATE = 48_000

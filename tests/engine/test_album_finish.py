@@ -12,13 +12,13 @@ import numpy as np
 import pytest
 import soundfile as sf
 
-from effects.errors import InputError
-from effects.levels import Samples
+from effects.audio.levels import Samples
+from effects.base.errors import InputError
 from engine.album.finish import finish, followed_by_gap
 from engine.album.order import Placeable, arranged, fifths_apart
 from engine.album.review import Review
 from engine.album.titles import title_for
-from engine.live.controls import KEYS
+from engine.control.controls import KEYS
 from tests.support import audio
 from tests.support.albums import planted_album
 from tests.support.command import latent

@@ -14,12 +14,12 @@ import psutil
 import pytest
 import soundfile as sf
 
-from effects.errors import InputError
+from effects.base.errors import InputError
 from engine.album import gate
 from engine.album.plan import Plan, check, read_state, song_settings
 from engine.album.skim import EXCERPT_S, cue_time, excerpt
-from engine.live.controls import KEYS
-from engine.song_card import read
+from engine.control.controls import KEYS
+from engine.offline.song_card import read
 from model.config import SAMPLE_RATE
 from model.inference import TimbreModel
 from tests.support import audio

@@ -11,8 +11,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from effects.errors import InputError, RunError
-from effects.levels import Samples
+from effects.audio.levels import Samples
+from effects.base.errors import InputError, RunError
 from engine.album.listen import Listener
 from engine.album.review import Review, Verdict
 from tests.support import audio

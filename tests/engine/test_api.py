@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import soundfile as sf
 
-from effects.errors import InputError
+from effects.base.errors import InputError
 from engine import api as latent
 from tests.support import audio
 from tests.support.command import ROOT, environment

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from effects.levels import Samples
+from effects.audio.levels import Samples
 from engine.compose import grammar as grammars
 from engine.compose.chords import CHORDS, degrees, move
 from engine.compose.composer import compose
@@ -20,8 +20,8 @@ from engine.compose.tuning import (
     point_moves,
     point_shifts,
 )
-from engine.live import controls
-from engine.live.controls import Snapshot, snapshot_of
+from engine.control import controls
+from engine.control.controls import Snapshot, snapshot_of
 from engine.sound.music import Music
 from model.config import AXIS, SAMPLE_RATE
 from model.inference import TimbreModel

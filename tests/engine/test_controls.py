@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from effects.errors import InputError
+from effects.base.errors import InputError
 from engine.cli.main import main
-from engine.live.controls import CONTROLS, TABLE, Control, Controls, snapshot_of
+from engine.control.controls import CONTROLS, TABLE, Control, Controls, snapshot_of
 
 by_name = pytest.mark.parametrize("control", TABLE, ids=lambda control: control.name)
 anything = st.one_of(

@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 
-from engine import checkup
-from engine.live.osc import HOST, PORT
+from engine.cli import checkup
+from engine.osc.server import HOST, PORT
 from tests.support.command import ROOT, environment
 from tests.support.virtual_audio import VirtualAudio
 

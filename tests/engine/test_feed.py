@@ -1,8 +1,8 @@
 import numpy as np
 
-from engine.live.feed import STARVED_S, Feed
 from engine.live.metrics import Metrics
 from engine.live.ring import RingBuffer
+from engine.live.ring_reader import STARVED_S, Feed
 
 RATE = 8000
 

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from effects.errors import InputError
+from effects.base.errors import InputError
 from engine.compose.grammar import Grammar, bundled_names, derive, expand, load, parse
 
 SEED = load("seed")

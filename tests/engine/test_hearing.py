@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 from effects.generators import GENERATORS, VERSION
-from effects.library import Library, at_rate
-from effects.loops import Loop
-from engine.live.controls import Controls
-from engine.sound import hearing
+from effects.shelf.library import Library, at_rate
+from effects.shelf.loops import Loop
+from engine.control.controls import Controls
+from engine.sound import effect_timbres as hearing
 from engine.sound.bed import Bed
 from model.config import SAMPLE_RATE
 from model.inference import TimbreModel

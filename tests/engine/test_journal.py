@@ -10,9 +10,9 @@ from types import MappingProxyType
 import numpy as np
 import pytest
 
-from effects.errors import InputError, RunError
-from engine.live.controls import defaults
-from engine.live.journal import (
+from effects.base.errors import InputError, RunError
+from engine.control.controls import defaults
+from engine.offline.journal import (
     Header,
     Journal,
     JournalWriter,
@@ -184,7 +184,7 @@ def test_a_killed_process_leaves_all_but_the_last_rows(tmp_path: Path) -> None:
 def test_no_caller_waits_for_a_disk_that_hangs(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("engine.live.journal.QUEUE", 100)
+    monkeypatch.setattr("engine.offline.journal.QUEUE", 100)
     go_on = threading.Event()
     writer = JournalWriter(tmp_path / "a.jsonl", HEADER)
     write_row = writer._write

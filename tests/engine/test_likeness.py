@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 import soundfile as sf
 
-from effects.errors import InputError
+from effects.base.errors import InputError
 from engine.api import compose, from_card
 from engine.compose import grammar as grammars
 from engine.compose.composer import compose as compose_song
 from engine.compose.likeness import CLIPS, STEPS, hear, point_of, text_of
-from engine.live.controls import defaults
-from engine.song_card import MAX_TEXT, write_beside
+from engine.control.controls import defaults
+from engine.offline.song_card import MAX_TEXT, write_beside
 from model.inference import TimbreModel
 
 RATE = 44_100

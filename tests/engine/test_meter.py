@@ -5,8 +5,8 @@ import time
 import numpy as np
 import pytest
 
-from effects.levels import Samples
-from effects.loudness import short_term_lufs
+from effects.audio.levels import Samples
+from effects.audio.loudness import short_term_lufs
 from engine.live.meter import LevelMeter, Meter
 from tests.support import audio
 

@@ -9,9 +9,9 @@ from typing import Any
 import mido
 import pytest
 
-from effects.errors import InputError
-from engine.live.controls import Controls
-from engine.live.midi import Bridge, Inputs, Source, load
+from effects.base.errors import InputError
+from engine.control.controls import Controls
+from engine.surfaces.midi import Bridge, Inputs, Source, load
 from tests.support.osc import Desk
 
 

@@ -8,10 +8,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from effects.levels import Samples
-from effects.player import BedPlayer, Layer
-from effects.room import Course
-from engine.live.controls import Controls, Snapshot
+from effects.audio.levels import Samples
+from effects.bed.masking import Course
+from effects.bed.player import BedPlayer, Layer
+from engine.control.controls import Controls, Snapshot
 from engine.live.metrics import Metrics
 from engine.live.mixer import MAX_BLOCK, RAMP_S, Mixer
 

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from engine.live.controls import Controls, defaults
-from engine.live.mpris import NAME, MediaKeys, session_bus
-from engine.live.mpris_state import controls_at, state_of, volume_of
+from engine.control.controls import Controls, defaults
+from engine.surfaces.mpris import NAME, MediaKeys, session_bus
+from engine.surfaces.mpris_state import controls_at, state_of, volume_of
 from tests.support.command import ROOT, environment
 from tests.support.osc import Desk
 

@@ -11,11 +11,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from effects.errors import InputError, RunError
-from engine.live.controls import TABLE, Controls
-from engine.live.osc import OscServer, OscSettings, is_neighbour
-from engine.live.osc_handler import Handler
-from engine.live.osc_names import COMMANDS, READINGS
+from effects.base.errors import InputError, RunError
+from engine.control.commands import COMMANDS, READINGS
+from engine.control.controls import TABLE, Controls
+from engine.osc.handler import Handler
+from engine.osc.server import OscServer, OscSettings, is_neighbour
 from tests.support.osc import (
     Client,
     Desk,

@@ -4,9 +4,9 @@ import struct
 
 import pytest
 
-from effects.errors import InputError
-from engine.live.controls import Controls
-from engine.live.osc_clients import (
+from effects.base.errors import InputError
+from engine.control.controls import Controls
+from engine.osc.clients import (
     LEASE_S,
     MAX_SUBSCRIBERS,
     MAX_WAITING,
@@ -14,8 +14,8 @@ from engine.live.osc_clients import (
     Intake,
     Subscribers,
 )
-from engine.live.osc_handler import Handler
-from engine.live.osc_names import MAX_PACKET, message
+from engine.osc.handler import Handler
+from engine.osc.messages import MAX_PACKET, message
 from tests.support.osc import Desk, bundle, number, packet, unpacked
 
 HERE: Address = ("127.0.0.1", 5000)

@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.live.controls import TABLE, Controls
-from engine.live.osc_guard import Refused, check, is_pattern, matching, messages
-from engine.live.osc_handler import Handler
+from engine.control.controls import TABLE, Controls
+from engine.osc.guard import Refused, check, is_pattern, matching, messages
+from engine.osc.handler import Handler
 from tests.support.mutants import mutated, sound_packets
 from tests.support.osc import Desk, bundle, number, packet, padded
 

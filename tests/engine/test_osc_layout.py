@@ -10,11 +10,17 @@ from xml.etree import ElementTree as ET
 import pytest
 
 from engine.cli.main import main
-from engine.live.controls import TABLE, Controls
-from engine.live.osc_handler import Handler
-from engine.live.osc_layout import items, open_stage_control
-from engine.live.osc_names import COMMANDS, NORM, READINGS, ROOT, message
-from engine.live.osc_tosc import touchosc
+from engine.control.commands import (
+    COMMANDS,
+    NORM,
+    READINGS,
+    ROOT,
+)
+from engine.control.controls import TABLE, Controls
+from engine.osc.handler import Handler
+from engine.osc.layout import items, open_stage_control
+from engine.osc.messages import message
+from engine.osc.touchosc import touchosc
 from tests.support.osc import Desk, packet
 
 PRESETS = ("dark", "shoreline")

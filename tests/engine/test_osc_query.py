@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from engine.live.controls import TABLE, Controls
-from engine.live.osc_names import COMMANDS, READINGS
-from engine.live.oscquery import MAX_CLIENTS, SERVICE, QueryServer
+from engine.control.commands import COMMANDS, READINGS
+from engine.control.controls import TABLE, Controls
+from engine.osc.query import MAX_CLIENTS, SERVICE, QueryServer
 from tests.support.osc import Desk
 
 HOST = "127.0.0.1"

@@ -4,7 +4,7 @@ import random
 import time
 from pathlib import Path
 
-from engine.live.controls import TABLE
+from engine.control.controls import TABLE
 from tests.support import audio, signals
 from tests.support.mutants import pelt
 from tests.support.osc import Client, packet

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from engine.live.controls import TABLE, Control
-from engine.live.osc_names import COMMANDS, READINGS
+from engine.control.commands import COMMANDS, READINGS
+from engine.control.controls import TABLE, Control
 from tests.support.osc import Dump, oscdump, oscsend
 from tests.support.playing import Player, playing
 

@@ -2,10 +2,10 @@ from pathlib import Path
 
 import pytest
 
-from effects.errors import InputError
-from effects.library import Library
+from effects.base.errors import InputError
+from effects.shelf.library import Library
 from engine.compose import preset
-from engine.live.controls import CONTROLS
+from engine.control.controls import CONTROLS
 
 
 def test_the_bundled_presets_fit_and_differ() -> None:

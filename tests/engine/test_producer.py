@@ -8,14 +8,15 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from effects.errors import InputError
-from effects.levels import Samples
-from effects.room import Course
-from engine.live.controls import Controls, Snapshot
-from engine.live.feed import Feed, Standby
+from effects.audio.levels import Samples
+from effects.base.errors import InputError
+from effects.bed.masking import Course
+from engine.control.controls import Controls, Snapshot
 from engine.live.metrics import Metrics
 from engine.live.producer import GUARD_S, Producer
 from engine.live.ring import RingBuffer
+from engine.live.ring_reader import Feed
+from engine.sound.concealment import Standby
 from engine.sound.music import Now
 from engine.sound.splice import SPLICE_S
 from model.config import AXIS

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from engine.compose.features import CRITERIA, measure
 from engine.compose.picking import pick
 from engine.compose.ranking import quantiles, rank
-from engine.live.controls import CONTROLS
+from engine.control.controls import CONTROLS
 from model.config import AXIS
 from tests.support.timbres import harmonic_timbres
 

@@ -15,12 +15,12 @@ import numpy as np
 import pytest
 import soundfile
 
-from effects.errors import InputError, RunError
-from effects.levels import Samples
-from effects.loudness import integrated_lufs
-from engine.live.naming import recording_path, safe_stem
-from engine.live.recorder import Recorder
-from engine.live.replaygain import LoudnessMeter
+from effects.audio.levels import Samples
+from effects.audio.loudness import integrated_lufs
+from effects.audio.replaygain import LoudnessMeter
+from effects.base.errors import InputError, RunError
+from engine.recording.naming import recording_path, safe_stem
+from engine.recording.recorder import Recorder
 from tests.support.signals import noise
 
 RATE = 44_100
@@ -252,7 +252,7 @@ def test_a_slow_disk_leaves_a_marked_silence_of_the_same_length(
 def test_a_disk_that_is_slow_to_sync_keeps_no_sound_in_memory(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("engine.live.recorder.SYNC_S", 0.0)
+    monkeypatch.setattr("engine.recording.recorder.SYNC_S", 0.0)
     go_on = threading.Event()
     monkeypatch.setattr("os.fsync", lambda descriptor: go_on.wait(20))
     recorder = Recorder(tmp_path / "a.flac", RATE, reserve_bytes=0, segment_seconds=0.5)
@@ -327,7 +327,7 @@ def test_a_folder_that_cannot_be_written_is_told_at_once(tmp_path: Path) -> None
 def test_a_disk_that_fills_ends_the_recording_in_time(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("engine.live.recorder.SYNC_S", 0.0)
+    monkeypatch.setattr("engine.recording.recorder.SYNC_S", 0.0)
     lines: list[str] = []
     recorder = Recorder(
         tmp_path / "a.flac", RATE, on_message=lines.append, reserve_bytes=1000
@@ -357,7 +357,7 @@ def test_a_write_that_fails_leaves_a_whole_file(tmp_path: Path) -> None:
         import resource, sys
         import numpy as np
         from pathlib import Path
-        from engine.live.recorder import Recorder
+        from engine.recording.recorder import Recorder
         resource.setrlimit(resource.RLIMIT_FSIZE, (500_000, 500_000))
         rng = np.random.default_rng(3)
         samples = (rng.integers(-2**22, 2**22, (200_000, 2)) / 2**23)
@@ -415,7 +415,7 @@ def test_a_full_file_system_is_told_as_such(tmp_path: Path) -> None:
 def test_a_folder_that_is_removed_is_made_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("engine.live.recorder.SYNC_S", 0.0)
+    monkeypatch.setattr("engine.recording.recorder.SYNC_S", 0.0)
     lines: list[str] = []
     folder = tmp_path / "sets"
     recorder = Recorder(

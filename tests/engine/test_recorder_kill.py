@@ -15,9 +15,9 @@ import pytest
 import soundfile
 from numpy.typing import NDArray
 
-from effects.levels import Samples
-from engine.live.recorder import Recorder
-from engine.live.recovery import find_unfinished, repair_all
+from effects.audio.levels import Samples
+from engine.recording.recorder import Recorder
+from engine.recording.recovery import find_unfinished, repair_all
 
 RATE = 44_100
 BLOCK = 512

@@ -11,16 +11,16 @@ import soundfile
 from click.testing import CliRunner
 from numpy.typing import NDArray
 
-from effects.errors import InputError, RunError
+from effects.base.errors import InputError, RunError
 from engine.cli.recover import recover
-from engine.live import flac
-from engine.live.recovery import (
+from engine.recording import flac
+from engine.recording.recovery import (
     find_unfinished,
     repair_all,
     repair_flac,
     try_lock,
 )
-from engine.live.segment import Segment
+from engine.recording.segment import Segment
 
 RATE = 44_100
 LENGTH_AT, MD5_AT = 18, 26  # of the sample count and the checksum in the file
@@ -177,7 +177,7 @@ def test_sound_behind_a_hole_is_kept_beside(tmp_path: Path) -> None:
 def test_many_frames_and_more_than_one_window(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("engine.live.recovery.WINDOW", 100_000)
+    monkeypatch.setattr("engine.recording.recovery.WINDOW", 100_000)
     audio = noise(300 * 4096 + 1)
     path = write(tmp_path / "a.flac", audio, killed=True)
     assert repair_flac(path).n_samples == len(audio)  # numbers of one and two bytes

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import soundfile as sf
 
-from effects.levels import Samples
+from effects.audio.levels import Samples
 from tests.support import audio
 from tests.support.signals import clicks, with_click
 

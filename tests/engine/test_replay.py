@@ -11,15 +11,15 @@ import numpy as np
 import pytest
 import soxr
 
-from effects.errors import InputError
-from effects.levels import Samples
-from effects.library import Library
-from effects.limiter import Limiter
+from effects.audio.levels import Samples
+from effects.audio.limiter import Limiter
+from effects.base.errors import InputError
+from effects.shelf.library import Library
+from engine.control.controls import CONTROLS, snapshot_of
 from engine.graph import Settings, build
-from engine.live.controls import CONTROLS, snapshot_of
 from engine.live.mixer import MAX_BLOCK
 from engine.live.session import Session
-from engine.replay import edits_of, replay
+from engine.offline.replay import edits_of, replay
 from tests.support import audio
 
 RATE = 44_100

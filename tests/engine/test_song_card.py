@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 import soundfile as sf
 
-from effects.errors import InputError
-from effects.levels import Samples
+from effects.audio.levels import Samples
+from effects.base.errors import InputError
+from engine.control.controls import snapshot_of
 from engine.graph import Graph, Settings, build
-from engine.live.controls import snapshot_of
-from engine.render import render
-from engine.song_card import (
+from engine.offline.render import render
+from engine.offline.song_card import (
     MAX_TEXT,
     card_of,
     parse,

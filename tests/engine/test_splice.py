@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from effects.levels import Samples
+from effects.audio.levels import Samples
+from engine.control.controls import snapshot_of
 from engine.graph import Settings, build
-from engine.live.controls import snapshot_of
 from engine.sound.splice import SPLICE_S, splice
 from tests.support import signals
 

@@ -7,15 +7,16 @@ from dataclasses import dataclass
 import numpy as np
 import pytest
 
-from effects.levels import Samples
+from effects.audio.levels import Samples
+from engine.control.controls import snapshot_of
 from engine.graph import Settings, build
-from engine.live.controls import snapshot_of
-from engine.live.feed import STARVED_S, Feed, Standby
 from engine.live.metrics import Metrics
 from engine.live.mixer import MAX_BLOCK, Mixer
 from engine.live.producer import Producer
 from engine.live.ring import RingBuffer
-from engine.sound.standby import LOOP_S, standby_loop, unlikeness
+from engine.live.ring_reader import STARVED_S, Feed
+from engine.sound.concealment import Standby
+from engine.sound.concealment_loop import LOOP_S, standby_loop, unlikeness
 from engine.sound.synthesis import N_LAYERS
 from model.config import AXIS
 from tests.support import audio

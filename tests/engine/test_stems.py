@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 import soundfile as sf
 
-from effects.errors import InputError
-from effects.levels import Samples
+from effects.audio.levels import Samples
+from effects.base.errors import InputError
+from engine.control.controls import snapshot_of
 from engine.graph import Settings, build
-from engine.live.controls import snapshot_of
-from engine.stems import render_stems, stem_paths
+from engine.offline.stems import render_stems, stem_paths
 from tests.support import audio
 from tests.support.command import latent
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from effects.loudness import integrated_lufs
+from effects.audio.loudness import integrated_lufs
 from engine.sound.blend import blend
 from engine.sound.synthesis import gather_peaks, split_tonal, synthesise
 from model.config import AXIS

@@ -12,7 +12,7 @@ import onnxruntime
 import pytest
 from numpy.typing import NDArray
 
-from effects.levels import Samples
+from effects.audio.levels import Samples
 from engine.graph import build
 from engine.sound import synthesis
 from tests.support import audio

@@ -11,8 +11,8 @@ import soundfile
 from rich.console import Console
 
 from engine.cli.screen import Seen, clock, draw
-from engine.live.controls import defaults
-from engine.live.osc_names import Status
+from engine.control.commands import Status
+from engine.control.controls import defaults
 from tests.support.command import ROOT, environment
 from tests.support.terminal import Terminal
 
@@ -131,7 +131,7 @@ def test_an_exception_or_a_shell_that_meddles_harms_no_terminal(tmp_path: Path) 
     program = (
         "import time\n"
         "from engine.cli.view import View\n"
-        "from engine.live.controls import Controls\n"
+        "from engine.control.controls import Controls\n"
         "from tests.support.osc import Desk\n"
         "desk = Desk()\n"
         "with View(desk, Controls(), print) as view:\n"

@@ -9,10 +9,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from effects.errors import InputError, RunError
-from effects.sounds import read_sound
+from effects.audio.sound_files import read_sound
+from effects.base.errors import InputError, RunError
 from model.config import AXIS, SAMPLE_RATE
-from model.corpus import MANIFEST, REJECT, TIMBRES, VERDICTS, Corpus
+from model.corpus.corpus import MANIFEST, REJECT, TIMBRES, VERDICTS, Corpus
 from tests.support.disk import disk_full_after
 
 N_CLIPS = 6

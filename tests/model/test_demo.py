@@ -11,15 +11,14 @@ import numpy as np
 import pytest
 from scipy import fft
 
-from effects.errors import InputError, RunError
-from effects.levels import Samples, peak_db, rms_db
+from effects.audio.levels import Samples, peak_db, rms_db
+from effects.base.errors import InputError, RunError
 from model.config import AXIS, SAMPLE_RATE
-from model.corpus import MANIFEST, TIMBRES, Corpus
-from model.dataset import split
-from model.demo import make_demo_corpus, partials, render_clip, soundfont
-from model.demo.harmony import CHORDS, draw_chord
-from model.demo.instruments import FAMILIES, N_INSTRUMENTS, instrument
-from model.demo.recipe import (
+from model.corpus.corpus import MANIFEST, TIMBRES, Corpus
+from model.corpus.demo import make_demo_corpus, partials, render_clip, soundfont
+from model.corpus.demo.harmony import CHORDS, draw_chord
+from model.corpus.demo.instruments import FAMILIES, N_INSTRUMENTS, instrument
+from model.corpus.demo.recipe import (
     CLIPS_PER_PATCH,
     Row,
     _sound,
@@ -28,6 +27,7 @@ from model.demo.recipe import (
     render_patch,
 )
 from model.spectrum import CLIP_LENGTH, analyse
+from model.training.dataset import split
 
 SEED = 3
 GROUPS = range(4)
@@ -309,7 +309,7 @@ def test_patches_of_the_font_are_the_same_again_and_say_its_licence() -> None:
 
 def render_names(group: int) -> str:
     """Sources of a patch, drawn but not rendered."""
-    from model.demo.recipe import _PATCH, draw_patch
+    from model.corpus.demo.recipe import _PATCH, draw_patch
 
     drawn = draw_patch(np.random.default_rng([SEED, _PATCH, group]), True)
     return "+".join(layer.name for layer in drawn.layers)

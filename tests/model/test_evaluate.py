@@ -3,9 +3,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from model import evaluate as measures
 from model.config import AXIS
-from model.evaluate import Pca
+from model.training import evaluate as measures
+from model.training.evaluate import Pca
 from tests.support.timbres import harmonic_split, harmonic_timbres, tiny_model
 
 

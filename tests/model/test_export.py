@@ -7,13 +7,13 @@ import onnx
 import pytest
 import torch
 
-from effects.errors import RunError
-from model import export as export_module
-from model.card import card_text
+from effects.base.errors import RunError
 from model.config import AXIS, N_LATENTS
-from model.export import add_figures, export
 from model.inference import TimbreModel
-from model.vae import build
+from model.training import export as export_module
+from model.training.card import card_text
+from model.training.export import add_figures, export
+from model.training.vae import build
 from tests.support.timbres import TINY, harmonic_timbres, tiny_model
 
 

@@ -11,11 +11,11 @@ import onnx
 import pytest
 from onnx import TensorProto, helper
 
-from effects.errors import InputError
+from effects.base.errors import InputError
 from model import inference
 from model.config import AXIS, N_LATENTS
-from model.export import _write_json
 from model.inference import TimbreModel
+from model.training.export import _write_json
 from tests.support.timbres import tiny_model
 
 

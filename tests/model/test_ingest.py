@@ -7,12 +7,12 @@ import numpy as np
 import pytest
 import soundfile
 
-from effects.levels import Samples
-from effects.sounds import SoundError
-from model import ingest
+from effects.audio.levels import Samples
+from effects.audio.sound_files import SoundError
 from model.config import SAMPLE_RATE
-from model.corpus import Corpus
-from model.ingest import CLIP_LENGTH, Report, add_folder, count_flat_tops, fault
+from model.corpus import ingest
+from model.corpus.corpus import Corpus
+from model.corpus.ingest import CLIP_LENGTH, Report, add_folder, count_flat_tops, fault
 from model.spectrum import analyse
 from tests.support import signals
 

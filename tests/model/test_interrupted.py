@@ -15,16 +15,16 @@ import psutil
 import pytest
 import soundfile
 
-from effects.errors import InputError, RunError
+from effects.base.errors import InputError, RunError
 from engine.cli.main import main
 from model.config import AXIS, SAMPLE_RATE
-from model.corpus import CLIPS, MANIFEST, TIMBRES, Corpus
-from model.demo import make_demo_corpus
-from model.demo.recipe import CLIPS_PER_PATCH
-from model.export import add_figures
-from model.fit import LAST, fit, planned_epochs
+from model.corpus.corpus import CLIPS, MANIFEST, TIMBRES, Corpus
+from model.corpus.demo import make_demo_corpus
+from model.corpus.demo.recipe import CLIPS_PER_PATCH
 from model.inference import TimbreModel
-from model.report import REPORT, write_report
+from model.training.export import add_figures
+from model.training.fit import LAST, fit, planned_epochs
+from model.training.report import REPORT, write_report
 from tests.support import signals
 from tests.support.command import ROOT, environment
 from tests.support.disk import disk_full_after
@@ -46,8 +46,8 @@ import numpy as np
 import onnx
 import torch._dynamo
 from matplotlib.backends import backend_agg
-from model import evaluate, export, fit
-from model.train import train
+from model.training import evaluate, export, fit
+from model.training.train import train
 from tests.support.timbres import tiny_settings
 
 corpus, whole, killed, kills, seed = map(Path, sys.argv[1:])

@@ -7,12 +7,12 @@ import numpy as np
 import pytest
 import soundfile
 
-from effects.errors import InputError
+from effects.base.errors import InputError
 from engine.cli.main import main
 from model.config import SAMPLE_RATE
 from model.guard import FEATURES
 from model.inference import TimbreModel
-from model.standing import standing
+from model.percentiles import standing
 from tests.support import signals
 
 

@@ -7,15 +7,15 @@ import numpy as np
 import pytest
 import torch
 
-from effects.errors import InputError, RunError
-from model import fit as loop
+from effects.base.errors import InputError, RunError
 from model.config import AXIS
-from model.corpus import Corpus
-from model.dataset import Augmentation, augment, split
-from model.fit import EpochReport, fit, read_checkpoint
+from model.corpus.corpus import Corpus
 from model.inference import TimbreModel
-from model.losses import LossWeights, detail, kl_divergence
-from model.train import train
+from model.training import fit as loop
+from model.training.dataset import Augmentation, augment, split
+from model.training.fit import EpochReport, fit, read_checkpoint
+from model.training.losses import LossWeights, detail, kl_divergence
+from model.training.train import train
 from tests.support.timbres import harmonic_split, harmonic_timbres, tiny_settings
 
 

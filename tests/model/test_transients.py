@@ -1,9 +1,9 @@
 import numpy as np
 import pytest
 
-from effects.levels import Samples
+from effects.audio.levels import Samples
 from model.config import SAMPLE_RATE
-from model.transients import LIMIT_DB, has_transient, strongest_rise
+from model.corpus.transients import LIMIT_DB, has_transient, strongest_rise
 from tests.support import signals
 
 CHORD = [110.0, 164.8, 220.0, 277.2, 329.6, 660.0, 1320.0]

@@ -3,7 +3,7 @@ import pytest
 import torch
 
 from model.config import AXIS, N_LATENTS
-from model.vae import PowerSum, SeedVAE, Upsample, VAEConfig, build
+from model.training.vae import PowerSum, SeedVAE, Upsample, VAEConfig, build
 
 
 @pytest.mark.parametrize("arch", ["dense", "seed"])

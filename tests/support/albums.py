@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import soundfile as sf
 
-from effects.levels import Samples
+from effects.audio.levels import Samples
 from engine.album.plan import Plan, write_state
 
 SAMPLE_RATE = 44_100

@@ -7,7 +7,7 @@ import pyloudnorm
 import soundfile
 import soxr
 
-from effects.levels import Samples
+from effects.audio.levels import Samples
 
 
 def load(path: Path) -> tuple[Samples, int]:

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 
 import numpy as np
 
-from effects.levels import Samples
+from effects.audio.levels import Samples
 from tests.support.virtual_audio import VirtualAudio
 
 LATENCY_MS = 10

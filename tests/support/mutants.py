@@ -4,9 +4,10 @@ import random
 import struct
 import time
 
-from engine.live.controls import TABLE, Controls
-from engine.live.osc_guard import check
-from engine.live.osc_names import COMMANDS, control_message, message
+from engine.control.commands import COMMANDS
+from engine.control.controls import TABLE, Controls
+from engine.osc.guard import check
+from engine.osc.messages import control_message, message
 from tests.support.osc import Client, bundle, number, packet
 
 AT_ONCE = 100  # between questions whether all were read; the socket holds some more

@@ -14,8 +14,8 @@ from pathlib import Path
 from pythonosc.osc_bundle import OscBundle
 from pythonosc.osc_message import OscMessage
 
-from effects.errors import InputError
-from engine.live.osc_names import Argument, Status
+from effects.base.errors import InputError
+from engine.control.commands import Argument, Status
 
 
 class Desk:

@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from effects.levels import Samples
+from effects.audio.levels import Samples
 
 
 def tone(

@@ -11,19 +11,19 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from effects.levels import Samples
-from effects.loudness import WINDOW_S, integrated_lufs, short_term_lufs
+from effects.audio.levels import Samples
+from effects.audio.loudness import WINDOW_S, integrated_lufs, short_term_lufs
 from engine.album.gate import smoothed
 from engine.compose import grammar as grammars
 from engine.compose.composer import Song
 from engine.compose.features import CRITERIA, Sounds, dissonance, measure
-from engine.compose.levels import fade_lengths
+from engine.compose.loudness_plan import fade_lengths
 from engine.compose.path import SYMBOLS
+from engine.control.controls import snapshot_of
 from engine.graph import TARGET_LUFS, Graph, Settings, build
-from engine.live.controls import snapshot_of
-from engine.render import render
+from engine.offline.render import render
+from engine.offline.stems import render_stems
 from engine.sound.music import Music
-from engine.stems import render_stems
 from model.config import AXIS, Axis
 from model.inference import TimbreModel
 from model.spectrum import CLIP_LENGTH, analyse

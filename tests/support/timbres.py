@@ -7,11 +7,11 @@ import torch
 from numpy.typing import NDArray
 
 from model.config import AXIS
-from model.dataset import Augmentation, Split, split
-from model.export import export
-from model.fit import TrainSettings
 from model.inference import TimbreModel
-from model.vae import VAEConfig, build
+from model.training.dataset import Augmentation, Split, split
+from model.training.export import export
+from model.training.fit import TrainSettings
+from model.training.vae import VAEConfig, build
 
 TINY = VAEConfig(width=24, hidden=24, encoder_blocks=1, decoder_blocks=1)
 

@@ -17,7 +17,7 @@ from typing import Self
 
 import numpy as np
 
-from effects.levels import Samples
+from effects.audio.levels import Samples
 
 START_S = 10.0  # a busy machine takes a second; more means that something is wrong
 POLL_S = 0.02

@@ -1,0 +1,1 @@
+"""Audio primitives: levels, fades, loudness, the limiter, sound files."""

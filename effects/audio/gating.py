@@ -1,0 +1,65 @@
+"""Gating blocks: the weighted power of a stream, every tenth of a second.
+
+Both the loudness of a recording and the meters are made of them (ITU-R BS.1770-5):
+blocks of 0.4 s that overlap by three quarters, each weighted by its spectrum, so that
+nothing has to be kept from one block to the next but the samples that they share.
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from effects.audio.k_weighting import k_weighting
+from effects.audio.levels import Samples
+
+HOP_S = 0.1
+HOPS_A_BLOCK = 4
+
+
+class GatingBlocks:
+    """Cuts a stream into gating blocks and weighs each.
+
+    Args:
+        sample_rate: Hz.
+        channels: of the stream.
+    """
+
+    def __init__(self, sample_rate: int, channels: int = 2) -> None:
+        self._hop = round(HOP_S * sample_rate)
+        self._length = HOPS_A_BLOCK * self._hop
+        n_bins = self._length // 2 + 1
+        frequencies = np.arange(n_bins, dtype=np.float64)
+        frequencies *= sample_rate / self._length
+        # Without tapers, rumble leaks past the weighting's high-pass.
+        taper = np.sin(0.5 * np.pi * (np.arange(self._hop) + 0.5) / self._hop) ** 2
+        self._window = np.ones((self._length, 1), np.float32)
+        self._window[: self._hop, 0] = taper
+        self._window[-self._hop :, 0] = taper[::-1]
+        # One-sided spectrum to mean square; the weighting leaves nothing at 0 Hz.
+        energy = float(np.sum(self._window**2))
+        self._weights = k_weighting(frequencies) * 2.0 / (self._length * energy)
+        self._kept: Samples = np.zeros((0, channels), np.float32)
+
+    def add(self, samples: Samples) -> list[float]:
+        """Mean squares, summed over channels, of the blocks that are complete now.
+
+        Args:
+            samples: more of the stream, shape (n, channels), finite.
+        """
+        waiting = np.concatenate([self._kept, samples])
+        found = []
+        start = 0
+        while start + self._length <= len(waiting):
+            found.append(self._mean_square(waiting[start : start + self._length]))
+            start += self._hop
+        self._kept = waiting[start:].copy()
+        return found
+
+    def _mean_square(self, block: Samples) -> float:
+        spectra = np.fft.rfft(block * self._window, axis=0)
+        power: NDArray[np.float64] = spectra.real**2 + spectra.imag**2
+        return float(np.sum(power * self._weights[:, None]))
+
+
+def lufs_of(mean_square: float) -> float:
+    """Loudness in LUFS of a weighted mean square; about -200 for silence."""
+    return float(-0.691 + 10.0 * np.log10(mean_square + 1e-20))

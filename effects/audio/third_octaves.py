@@ -1,0 +1,56 @@
+"""Third-octave bands, in which music and bed are compared.
+
+Safe in the callback as far as values go: numpy only.
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from effects.audio.levels import Samples
+
+N_BANDS = 24
+CENTRES_HZ = 56.0 * 2.0 ** (np.arange(N_BANDS) / 3.0)
+# Bands overlap: a partial halfway between two centres counts in both, and the bed
+# yields as much there as at a centre.
+WIDTH = 2.0 ** (1.0 / 4.0)  # from the centre to either edge
+
+_FRAME = 8192
+
+Bands = NDArray[np.float64]  # (N_BANDS,), mean square of a channel, full scale = 1
+
+
+def band_sums(power: NDArray[np.floating], sample_rate: int) -> Bands:
+    """Sums over the bands of what each bin of a real FFT holds, shape (n_bins,)."""
+    bins = 2.0 * (len(power) - 1) / sample_rate * CENTRES_HZ
+    cumulative = np.concatenate([[0.0], np.cumsum(power, dtype=np.float64)])
+    low, high = (
+        np.minimum(np.round(edge).astype(np.intp), len(power))
+        for edge in (bins / WIDTH, bins * WIDTH)
+    )
+    sums: Bands = cumulative[high] - cumulative[low]
+    return np.maximum(sums, 0.0)
+
+
+def loop_power(samples: Samples, sample_rate: int) -> Bands:
+    """Mean square of a loop in each band, mean of its channels."""
+    n = max(1, len(samples) // _FRAME)
+    frames = np.resize(samples, (n * _FRAME, samples.shape[1]))
+    window = np.hanning(_FRAME).astype(np.float32)
+    power = np.zeros(_FRAME // 2 + 1)
+    for channel in frames.T:
+        spectra = np.fft.rfft(channel.reshape(n, _FRAME) * window, axis=1)
+        power += np.mean(spectra.real**2 + spectra.imag**2, axis=0)
+    scale = 2.0 / (_FRAME * float(np.sum(window**2)) * samples.shape[1])
+    return band_sums(power * scale, sample_rate)
+
+
+def bin_weights(n_fft: int, sample_rate: int) -> NDArray[np.float32]:
+    """From gains of the bands to those of FFT bins, shape (N_BANDS, n_bins).
+
+    Around a centre the gain is the band's own, in between it moves evenly with the
+    logarithm of frequency.
+    """
+    hz = np.maximum(np.fft.rfftfreq(n_fft, 1.0 / sample_rate), 1.0)
+    place = np.interp(np.log(hz), np.log(CENTRES_HZ), np.arange(N_BANDS))
+    distance = np.abs(place[None, :] - np.arange(N_BANDS)[:, None])
+    return np.asarray(np.clip(1.5 - 2.0 * distance, 0.0, 1.0), np.float32)

@@ -1,0 +1,1 @@
+"""What everything stands on: errors, folders, workers, files written whole."""

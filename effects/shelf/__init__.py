@@ -1,0 +1,1 @@
+"""Recordings and generated sounds made into seamless loops, and kept."""

@@ -1,0 +1,1 @@
+"""What `latent play` wires together: session, surfaces, recording."""

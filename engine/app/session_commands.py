@@ -1,0 +1,256 @@
+"""The desk: what can be done to a session besides turning controls, and its readings.
+
+Surfaces (OSC, keys, media keys) call `command` and `status` from their threads; the
+session's own thread calls `poll`. Commands return at once: what takes time is done by
+the producer, the recorder or a process of its own.
+"""
+
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+from effects.audio.levels import amplitude_to_db
+from effects.base.errors import InputError
+from engine.compose import preset as presets
+from engine.live.meter import Levels
+from engine.live.session import Session
+from engine.recording.naming import safe_stem
+from engine.recording.recorder import Recorder
+from engine.sound.music import Now
+
+PAUSE_S = 1.0
+SLEEP_LEAD_S = 0.3  # of silence after a sleep fade, before the end
+
+Say = Callable[[str], None]
+Argument = float | bool | str
+
+
+class Desk:
+    """Commands and readings of one session.
+
+    Args:
+        session: that is played.
+        recordings: folder that recordings go to unless a file is named at the start.
+        keep: saves the last so many seconds; must return at once.
+        say: takes one line for the user.
+        on_event: takes rows for the journal.
+        levels: gives what the meters show.
+        preset: name of the preset in force.
+    """
+
+    def __init__(
+        self,
+        session: Session,
+        recordings: Path,
+        keep: Callable[[float], None],
+        say: Say,
+        on_event: Callable[[Mapping[str, object]], None],
+        levels: Callable[[], Levels] = Levels,
+        preset: str = "",
+    ) -> None:
+        self._session, self._recordings = session, recordings
+        self._keep, self._say, self._on_event = keep, say, on_event
+        self._levels = levels
+        self._lock = threading.Lock()  # of commands, which come from several threads
+        self._recorder: Recorder | None = None
+        self._paused = False
+        self._sleep_at: float | None = None  # seconds played, when it ends
+        self._sleep_after: tuple[float, float] | None = None  # see `wake`
+        self._preset = preset
+        self._song = -1
+        self._presets = tuple(presets.names())
+        self._commands: dict[str, Callable[..., None]] = {
+            "play": self.resume,
+            "pause": self.pause,
+            "stop": session.stop,
+            "next": lambda: session.producer.command("next"),
+            "go": lambda point="": session.producer.command("go", point),
+            "preset/load": self.load_preset,
+            "record/start": self.start_recording,
+            "record/stop": self.stop_recording,
+            "keep": lambda seconds: keep(float(seconds)),
+            "effects/next": lambda: session.command_bed("effects/next"),
+            "effects/only": lambda name="": session.command_bed("effects/only", name),
+            "sleep": lambda minutes: self.sleep(60.0 * float(minutes)),
+        }
+
+    def add_command(self, name: str, do: Callable[..., None]) -> None:
+        """Lend the surfaces another command, before they are started."""
+        self._commands[name] = do
+
+    def command(self, name: str, *args: Argument) -> None:
+        """Any thread: do what a command says.
+
+        Raises:
+            LatentError: there is no such command, or it cannot be done now.
+        """
+        if name not in self._commands:
+            raise InputError(f"{name}: no such command")
+        with self._lock:
+            self._commands[name](*args)
+
+    def status(self) -> Mapping[str, Argument | Sequence[Argument]]:
+        """Any thread: the readings, by the names that surfaces know."""
+        session = self._session
+        peaks = (session.metrics.peak_left, session.metrics.peak_right)
+        levels = self._levels()
+        readings: dict[str, Argument | Sequence[Argument]] = {
+            "state": "paused" if self._paused else "playing",
+            "uptime": session.seconds,
+            "underruns": float(session.metrics.underruns),
+            "headroom": session.headroom_s,
+            "load": session.load,
+            "device": session.device_name,
+            "device/losses": float(session.metrics.device_losses),
+            "device/away": session.away_s,
+            "playing": not self._paused,
+            "meter/peak": tuple(map(amplitude_to_db, peaks)),
+            "meter/lufs": (levels.momentary_lufs, levels.short_term_lufs),
+            "meter/true-peak": levels.true_peak_db,
+            "preset/name": self._preset,
+            "preset/list": self._presets,
+            "model/name": session.graph.model.name,
+            "record/active": self._recorder is not None,
+            "sleep/remaining": self._sleep_minutes(),
+        }
+        if session.graph.bed is not None:
+            readings["effects/list"] = session.graph.bed.available
+            readings["effects/now"] = session.graph.bed.sounding(session.mixer.position)
+        if (now := session.now()) is not None:
+            readings |= {
+                "song/number": float(now.index),
+                "song/title": f"Song {now.index + 1}",
+                "song/pattern": now.pattern,
+                "song/symbol": now.pattern[now.symbol],
+                "song/place": float(now.symbol + 1),
+                "song/progress": now.progress,
+                "song/seconds": min(now.length, self._seconds_into(now)),
+                "song/length": now.length,
+                "point": now.point,
+            }
+        if (recorder := self._recorder) is not None:
+            state = recorder.state()
+            rate = session.graph.sample_rate
+            readings["record/seconds"] = state.n_samples / rate
+            readings["record/name"] = state.path.name if state.path else ""
+        return readings
+
+    def poll(self) -> None:
+        """The session's thread: what follows from time going by."""
+        now = self._session.now()
+        if now is not None and now.index != self._song:
+            self._song = now.index
+            self._on_event(
+                {
+                    "at": now.position,
+                    "song": {"index": now.index, "pattern": now.pattern},
+                }
+            )
+            if self._recorder is not None:
+                self._recorder.mark(f"Song {now.index + 1}", now.position)
+        if self._recorder is not None and self._recorder.state().failure:
+            self.stop_recording()
+        after = self._sleep_after
+        if after is not None and self._session.seconds >= after[0]:
+            self.command("sleep", after[1] / 60.0)
+        if self._sleep_at is not None and self._session.seconds >= self._sleep_at:
+            self._sleep_at = None
+            self._session.stop()
+
+    def close(self) -> None:
+        """The session's thread, after the music has ended: close what is open."""
+        with self._lock:
+            self.stop_recording()
+
+    def pause(self) -> None:
+        """Fade out and stay at this place."""
+        if not self._paused:
+            self._paused = True
+            self._session.fade("fade", PAUSE_S, 0.0)
+            self._set("hold", True)
+
+    def resume(self) -> None:
+        """Come back from a pause."""
+        if self._paused:
+            self._paused = False
+            self._set("hold", False)
+            self._session.fade("fade", PAUSE_S, 1.0)
+
+    def wake(self, seconds: float, sleep: float | None = None) -> None:
+        """Before the session starts: rise from silence; then fade again, if asked.
+
+        Args:
+            seconds: to rise in.
+            sleep: seconds of the fade that follows, after which it ends.
+        """
+        self._session.rise(seconds)
+        self._sleep_after = None if sleep is None else (seconds, sleep)
+
+    def sleep(self, seconds: float) -> None:
+        """Fade to silence over so long, and end; 0 takes it back."""
+        self._sleep_after = None
+        if seconds <= 0.0:
+            self._sleep_at = None
+            self._session.fade("night", PAUSE_S, 1.0)
+            return
+        self._session.fade("night", seconds, 0.0)
+        self._sleep_at = self._session.seconds + seconds + SLEEP_LEAD_S
+
+    def load_preset(self, name: str) -> None:
+        """Take a preset's values; what it does not name stays."""
+        if name not in self._presets:  # names only: no path comes over a network
+            raise InputError(f"{name}: no such preset")
+        preset = presets.load(name)
+        self._session.graph.controls.update(dict(preset.controls))
+        self._preset = name
+
+    def start_recording(self, name: str | Path = "") -> None:
+        """Record into a new file: of this name in the folder, or a whole path."""
+        if self._recorder is not None:
+            raise InputError("a recording is running already")
+        target = name if isinstance(name, Path) else self._recordings
+        if isinstance(name, str) and name:
+            target = self._recordings / f"{safe_stem(name)}.flac"
+        if not isinstance(name, Path):
+            self._recordings.mkdir(parents=True, exist_ok=True)
+        session = self._session
+        recorder = Recorder(
+            target,
+            session.graph.sample_rate,
+            metadata={"title": target.stem, "artist": "Latent"},
+            on_message=self._say,
+            position=lambda: session.mixer.position,
+            on_event=self._on_event,
+        )
+        recorder.start()
+        if (now := session.now()) is not None:
+            recorder.mark(f"Song {now.index + 1}", session.mixer.position)
+        session.add_tap(recorder.tap)
+        self._recorder = recorder
+
+    def stop_recording(self) -> None:
+        """End the recording, if one is running."""
+        recorder, self._recorder = self._recorder, None
+        if recorder is None:
+            return
+        self._session.remove_tap(recorder.tap)
+        recorder.stop()
+        state = recorder.state()
+        for path in state.files:
+            if str(path) not in (state.failure or ""):  # which told of it
+                self._say(f"recorded {path}")
+
+    def _set(self, name: str, value: Argument) -> None:
+        self._session.graph.controls.set(name, value)
+
+    def _seconds_into(self, now: Now) -> float:
+        """Time since the song began; `now` stands where the hop began."""
+        session = self._session
+        since = (session.mixer.position - now.position) / session.graph.sample_rate
+        held = session.graph.controls.snapshot["hold"]
+        return now.progress * now.length + (0.0 if held else max(0.0, since))
+
+    def _sleep_minutes(self) -> float:
+        if self._sleep_at is None:
+            return 0.0
+        return max(0.0, self._sleep_at - self._session.seconds) / 60.0

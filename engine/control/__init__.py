@@ -1,0 +1,1 @@
+"""What can be turned, told and read, whatever surface does it."""

@@ -1,0 +1,277 @@
+"""The one table of controls, and the store that every surface writes to.
+
+A control's name is its OSC address below `/latent/`, its preset key, and, with
+dashes for slashes, its flag. Surfaces (OSC, keys, pages) call `Controls.set` from
+their own threads; the producer and the callback read `Controls.snapshot`, an
+immutable mapping that is replaced, never changed.
+"""
+
+import math
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Literal, TypeAlias
+
+from effects.base.errors import InputError
+
+Value: TypeAlias = float | bool | str
+Snapshot: TypeAlias = Mapping[str, Value]
+
+# When a change is heard: `block` acts after the ring, in the next block; `plan`
+# renders the unheard part again; `song` waits for the next song; `bed` changes how
+# effects follow one another from half a second ahead on.
+Acts: TypeAlias = Literal["block", "plan", "song", "bed"]
+
+KEYS = ("C", "C#", "D", "D#", "E", "F", "F#", "G", "G#", "A", "A#", "B")
+SCALES = (
+    "chromatic",
+    "major",
+    "minor",
+    "dorian",
+    "phrygian",
+    "lydian",
+    "mixolydian",
+    "pentatonic",
+    "minor-pentatonic",
+    "just",
+)
+CHORDS = ("off", "drone", "open", "plagal", "thirds", "fifths", "falling")
+
+
+@dataclass(frozen=True)
+class Control:
+    """One control: what it is called, what it may be, and when it acts."""
+
+    name: str
+    default: Value
+    text: str
+    acts: Acts
+    low: float = 0.0
+    high: float = 1.0
+    unit: str = ""
+    curve: Literal["linear", "log"] = "linear"
+    choices: tuple[str, ...] = ()
+
+    def check(self, value: object) -> Value:
+        """The value in force when `value` is asked for: typed and clamped.
+
+        Numbers count as switches (0 is off) and, for a choice, as its index.
+
+        Raises:
+            InputError: the wrong type, NaN, infinite, or an unknown choice.
+        """
+        if self.choices:
+            return self._choice(value)
+        if isinstance(value, bool | int | float) and not isinstance(
+            self.default, bool | str
+        ):
+            number = float(value)
+            if not math.isfinite(number):
+                raise InputError(f"{self.name}: {number} is not a finite number")
+            return float(min(max(number, self.low), self.high))
+        if isinstance(self.default, bool) and isinstance(value, bool | int | float):
+            if not math.isfinite(value):
+                raise InputError(f"{self.name}: {value} is neither on nor off")
+            return bool(value)
+        wanted = "on or off" if isinstance(self.default, bool) else "a number"
+        raise InputError(f"{self.name}: {value!r:.60} is not {wanted}")
+
+    def to_norm(self, value: Value) -> float:
+        """Position 0..1 of a value on its range, for faders."""
+        if self.choices:
+            return self.choices.index(str(value)) / max(1, len(self.choices) - 1)
+        if isinstance(value, bool):
+            return float(value)
+        number = float(value)
+        if self.curve == "log":
+            return math.log(number / self.low) / math.log(self.high / self.low)
+        return (number - self.low) / (self.high - self.low)
+
+    def from_norm(self, position: float) -> Value:
+        """Value at position 0..1 of the range.
+
+        Raises:
+            InputError: the position is not a finite number.
+        """
+        if not math.isfinite(position):
+            raise InputError(f"{self.name}/norm: {position} is not a finite number")
+        position = min(max(position, 0.0), 1.0)
+        if self.choices:
+            return self.choices[round(position * (len(self.choices) - 1))]
+        if isinstance(self.default, bool):
+            return position >= 0.5
+        if self.curve == "log":
+            return float(self.low * (self.high / self.low) ** position)
+        return self.low + position * (self.high - self.low)
+
+    def _choice(self, value: object) -> str:
+        if isinstance(value, str) and value in self.choices:
+            return value
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            pass
+        elif 0 <= value < len(self.choices):  # false for NaN
+            return self.choices[int(value)]
+        listed = ", ".join(self.choices)
+        raise InputError(f"{self.name}: {value!r:.60} is none of {listed}")
+
+
+def _rank(criterion: str, more: str) -> Control:
+    text = f"Ranking weight: prefer sounds that are {more} (below 0: less so)."
+    return Control(f"rank/{criterion}", 0.0, text, "plan", -1.0, 1.0)
+
+
+TABLE: tuple[Control, ...] = (
+    Control("master/gain", 0.0, "Master gain.", "block", -60.0, 6.0, "dB"),
+    Control("master/mute", False, "Silence the output.", "block"),
+    Control(
+        "tilt", 0.0, "Spectral tilt: treble up, bass down.", "block", -12, 12, "dB"
+    ),
+    Control("width", 1.0, "Stereo width: 0 mono, 1 as made.", "block", 0.0, 2.0),
+    Control(
+        "effects/gain",
+        0.0,
+        "Level of the bed; 0 is -30 LUFS.",
+        "block",
+        -60.0,
+        12.0,
+        "dB",
+    ),
+    Control(
+        "effects/room",
+        3.0,
+        "By how much the bed yields where the music's partials stand.",
+        "block",
+        0.0,
+        12.0,
+        "dB",
+    ),
+    Control(
+        "wiggle/amount",
+        0.35,
+        "How far the path coils around its line, in latent standard deviations.",
+        "plan",
+        0.0,
+        2.0,
+        "sigma",
+    ),
+    Control(
+        "wiggle/rate",
+        0.05,
+        "Turns of the coil a second.",
+        "plan",
+        0.001,
+        1.0,
+        "Hz",
+        "log",
+    ),
+    _rank("pitch", "higher"),
+    _rank("volume", "louder"),
+    _rank("weirdness", "farther from the origin"),
+    _rank("brightness", "brighter"),
+    _rank("tonalness", "more tonal"),
+    _rank("dissonance", "rougher"),
+    _rank("motion", "farther apart"),
+    Control("hop", 1.5, "Time between frames.", "plan", 0.25, 2.0, "s", "log"),
+    Control("clarity", 0.8, "From smeared partials (0) to clear tones (1).", "plan"),
+    Control(
+        "dynamics", 0.5, "How much of the sounds' own level differences stays.", "plan"
+    ),
+    Control("tuning/strength", 0.8, "How far tonal sounds are drawn to key.", "plan"),
+    Control("tuning/key", "D", "Tonic of the key.", "plan", choices=KEYS),
+    Control("tuning/scale", "dorian", "Scale of the key.", "plan", choices=SCALES),
+    Control(
+        "tuning/chords",
+        "open",
+        "Degrees of the key that the five sounds stand on.",
+        "plan",
+        choices=CHORDS,
+    ),
+    Control("tuning/a4", 440.0, "Concert pitch.", "plan", 400.0, 480.0, "Hz"),
+    Control("hold", False, "Stay at this place of the song.", "plan"),
+    Control("song/minutes", 5.0, "Length of a song.", "song", 0.5, 60.0, "min", "log"),
+    Control(
+        "effects/dwell",
+        90.0,
+        "How long an effect stays before the next.",
+        "bed",
+        10.0,
+        3600.0,
+        "s",
+        "log",
+    ),
+    Control(
+        "effects/crossfade",
+        20.0,
+        "Length of the transition between effects.",
+        "bed",
+        1.0,
+        120.0,
+        "s",
+        "log",
+    ),
+    Control(
+        "effects/density",
+        0.5,
+        "How much of the time a second, softer effect joins the first.",
+        "bed",
+    ),
+)
+
+CONTROLS: Mapping[str, Control] = MappingProxyType({c.name: c for c in TABLE})
+
+
+def defaults() -> Snapshot:
+    """The snapshot in which every control has its default."""
+    return MappingProxyType({c.name: c.default for c in TABLE})
+
+
+def snapshot_of(values: Mapping[str, object]) -> Snapshot:
+    """Defaults with `values` in their place, checked and clamped.
+
+    Raises:
+        InputError: an unknown name or a value of the wrong kind.
+    """
+    return MappingProxyType({**defaults(), **_checked(values)})
+
+
+class Controls:
+    """The live values. Any thread may set; reading takes no lock."""
+
+    def __init__(self, initial: Snapshot | None = None) -> None:
+        self.on_change: Callable[[], None] = _nothing  # called after each change
+        self._writers = threading.Lock()
+        self._snapshot: Snapshot = snapshot_of(initial or {})
+
+    @property
+    def snapshot(self) -> Snapshot:
+        """The values in force; the mapping is never changed afterwards."""
+        return self._snapshot
+
+    def set(self, name: str, value: object) -> Value:
+        """Set one control and return the value now in force.
+
+        Raises:
+            InputError: an unknown name, or a value that is not of its kind;
+                nothing has changed then.
+        """
+        return self.update({name: value})[name]
+
+    def update(self, values: Mapping[str, object]) -> Snapshot:
+        """Set several at once, or none of them if one does not fit."""
+        checked = _checked(values)
+        with self._writers:
+            self._snapshot = MappingProxyType({**self._snapshot, **checked})
+        self.on_change()
+        return self._snapshot
+
+
+def _nothing() -> None:
+    """What is done on a change that nobody waits for."""
+
+
+def _checked(values: Mapping[str, object]) -> dict[str, Value]:
+    for name in values:
+        if name not in CONTROLS:
+            raise InputError(f"{name}: no such control; 'latent controls' lists them")
+    return {name: CONTROLS[name].check(value) for name, value in values.items()}

@@ -1,0 +1,1 @@
+"""The same graph without a device: render, replay, stems, song cards."""

@@ -1,0 +1,104 @@
+"""Offline: the same graph as a live session, turned as fast as it goes."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+
+from effects.audio.levels import Samples
+from effects.bed.masking import Course
+from engine.graph import Graph
+from engine.live.metrics import Metrics
+from engine.live.mixer import MAX_BLOCK, Mixer
+from engine.offline.out_file import whole_file
+from engine.sound.music import Music
+
+_REPORT_EVERY = 16  # blocks between reports of progress
+
+Progress = Callable[[int, int], None]
+
+
+class Pull:
+    """A mixer's source that renders its music when it is asked for."""
+
+    def __init__(self, music: Music) -> None:
+        self._music = music
+        self._pending = np.zeros((0, 4), np.float32)
+
+    @property
+    def room(self) -> Course:
+        """Of the music's partials, as far as they are rendered."""
+        return self._music.room
+
+    def read_into(self, out: Samples) -> int:
+        """Fill `out` with the next music, and with silence after its end."""
+        filled = 0
+        while filled < len(out):
+            if not len(self._pending):
+                hop = self._music.next()
+                if hop is None:
+                    break
+                self._pending = hop
+            n = min(len(self._pending), len(out) - filled)
+            out[filled : filled + n] = self._pending[:n]
+            self._pending = self._pending[n:]
+            filled += n
+        out[filled:] = 0.0
+        return filled
+
+
+def render(
+    graph: Graph, write: Callable[[Samples], None], progress: Progress | None = None
+) -> Metrics:
+    """Render a finite graph block by block into `write`.
+
+    Args:
+        graph: with a duration.
+        write: takes each block, shape (n, 2), before it is overwritten.
+        progress: told samples done and in all.
+
+    Raises:
+        ValueError: the graph's music has no end.
+    """
+    total = graph.music.n_samples
+    if total is None:
+        raise ValueError("only a stream with an end can be rendered")
+    metrics = Metrics()
+    mixer = Mixer(
+        Pull(graph.music),
+        graph.player,
+        graph.sample_rate,
+        lambda: graph.controls.snapshot,
+        metrics,
+    )
+    block = np.zeros((MAX_BLOCK, 2), np.float32)
+    skip = mixer.latency  # the master comes late by this much: cut it off the front
+    done = 0
+    while done < total:
+        if graph.bed is not None:
+            graph.bed.prepare(mixer.position)
+        mixer.render(block)
+        audible = block[skip : skip + total - done]
+        skip = max(0, skip - len(block))
+        write(audible)
+        done += len(audible)
+        if progress and (metrics.frames % _REPORT_EVERY == 0 or done == total):
+            progress(done, total)
+        metrics.frames += 1
+    return metrics
+
+
+def render_to_file(
+    graph: Graph,
+    path: Path,
+    tags: dict[str, str] | None = None,
+    progress: Progress | None = None,
+) -> Metrics:
+    """Render into a file that appears under its name only when it is whole.
+
+    Raises:
+        InputError: the path cannot be written.
+        RunError: writing failed on the way, as on a full disk.
+    """
+    with whole_file(path, graph.sample_rate, tags) as write:
+        return render(graph, write, progress)

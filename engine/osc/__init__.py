@@ -1,0 +1,1 @@
+"""Open Sound Control: server, feedback, layouts, OSCQuery."""

@@ -1,0 +1,153 @@
+"""What a surface for OSC has on it, from the tables of the namespace.
+
+And as a session of Open Stage Control: JSON, in which each widget names its target and
+the root subscribes by itself. For TouchOSC see `osc_tosc`.
+"""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, TypeAlias
+
+from engine.control.commands import (
+    COMMANDS,
+    NORM,
+    READINGS,
+    ROOT,
+    Argument,
+)
+from engine.control.controls import TABLE, Control
+
+COLUMNS = 4
+CELL = (250, 64)  # width and height in points
+LEASE_S = 3600.0  # what `connect` asks for
+MINUTES = {"keep": (60.0, 600.0, 3600.0), "sleep": (0.0, 30.0, 60.0)}  # of buttons
+SHOWN = ("song/title", "song/pattern", "song/symbol", "song/progress", "preset/name")
+
+Shape: TypeAlias = Literal["fader", "switch", "choice", "button", "text"]
+
+
+@dataclass(frozen=True)
+class Item:
+    """One thing on a surface; a button sends its arguments when it is pressed."""
+
+    shape: Shape
+    label: str
+    address: str
+    control: Control | None = None
+    types: str = ""
+    args: tuple[Argument, ...] = ()
+
+
+def items(presets: Sequence[str], reply_port: int) -> list[Item]:
+    """All that a surface has: texts, controls in the order of the table, buttons.
+
+    Args:
+        presets: names of presets to have a button each.
+        reply_port: UDP port on which the surface listens.
+    """
+    port = ("if", (reply_port, LEASE_S))
+    found = [Item("button", "connect", ROOT + "subscribe", None, *port)]
+    found += [Item("text", r.name, ROOT + r.name) for r in READINGS if r.name in SHOWN]
+    for control in TABLE:
+        shape: Shape = "fader"
+        if control.choices:
+            shape = "choice"
+        elif isinstance(control.default, bool):
+            shape = "switch"
+        found.append(Item(shape, control.name, ROOT + control.name, control))
+    for command in COMMANDS:
+        address = ROOT + command.name
+        if not command.types or command.optional:
+            found.append(Item("button", command.name, address))
+        for choice in () if command.name.startswith("midi/") else command.choices:
+            label = f"{command.name} {choice}"
+            found.append(Item("button", label, address, None, "s", (choice,)))
+        for number in MINUTES.get(command.name, ()):
+            label = f"{command.name} {number:g} {command.unit}"
+            found.append(Item("button", label, address, None, "f", (number,)))
+    load = ROOT + "preset/load"
+    found += [Item("button", name, load, None, "s", (name,)) for name in presets]
+    return found
+
+
+# Open Stage Control.
+
+
+def open_stage_control(surface: Sequence[Item], host: str, port: int) -> bytes:
+    """A session file for Open Stage Control 1.x.
+
+    Args:
+        surface: what is on it.
+        host: of Latent.
+        port: of Latent.
+    """
+    target = f"{host}:{port}"
+    # It sends from the port on which it listens, so `connect` need not name one.
+    widgets = [
+        _widget(_RECONNECT if item.label == _RECONNECT.label else item, place, target)
+        for place, item in enumerate(surface)
+    ]
+    subscribe = f"send('{target}', '{ROOT}subscribe')"
+    root = {
+        "type": "root",
+        "id": "root",
+        "onCreate": f"{subscribe}\nsetInterval(function() {{ {subscribe} }}, 20000)",
+        "widgets": widgets,
+        "tabs": [],
+    }
+    session = {
+        "createdWith": "Open Stage Control",
+        "version": "1.25.0",
+        "type": "session",
+        "content": root,
+    }
+    return (json.dumps(session, indent=2) + "\n").encode()
+
+
+_RECONNECT = Item("button", "connect", ROOT + "subscribe")
+
+
+def _widget(item: Item, place: int, target: str) -> dict[str, Any]:
+    (left, top), (width, height) = place_of(place), CELL
+    widget: dict[str, Any] = {
+        "type": item.shape,
+        "id": item.label.replace("/", "_").replace(" ", "_"),
+        "left": left,
+        "top": top,
+        "width": width - 8,
+        "height": height - 8,
+        "label": item.label,
+        "address": item.address,
+        "target": target,
+        "typeTags": item.types,
+    }
+    control = item.control
+    if item.shape == "fader" and control is not None:
+        low, high = {"min": control.low}, {"max": control.high}
+        widget |= {
+            "horizontal": True,
+            "design": "compact",
+            "range": {**low, **high},
+            "default": control.default,
+            "decimals": 3,
+            "doubleTap": True,
+            "typeTags": "f",
+            "html": f"<small>{item.label} {control.unit}</small>",
+        }
+    elif item.shape == "switch":
+        # The twin takes and gives numbers, which every version compares alike.
+        widget |= {"type": "button", "mode": "toggle", "on": 1, "off": 0}
+        widget |= {"address": item.address + NORM, "typeTags": "f"}
+    elif item.shape == "choice" and control is not None:
+        widget |= {"type": "dropdown", "values": list(control.choices)}
+        widget |= {"label": f"{item.label}: %value", "typeTags": "s"}
+    elif item.shape == "button":
+        widget |= {"mode": "tap", "on": item.args[0]} if item.args else {}
+        widget |= {} if item.args else {"mode": "momentary"}
+    return widget
+
+
+def place_of(index: int) -> tuple[int, int]:
+    """Left and top of a cell in points."""
+    return index % COLUMNS * CELL[0], index // COLUMNS * CELL[1]

@@ -1,0 +1,75 @@
+"""OSC packets of controls, commands and readings."""
+
+import struct
+from collections.abc import Sequence
+from functools import lru_cache
+
+from pythonosc.parsing import osc_types
+
+from engine.control.commands import (
+    NORM,
+    ROOT,
+    Argument,
+    Reading,
+    control_type,
+    reading_types,
+    typed,
+)
+from engine.control.controls import Control, Value
+
+MAX_PACKET = 1400  # bytes that fit one frame of any network
+
+
+def control_message(control: Control, value: Value, *, norm: bool = False) -> bytes:
+    """The packet that says which value a control has, or where on its range."""
+    address = ROOT + control.name
+    if norm:
+        return message(address + NORM, "f", (control.to_norm(value),))
+    return message(address, control_type(control), (value,))
+
+
+def reading_message(reading: Reading, values: tuple[Argument, ...]) -> bytes:
+    """The packet of a reading."""
+    return message(ROOT + reading.name, reading_types(reading, len(values)), values)
+
+
+def message(address: str, types: str = "", values: Sequence[Argument] = ()) -> bytes:
+    """A packet of plain arguments; arrays are not sent, liblo refuses them."""
+    plain = tuple(map(typed, types, values))
+    types = "".join(
+        ("T" if value else "F") if kind in "TF" else kind
+        for kind, value in zip(types, plain, strict=True)
+    )
+    return _head(address, types) + b"".join(map(_argument, types, plain))
+
+
+def bundled(packets: Sequence[bytes]) -> list[bytes]:
+    """Packets put together as far as they fit; one alone stays as it is."""
+    groups: list[list[bytes]] = []
+    length = MAX_PACKET
+    for packet in packets:
+        if length + 4 + len(packet) > MAX_PACKET:
+            groups.append([])
+            length = 16
+        groups[-1].append(packet)
+        length += 4 + len(packet)
+    head = b"#bundle\0" + struct.pack(">Q", 1)  # 1: immediately
+    return [
+        group[0]
+        if len(group) == 1
+        else head + b"".join(struct.pack(">i", len(p)) + p for p in group)
+        for group in groups
+    ]
+
+
+@lru_cache(maxsize=512)
+def _head(address: str, types: str) -> bytes:
+    head: bytes = osc_types.write_string(address) + osc_types.write_string("," + types)
+    return head
+
+
+def _argument(kind: str, value: Argument) -> bytes:
+    if kind == "s":
+        text: bytes = osc_types.write_string(value)
+        return text
+    return b"" if kind in "TF" else struct.pack(">" + kind, value)

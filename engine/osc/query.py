@@ -1,0 +1,220 @@
+"""OSCQuery: what can be set and asked over OSC, as JSON over HTTP.
+
+Controllers read it to build their surface by themselves, and find it by mDNS. It is
+for reading only, by a few clients at once, on the address of the OSC server.
+"""
+
+import ipaddress
+import json
+import socket
+import threading
+from collections.abc import Callable
+from functools import partial
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any, TypeAlias
+from urllib.parse import unquote, urlsplit
+
+from effects.base.errors import RunError
+from engine.control.commands import Actions
+from engine.control.controls import Controls
+from engine.osc.query_tree import ATTRIBUTES, Node, find, host_info, tree
+
+Say: TypeAlias = Callable[[str], None]
+
+MAX_CLIENTS = 8
+CLIENT_TIMEOUT_S = 5.0
+POLL_S = 0.1  # how soon it ends when it is told to
+SERVICE = "_oscjson._tcp.local."
+
+
+class QueryServer:
+    """Serves the tree from `start` to `stop`, and makes itself known by mDNS.
+
+    Args:
+        controls: whose values are shown.
+        actions: whose status is shown; called from the server's threads.
+        osc_host: where the OSC server listens; this one listens there, too.
+        osc_port: its port.
+        port: of this one, TCP; 0 takes a free one, as clients find it by mDNS.
+        say: takes one line for the user.
+        announce: whether to use mDNS; needs the extra `live`.
+    """
+
+    def __init__(
+        self,
+        controls: Controls,
+        actions: Actions,
+        osc_host: str,
+        osc_port: int,
+        *,
+        port: int = 0,
+        say: Say = lambda line: None,
+        announce: bool = True,
+    ) -> None:
+        self.name = f"Latent {osc_port}"
+        self.port = port
+        self._controls, self._actions = controls, actions
+        self._host, self._osc_port, self._say = osc_host, osc_port, say
+        self._announce = announce
+        self._server: _Http | None = None
+        self._announced: Callable[[], None] = lambda: None
+        self._threads: list[threading.Thread] = []
+
+    def start(self) -> None:
+        """Open the port and begin; announcing goes on behind.
+
+        Raises:
+            RunError: the port is in use or may not be had.
+        """
+        try:
+            self._server = _Http((self._host, self.port), self)
+        except OSError as error:
+            raise RunError(
+                f"OSCQuery: TCP port {self.port} on {self._host}: {error.strerror}"
+            ) from error
+        self.port = self._server.server_address[1]
+        jobs = [partial(self._server.serve_forever, POLL_S)]
+        jobs += [partial(self._make_known)] if self._announce else []
+        for job in jobs:
+            thread = threading.Thread(target=job, name="oscquery", daemon=True)
+            thread.start()
+            self._threads.append(thread)
+
+    def stop(self) -> None:
+        """Take it all back; harmless when not started."""
+        if self._server is not None:
+            self._server.shutdown()
+            self._server.server_close()
+        for thread in self._threads:
+            thread.join(5.0)
+        self._announced()
+
+    def answer(self, target: str) -> tuple[int, Node | None]:
+        """HTTP status and JSON for the target of a request."""
+        parts = urlsplit(target)
+        path, query = unquote(parts.path), parts.query.partition("=")[0]
+        if query == "HOST_INFO":
+            return 200, host_info(self.name, self._host, self._osc_port)
+        try:
+            status = self._actions.status()
+        except Exception:
+            # Readings that cannot be had are shown without a value.
+            status = {}
+        node = find(tree(self._controls.snapshot, status), path)
+        if node is None:
+            return 404, None
+        if not query:
+            return 200, node
+        if query not in ATTRIBUTES:
+            return 400, None
+        return (200, {query: node[query]}) if query in node else (204, None)
+
+    def allows(self, host: str) -> bool:
+        """Whether a Host header is an address of ours, not a name led to us."""
+        name, _, port = host.rpartition(":")
+        if port != str(self.port):
+            return False
+        if name == "localhost":
+            return True
+        try:
+            address = ipaddress.ip_address(name.strip("[]"))
+        except ValueError:
+            return False
+        return address.is_loopback or not _is_loopback(self._host)
+
+    def _make_known(self) -> None:
+        try:
+            from zeroconf import ServiceInfo, Zeroconf
+        except ImportError:
+            self._say("mDNS needs the extra 'live': pip install 'latent[live]'")
+            return
+        try:
+            addresses = _addresses(self._host)
+            found = Zeroconf(interfaces=addresses)
+            self._announced = found.close
+            found.register_service(
+                ServiceInfo(
+                    SERVICE,
+                    f"{self.name}.{SERVICE}",
+                    addresses=[socket.inet_aton(each) for each in addresses],
+                    port=self.port,
+                    server=f"latent-{self._osc_port}.local.",
+                )
+            )
+        except Exception as error:
+            # No network, a name in use: it can still be found by its address.
+            self._say(f"mDNS: not announced: {error!r:.80}")
+
+
+class _Http(ThreadingHTTPServer):
+    daemon_threads = True
+    allow_reuse_address = True
+    request_queue_size = 4 * MAX_CLIENTS
+
+    def __init__(self, address: tuple[str, int], owner: QueryServer) -> None:
+        self.owner = owner
+        self._room = threading.BoundedSemaphore(MAX_CLIENTS)
+        super().__init__(address, _Request)
+
+    def process_request(self, request: Any, client_address: Any) -> None:
+        if self._room.acquire(blocking=False):
+            super().process_request(request, client_address)
+        else:
+            self.shutdown_request(request)
+
+    def process_request_thread(self, request: Any, client_address: Any) -> None:
+        try:
+            super().process_request_thread(request, client_address)
+        finally:
+            self._room.release()
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """A client that went away is no news."""
+
+
+class _Request(BaseHTTPRequestHandler):
+    server: _Http
+    timeout = CLIENT_TIMEOUT_S
+    server_version = "Latent"
+    sys_version = ""
+
+    def do_GET(self) -> None:
+        hosts = self.headers.get_all("Host", [])
+        if len(hosts) != 1 or not self.server.owner.allows(hosts[0]):
+            self._send(403, None)
+            return
+        if not self.path.startswith("/"):
+            self._send(400, None)
+            return
+        self._send(*self.server.owner.answer(self.path))
+
+    def log_message(self, format: str, *args: Any) -> None:
+        """Requests are no news."""
+
+    def _send(self, code: int, content: Node | None) -> None:
+        body = b"" if content is None else json.dumps(content).encode()
+        self.send_response(code)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(body)))
+        self.send_header("X-Content-Type-Options", "nosniff")
+        self.end_headers()
+        self.wfile.write(body)
+
+
+def _is_loopback(host: str) -> bool:
+    return host == "localhost" or ipaddress.ip_address(host).is_loopback
+
+
+def _addresses(host: str) -> list[str]:
+    """IPv4 addresses to be found at."""
+    if host == "localhost":
+        return ["127.0.0.1"]
+    if not ipaddress.ip_address(host).is_unspecified:
+        return [host]
+    # The address from which others are reached; nothing is sent by this.
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.connect(("192.0.2.1", 9))
+            return [str(probe.getsockname()[0])]
+        except OSError:
+            return ["127.0.0.1"]

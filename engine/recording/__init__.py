@@ -1,0 +1,1 @@
+"""What is played, into FLAC files that survive a crash."""

@@ -1,0 +1,85 @@
+"""The standby: the last timbre without end, for when the music is late.
+
+One inverse FFT gives a loop of its whole length without a seam: longer than any pause
+that is likely, and without an event to know it by. Partials stand still in it, and its
+level is kept even, since what chance makes swell once would swell again.
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import fft
+
+from effects.audio.levels import Samples
+from engine.sound.synthesis import gather_peaks, layers_of, split_tonal
+from model.config import AXIS, Axis
+from model.spectrum import bin_power
+
+LOOP_S = 14.0
+LEVEL_S = 1.0  # over so long is the level even
+_STEP_S = 0.1
+_MOST = 4.0  # that a power is lifted or lowered for it
+_DEPTH_DB = 60.0  # below the highest band, what differs is not heard
+
+Powers = NDArray[np.float64]
+
+
+def standby_loop(
+    band_power: Powers,
+    *,
+    sample_rate: int,
+    clarity: float,
+    rng: np.random.Generator,
+    axis: Axis = AXIS,
+) -> Samples:
+    """A sound as a seamless loop, in the layers of `synthesis.LAYERS`.
+
+    Args:
+        band_power: of each channel, shape (n_bands,), full scale = 1.0.
+        sample_rate: Hz.
+        clarity: 0..1, as of the music.
+        rng: for the phases.
+        axis: the bands.
+
+    Returns:
+        Shape (n, 4), about `LOOP_S` long.
+    """
+    step = round(_STEP_S * sample_rate)
+    length = 2 * fft.next_fast_len(round(LOOP_S / _STEP_S) // 2) * step
+    noise_bands, tonal_bands = split_tonal(band_power, clarity)
+    power = bin_power(noise_bands, length, sample_rate, axis)
+    # A partial in two bins would beat once in the whole loop.
+    power += gather_peaks(tonal_bands, length, sample_rate, axis, whole=True)
+    n_phases = int(length / sample_rate * AXIS.high_hz) + 1
+    phases = rng.random(n_phases, np.float32) * np.float32(2.0 * np.pi)
+    sides = np.where(rng.random(n_phases, np.float32) < 0.5, -1.0, 1.0)
+    sides = sides.astype(np.float32)
+    return _evened(layers_of(power, phases, sides, length, sample_rate), step)
+
+
+def unlikeness(first: Powers, second: Powers) -> float:
+    """Root mean square difference of two spectra in dB, whatever their level.
+
+    Args:
+        first: band powers, shape (n_bands,).
+        second: the same of another sound.
+    """
+    highest = max(float(first.max()), float(second.max()), 1e-20)
+    floor = highest * 10.0 ** (-_DEPTH_DB / 10.0)
+    ratio = 10.0 * np.log10((first + floor) / (second + floor))
+    return float(np.sqrt(np.mean((ratio - np.median(ratio)) ** 2)))
+
+
+def _evened(loop: Samples, step: int) -> Samples:
+    """The loop with an even level; `step` is a whole part of its length."""
+    squares = loop.reshape(-1, step, loop.shape[1]).astype(np.float64) ** 2
+    power = squares.mean(axis=(1, 2))
+    window = np.zeros(len(power))
+    around = round(0.5 * LEVEL_S / _STEP_S)
+    window[np.arange(-around, around + 1)] = 1.0 / (2 * around + 1)
+    smooth = fft.irfft(fft.rfft(power) * fft.rfft(window), len(power))
+    lift = np.clip(power.mean() / np.maximum(smooth, 1e-20), 1.0 / _MOST, _MOST)
+    middles = (np.arange(len(power)) + 0.5) * step
+    gain = np.interp(np.arange(len(loop)), middles, np.sqrt(lift), period=len(loop))
+    gain /= np.sqrt(np.mean(lift * power) / power.mean() + 1e-20)
+    loop *= gain.astype(np.float32)[:, None]
+    return loop

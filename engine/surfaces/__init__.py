@@ -1,0 +1,1 @@
+"""Other ways to turn a control: MIDI, media keys."""

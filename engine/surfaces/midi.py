@@ -1,0 +1,316 @@
+"""MIDI: knobs, faders, pads and keys of a controller, bound to controls by learning.
+
+`Bridge` knows messages alone; `Inputs` opens the ports, takes new ones as they are
+plugged in, and lets go of those that are gone. Bindings are kept in `midi.json` in the
+configuration folder, a row for each:
+
+    {"message": "control_change", "channel": 0, "number": 7, "to": "master/gain"}
+"""
+
+import json
+import os
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Protocol, TypeAlias
+
+from effects.base.errors import InputError, LatentError
+from effects.base.paths import config_dir
+from engine.control.commands import COMMANDS_BY_NAME, Actions
+from engine.control.controls import CONTROLS, Controls, Snapshot
+
+Say: TypeAlias = Callable[[str], None]
+
+# Message -> the attributes with its number and its value, and the greatest value.
+KINDS = {
+    "control_change": ("control", "value", 127),
+    "note_on": ("note", "velocity", 127),
+    "pitchwheel": ("", "pitch", 8191),
+}
+PRESSED = 0.5  # a position from here on counts as on
+MAX_FILE = 256 * 1024  # bytes
+RESCAN_S = 2.0
+
+
+class Message(Protocol):
+    """What is used of `mido.Message`; the rest depends on the type."""
+
+    type: str
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where a message comes from: a knob, a key, a wheel."""
+
+    message: str
+    channel: int
+    number: int
+
+
+class Backend(Protocol):
+    """What is used of the module `mido`."""
+
+    def get_input_names(self) -> Sequence[str]:
+        """Names of all ports."""
+
+    def open_input(self, name: str, *, callback: Callable[[Any], None]) -> Any:
+        """A port that calls back for each message, until its `close`."""
+
+
+def load(path: Path) -> dict[Source, str]:
+    """Bindings from a file; none if there is no file.
+
+    Raises:
+        InputError: it is not a file of bindings.
+    """
+    if not path.is_file():
+        return {}
+    if path.stat().st_size > MAX_FILE:
+        raise InputError(f"{path}: more than {MAX_FILE} bytes of MIDI bindings")
+    try:
+        rows = json.loads(path.read_text())
+        return dict(map(_binding, rows))
+    except (ValueError, TypeError, KeyError, RecursionError) as error:
+        raise InputError(
+            f"{path}: not a list of MIDI bindings ({error}); mend or remove it"
+        ) from error
+
+
+def save(path: Path, bindings: dict[Source, str]) -> None:
+    """Write bindings; the file is whole at any time."""
+    rows = [{**asdict(source), "to": target} for source, target in bindings.items()]
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(path.name + ".part")
+    part.write_text(json.dumps(rows, indent=1) + "\n")
+    os.replace(part, path)
+
+
+class Bridge:
+    """Turns messages into values and commands; any thread may call it.
+
+    Args:
+        controls: the values to set.
+        actions: what the session lends, for commands.
+        path: file of the bindings; by default the user's.
+        say: takes one line for the user.
+
+    Raises:
+        InputError: the file of bindings cannot be used.
+    """
+
+    def __init__(
+        self,
+        controls: Controls,
+        actions: Actions,
+        path: Path | None = None,
+        say: Say = lambda line: None,
+    ) -> None:
+        self._controls, self._actions, self._say = controls, actions, say
+        self._path = path or config_dir() / "midi.json"
+        self._bindings = load(self._path)
+        self._down: set[Source] = set()  # pressed as far as we know
+        self._learning: str | None = None
+        self._lock = threading.Lock()
+
+    @property
+    def bindings(self) -> dict[Source, str]:
+        """Which source is bound to what."""
+        return dict(self._bindings)
+
+    def learn(self, target: str | None) -> None:
+        """Bind the next message to a control or command; None: rather not.
+
+        Raises:
+            InputError: there is no such control or command.
+        """
+        if target is not None:
+            _check_target(target)
+        self._learning = target
+
+    def forget(self, target: str) -> None:
+        """Take all bindings of a control or command away.
+
+        Raises:
+            InputError: nothing is bound to it.
+        """
+        with self._lock:
+            kept = {s: t for s, t in self._bindings.items() if t != target}
+            if len(kept) == len(self._bindings):
+                raise InputError(f"{target}: no MIDI message is bound to it")
+            self._bindings = kept
+            save(self._path, kept)
+
+    def handle(self, message: Message) -> None:
+        """Do what a message is bound to; what is not bound does nothing."""
+        read = _read(message)
+        if read is None:
+            return
+        source, position = read
+        with self._lock:
+            if self._learning is not None and position > 0.0:
+                self._bind(source, self._learning)
+            target = self._bindings.get(source)
+            was_down = source in self._down
+            is_down = (
+                position >= PRESSED if source.message != "note_on" else position > 0
+            )
+            (self._down.add if is_down else self._down.discard)(source)
+        if target is None:
+            return
+        pressed = is_down and not was_down
+        try:
+            if target in COMMANDS_BY_NAME:
+                if pressed:
+                    self._actions.command(target)
+            else:
+                self._set(target, source, position, pressed)
+        except LatentError as error:
+            self._say(f"MIDI: {target}: {error}")
+
+    def _set(self, name: str, source: Source, position: float, pressed: bool) -> None:
+        control = CONTROLS[name]
+        if source.message != "note_on":
+            self._controls.set(name, control.from_norm(position))
+            return
+        snapshot: Snapshot = self._controls.snapshot
+        if not pressed:
+            return  # a key that is let go keeps what it did
+        if isinstance(control.default, bool):
+            self._controls.set(name, not snapshot[name])
+        elif control.choices:
+            at = control.choices.index(str(snapshot[name])) + 1
+            self._controls.set(name, control.choices[at % len(control.choices)])
+        else:
+            self._controls.set(name, control.from_norm(position))
+
+    def _bind(self, source: Source, target: str) -> None:
+        self._learning = None
+        self._bindings = {**self._bindings, source: target}
+        try:
+            save(self._path, self._bindings)
+        except OSError as error:
+            self._say(f"MIDI: {self._path}: {error.strerror}; bound until the end only")
+        where = f"{source.message} {source.number} on channel {source.channel + 1}"
+        self._say(f"MIDI: {where} is {target} now")
+
+
+class Inputs:
+    """All ports whose name holds a text, from `start` to `stop`.
+
+    Args:
+        bridge: gets the messages, in the thread of the MIDI library.
+        wanted: part of the ports' names, in any case; empty for all.
+        say: takes one line for the user.
+        backend: the module `mido`, unless there is another.
+    """
+
+    def __init__(
+        self,
+        bridge: Bridge,
+        wanted: str = "",
+        say: Say = lambda line: None,
+        backend: Backend | None = None,
+    ) -> None:
+        self._bridge, self._wanted, self._say = bridge, wanted.casefold(), say
+        self._backend = backend
+        self._ports: dict[str, Any] = {}
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._watch, name="midi", daemon=True)
+
+    def start(self) -> None:
+        """Open what is there, and look for more every two seconds.
+
+        Raises:
+            InputError: the extra `midi` is missing, or there is no MIDI here.
+        """
+        self._backend = self._backend or _mido()
+        try:
+            self.scan()
+        except Exception as error:
+            # rtmidi's errors have no common base with Python's.
+            raise InputError(f"MIDI cannot be had here: {error}") from error
+        if not self._ports:
+            self._say("MIDI: no port yet; one that is plugged in is taken")
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Close all; harmless when not started."""
+        self._stopping.set()
+        if self._thread.is_alive():
+            self._thread.join(5.0)
+        for port in self._ports.values():
+            port.close()
+        self._ports = {}
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Ports that are open."""
+        return tuple(self._ports)
+
+    def scan(self) -> None:
+        """Open ports that have come, close those that have gone."""
+        assert self._backend is not None
+        there = [
+            name
+            for name in self._backend.get_input_names()
+            if self._wanted in name.casefold()
+        ]
+        for name in [name for name in self._ports if name not in there]:
+            self._ports.pop(name).close()
+            self._say(f"MIDI: {name} is gone")
+        for name in there:
+            if name not in self._ports:
+                callback = self._bridge.handle
+                self._ports[name] = self._backend.open_input(name, callback=callback)
+                self._say(f"MIDI: listening to {name}")
+
+    def _watch(self) -> None:
+        told = ""
+        while not self._stopping.wait(RESCAN_S):
+            try:
+                self.scan()
+            except Exception as error:
+                # A port in use by another program, a sound system that restarts.
+                if told != str(error):
+                    self._say(f"MIDI: {error}")
+                told = str(error)
+
+
+def _mido() -> Backend:
+    try:
+        import mido
+        import rtmidi  # noqa: F401 - mido would find it missing only later
+    except ImportError as error:
+        raise InputError(
+            "MIDI needs the extra 'midi': pip install 'latent[midi]'"
+        ) from (error)
+    found: Backend = mido
+    return found
+
+
+def _read(message: Any) -> tuple[Source, float] | None:
+    """Where a message comes from, and its position 0..1; None if it is no use."""
+    if message.type == "note_off":
+        return Source("note_on", message.channel, message.note), 0.0
+    if message.type not in KINDS:
+        return None
+    number_name, value_name, highest = KINDS[message.type]
+    number = getattr(message, number_name) if number_name else 0
+    value = getattr(message, value_name)
+    if message.type == "pitchwheel":
+        return Source(message.type, message.channel, 0), (value + 8192) / 16_383
+    return Source(message.type, message.channel, number), value / highest
+
+
+def _binding(row: dict[str, Any]) -> tuple[Source, str]:
+    source = Source(row["message"], int(row["channel"]), int(row["number"]))
+    if source.message not in KINDS:
+        raise ValueError(f"no MIDI message {source.message!r:.40}")
+    _check_target(row["to"])
+    return source, row["to"]
+
+
+def _check_target(target: str) -> None:
+    if target not in COMMANDS_BY_NAME["midi/learn"].choices:
+        raise InputError(f"{target!r:.60}: no control, and no command to be bound")

@@ -1,0 +1,1 @@
+"""Songs cut into clips, and the clips that are kept."""

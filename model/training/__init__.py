@@ -1,0 +1,1 @@
+"""A model from a corpus: network, losses, training, export, figures."""

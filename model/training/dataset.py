@@ -1,0 +1,172 @@
+"""Timbres as tensors: a corpus split by song, and augmentation on the fly.
+
+Bands are log-spaced, so moving a timbre by some bands is a true transposition:
+every clip becomes as many clips as there are bands to move it by, for free.
+"""
+
+import hashlib
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from effects.base.errors import InputError
+from model.config import AXIS
+from model.corpus.corpus import Corpus
+
+MIN_CLIPS = 24  # a dozen songs, some of them refused; under this, no split makes sense
+EDGE_BANDS = 12  # averaged to fill in beyond the first and last band
+
+
+@dataclass(frozen=True)
+class Split:
+    """Clips for training, for early stopping, and for measuring; by group.
+
+    A group is a song or a patch: clips of one never fall into two parts, or the
+    measures would praise a network for what it remembers.
+
+    Attributes:
+        train, validation, test: timbres, float16 of shape (n, n_bands).
+        test_groups: the group of each test clip, shape (n,).
+    """
+
+    train: NDArray[np.float16]
+    validation: NDArray[np.float16]
+    test: NDArray[np.float16]
+    test_groups: NDArray[np.str_]
+
+
+@dataclass(frozen=True)
+class Augmentation:
+    """How far a clip may be changed while it stays a plausible clip.
+
+    Attributes:
+        semitones: transposition by whole ones, uniform within plus or minus this:
+            what is in tune remains so, and a model has one grid to learn, not all.
+        gain_db: level, normal with this standard deviation.
+        tilt_db: spectral slope per octave, likewise.
+    """
+
+    semitones: int = 3
+    gain_db: float = 1.5
+    tilt_db: float = 0.3
+
+
+def load(corpus_dir: Path) -> tuple[Split, dict[str, str]]:
+    """The kept clips of a corpus folder, divided, and facts for a model's card.
+
+    Raises:
+        InputError: no corpus there, or one that nothing can be learned from.
+    """
+    corpus = Corpus.open(corpus_dir)
+    divided = split(corpus.timbres(), corpus.groups())
+    summary = corpus.summary()
+    facts = {
+        "clips": f"{summary['kept']:,} of {summary['groups']:,} songs or patches",
+        "sources": _counted(summary["sources"]),
+        "licences": _counted(summary["licences"]),
+    }
+    return divided, facts
+
+
+def split(timbres: NDArray[np.float16], groups: NDArray[np.str_]) -> Split:
+    """Divide a corpus by group: 8 parts of 10 train, 1 validation, 1 test.
+
+    A group's part follows from its name alone, so that a corpus which has grown
+    still measures on clips that no earlier training saw.
+
+    Args:
+        timbres: shape (n, n_bands), 0..1.
+        groups: name of each clip's song or patch, shape (n,).
+
+    Raises:
+        InputError: too few clips, clips of too few songs, or NaN among them.
+    """
+    n = len(timbres)
+    if n < MIN_CLIPS:
+        raise InputError(
+            f"the corpus has {n} clips; training needs at least {MIN_CLIPS}: "
+            "add more music"
+        )
+    if timbres.shape[1:] != (AXIS.n_bands,):
+        raise InputError(f"the corpus holds timbres of shape {timbres.shape[1:]}")
+    bad = ~np.all(np.isfinite(timbres), axis=1)
+    if np.any(bad):
+        raise InputError(
+            f"{int(bad.sum())} of {n} clips hold NaN or infinite values "
+            f"(first: number {int(np.argmax(bad))}): build the corpus again"
+        )
+    names = np.unique(groups)
+    if len(names) < 3:
+        raise InputError(
+            f"the corpus has clips of {len(names)} songs; training needs 3 or more"
+        )
+    ranked = sorted(names, key=_hash)
+    fractions = {name: _hash(name) / 2**64 for name in names}
+    test = {name for name in names if fractions[name] < 0.1} or {ranked[0]}
+    validation = {name for name in names if 0.1 <= fractions[name] < 0.2} - test
+    validation = validation or {next(name for name in ranked if name not in test)}
+    in_test = np.isin(groups, sorted(test))
+    in_validation = np.isin(groups, sorted(validation))
+    return Split(
+        train=timbres[~(in_test | in_validation)],
+        validation=timbres[in_validation],
+        test=timbres[in_test],
+        test_groups=groups[in_test],
+    )
+
+
+def augment(batch: Tensor, generator: torch.Generator, how: Augmentation) -> Tensor:
+    """Transpose, level and tilt each timbre of a batch by chance.
+
+    Args:
+        batch: float32 of shape (n, n_bands), 0..1.
+        generator: source of chance.
+        how: how far to go.
+
+    Returns:
+        Same shape, 0..1. Bands that held nothing still hold nothing.
+    """
+    n, n_bands = batch.shape
+    semitones = torch.randint(
+        -how.semitones, how.semitones + 1, (n, 1), generator=generator
+    )
+    shift = torch.round(semitones * (AXIS.bands_per_octave / 12.0)).long()
+    moved = _shift(batch, shift)
+    gain_db = how.gain_db * torch.randn(n, 1, generator=generator)
+    slope_db = how.tilt_db * torch.randn(n, 1, generator=generator)
+    octave = torch.arange(n_bands) / AXIS.bands_per_octave
+    change_db = gain_db + slope_db * (octave - octave.mean())
+    changed = (moved + change_db / AXIS.range_db).clamp(0.0, 1.0)
+    return torch.where(moved > 0.0, changed, moved)
+
+
+def _counted(counts: Mapping[str, int], at_most: int = 12) -> str:
+    """Clips by source, most first; a clip of `a+b` counts for both."""
+    single: Counter[str] = Counter()
+    for names, count in counts.items():
+        for name in set(names.split("+")):
+            single[name] += count
+    shown = [f"{name} ({count:,})" for name, count in single.most_common(at_most)]
+    more = len(single) - len(shown)
+    return ", ".join(shown) + (f", and {more} more" if more else "")
+
+
+def _shift(batch: Tensor, shift: Tensor) -> Tensor:
+    """Move row i up by shift[i, 0] bands; beyond the edge, the edge's mean."""
+    n_bands = batch.shape[1]
+    reach = int(shift.abs().max())
+    low = batch[:, :EDGE_BANDS].mean(dim=1, keepdim=True).expand(-1, reach)
+    high = batch[:, -EDGE_BANDS:].mean(dim=1, keepdim=True).expand(-1, reach)
+    padded = torch.cat([low, batch, high], dim=1)
+    index = torch.arange(n_bands)[None, :] + reach - shift
+    return torch.gather(padded, 1, index)
+
+
+def _hash(name: str) -> int:
+    return int.from_bytes(hashlib.sha256(str(name).encode()).digest()[:8], "big")

@@ -1,0 +1,86 @@
+"""Training from end to end: a corpus folder in, a checked model folder out."""
+
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from model.training.dataset import load
+from model.training.evaluate import evaluate
+from model.training.export import add_figures, export
+from model.training.fit import Progress, TrainSettings, fit
+from model.training.report import REPORT, write_report
+
+CHECKPOINTS = "checkpoints"  # inside the model folder; may be removed at the end
+
+
+def train(
+    corpus_dir: Path,
+    out_dir: Path,
+    settings: TrainSettings,
+    progress: Progress | None = None,
+    *,
+    about: dict[str, Any] | None = None,
+    name: str | None = None,
+    stage: Callable[[str], None] | None = None,
+) -> dict[str, Any]:
+    """Train on a corpus, export, measure, and draw a report; figures go into the card.
+
+    A run that was killed goes on where it stopped when it is called again with
+    the same folders and settings.
+
+    Args:
+        corpus_dir: as `latent corpus` makes it.
+        out_dir: the model folder to write.
+        settings: of training.
+        progress: called after each epoch.
+        about: provenance for the card; what is known of corpus and training is
+            added.
+        name: of the model; the folder's if not given.
+        stage: told what is being done after the last epoch.
+
+    Returns:
+        `figures` as `evaluate` gives them, and `history`, a row an epoch.
+
+    Raises:
+        InputError: the corpus or a checkpoint cannot be used.
+        RunError: training or writing failed on the way.
+    """
+    tell = stage if stage is not None else _silent
+    split, facts = load(corpus_dir)
+    network, history = fit(split, out_dir / CHECKPOINTS, settings, progress)
+    tell("export")
+    rng = np.random.default_rng(settings.seed)
+    training = {
+        "network": f"{settings.vae.arch}, "
+        f"{sum(p.numel() for p in network.parameters()):,} weights",
+        "clips": f"{len(split.train):,} for training, {len(split.validation):,} for "
+        f"early stopping, {len(split.test):,} for the figures",
+        "epochs": f"{len(history)} in {sum(r['seconds'] for r in history) / 60:.0f} "
+        "minutes",
+        "seed": settings.seed,
+    }
+    model = export(
+        network,
+        split.train,
+        out_dir,
+        rng,
+        name=name or out_dir.name,
+        about={
+            **(about or {}),
+            "corpus": facts,
+            "training": training,
+            "settings": asdict(settings),
+        },
+    )
+    figures = evaluate(model, split.train, split.test, split.test_groups, rng, tell)
+    model = add_figures(out_dir, figures)
+    tell("report")
+    write_report(model, history, split.test, out_dir / REPORT, rng)
+    return {"figures": figures, "history": history}
+
+
+def _silent(what: str) -> None:
+    del what
