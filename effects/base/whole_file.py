@@ -1,23 +1,79 @@
-"""Small files of a model folder, each written whole or not at all."""
+"""Files that appear under their names only when they are whole.
+
+A file is written under a hidden name of its own beside its place, and takes its place
+in one step when nothing failed. Until then, and after any failure, what stood there
+before is untouched. The hidden name is drawn by chance and created exclusively, so a
+link that somebody left in the folder is never followed.
+"""
 
 import os
-from contextlib import suppress
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from effects.base.errors import RunError
 
+PREFIX = ".latent-"  # of hidden names; what a killed program left begins so
 
-def write_whole(path: Path, content: bytes) -> None:
-    """Put a file in its place; what stood there stays until the new one is whole.
+
+@contextmanager
+def whole_file(
+    path: Path, *, durable: bool = False, private: bool = False
+) -> Iterator[Path]:
+    """A temporary path, an empty file, that becomes `path` when the block ends well.
+
+    Args:
+        path: of the file, replaced if it is there; its folder exists.
+        durable: whether a power cut after the block must not lose the file.
+        private: whether the owner alone may read it.
 
     Raises:
-        RunError: the disk is full, or the folder cannot be written.
+        RunError: the folder cannot be written, or writing failed on the way, as on a
+            full disk. Other errors of the block pass through; the file is gone then,
+            too.
     """
-    partial = path.with_name(path.name + ".partial")
+    temporary = path.with_name(f"{PREFIX}{secrets.token_hex(8)}{path.suffix}")
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
     try:
-        partial.write_bytes(content)
-        os.replace(partial, path)
+        os.close(os.open(temporary, flags, 0o600 if private else 0o666))
+        yield temporary
+        if durable:
+            _sync(temporary)
+        os.replace(temporary, path)
+        if durable:
+            _sync(path.parent)
     except OSError as error:
+        reason = error.strerror or str(error)
+        raise RunError(f"{path}: cannot be written ({reason})") from error
+    finally:
         with suppress(OSError):
-            partial.unlink(missing_ok=True)
-        raise RunError(f"cannot write {path}: {error.strerror}") from error
+            temporary.unlink(missing_ok=True)
+
+
+def write_whole(
+    path: Path, content: bytes | str, *, durable: bool = False, private: bool = False
+) -> None:
+    """Write a small file whole, or leave what stood there.
+
+    Args:
+        path: of the file.
+        content: bytes, or a text that is written as UTF-8.
+        durable: as for `whole_file`.
+        private: as for `whole_file`.
+
+    Raises:
+        RunError: it cannot be written.
+    """
+    data = content.encode() if isinstance(content, str) else content
+    with whole_file(path, durable=durable, private=private) as temporary:
+        temporary.write_bytes(data)
+
+
+def _sync(path: Path) -> None:
+    """Wait until a file or a folder is on the disk."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
