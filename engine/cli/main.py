@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from effects.base.errors import InputError, LatentError
+from engine.version import VERSION
 
 # Command -> module below engine.cli; the module has a click command of that name.
 FAMILIES = {
@@ -51,7 +52,7 @@ class Families(click.Group):
 
 
 @click.group(cls=Families, context_settings={"help_option_names": ["-h", "--help"]})
-@click.version_option(package_name=None, version="0.1.0", prog_name="latent")
+@click.version_option(package_name=None, version=VERSION, prog_name="latent")
 def latent() -> None:
     """Endless ambient music from a learned space of timbres.
 

@@ -87,7 +87,8 @@ def _settings_again(
     path: Path, minutes: float | None, rate: int | None, options: Mapping[str, Any]
 ) -> "tuple[Settings, str]":
     """Settings and preset of a card; what it decides cannot be asked for as well."""
-    from engine.offline.song_card import LATENT_VERSION, read, settings_from_card
+    from engine.offline.song_card import read, settings_from_card
+    from engine.version import VERSION
 
     given = {"minutes": minutes, **options}
     for name, value in given.items():
@@ -95,10 +96,10 @@ def _settings_again(
             flag = name.removesuffix("_name").replace("_", "-")
             raise InputError(f"--{flag}: the card decides this; leave it out")
     card = read(path)
-    if card.latent != LATENT_VERSION:
+    if card.latent != VERSION:
         click.echo(
             f"latent: the card was written by version {card.latent}, this is "
-            f"{LATENT_VERSION}: the samples may differ",
+            f"{VERSION}: the samples may differ",
             err=True,
         )
     settings = settings_from_card(card, options["model_dir"], options["grammar"])

@@ -18,10 +18,10 @@ from engine.compose import grammar as grammars
 from engine.compose.grammar import Grammar
 from engine.control.controls import Value, defaults, snapshot_of
 from engine.graph import Graph, Settings
+from engine.version import VERSION
 from model.inference import TimbreModel
 
 FORMAT_VERSION = 1
-LATENT_VERSION = "0.1.0"
 SUFFIX = ".card"
 MAX_TEXT = 1000  # bytes of a card as it is written
 MAX_FILE = 64 * 1024  # bytes of a file that is read as one
@@ -65,7 +65,7 @@ class Card:
     key: str = ""
     like: str = ""
     format: int = FORMAT_VERSION
-    latent: str = LATENT_VERSION
+    latent: str = VERSION
 
     def text(self) -> str:
         """The card as it is written: under 1 kB, one field a line."""

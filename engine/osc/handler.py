@@ -34,8 +34,8 @@ from engine.osc.clients import Address, Subscribers, TokenBucket
 from engine.osc.feedback import Feedback, Packet
 from engine.osc.guard import Refused, is_pattern, matching, messages
 from engine.osc.messages import bundled, control_message, message, reading_message
+from engine.version import VERSION
 
-VERSION = "0.1.0"
 ERRORS_PER_S = 20.0
 REPEATS = (20.0, 10.0)  # echoes a second of a value that was set to what it was
 TOLD_EVERY_S = 10.0  # the same line for the user at most
