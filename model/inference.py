@@ -8,6 +8,7 @@ come from anywhere.
 
 import hashlib
 import json
+import os
 from pathlib import Path
 from threading import Timer
 from typing import Any
@@ -220,13 +221,26 @@ def _check_hashes(folder: Path, card: dict[str, Any], files: dict[str, bytes]) -
             )
 
 
+def _onnxruntime() -> Any:
+    """The package onnxruntime, with its telemetry off.
+
+    As published (1.32 was measured), it queues usage events for its vendor and writes
+    them, with an identifier of the device, to ~/.cache/Microsoft. It reads the variable
+    once, when it is loaded; `disable_telemetry_events` comes too late, both files are
+    there by then. A value that the user has set stays.
+    """
+    os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
+    import onnxruntime
+
+    return onnxruntime
+
+
 def _session(path: Path, content: bytes) -> Any:
     # Every reference to weights in another file has the key "location"; a model
     # that may read other files of this machine is never opened.
     if b"location" in content:
         raise InputError(f"{path} keeps weights in another file: refused")
-    import onnxruntime
-
+    onnxruntime = _onnxruntime()
     onnxruntime.set_default_logger_severity(4)  # faults are raised, not printed
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1
@@ -242,11 +256,9 @@ def _session(path: Path, content: bytes) -> Any:
 
 
 def _run(path: Path, session: Any, feed: dict[str, NDArray[np.float32]]) -> Any:
-    import onnxruntime
-
     expected = {"z": ["spectrum"], "spectrum": ["mean", "logvar"]}
     (name,) = feed
-    options = onnxruntime.RunOptions()
+    options = _onnxruntime().RunOptions()
 
     def give_up() -> None:
         options.terminate = True
