@@ -6,6 +6,10 @@
 # that has it when nobody holds the lock was left by an interrupted start, and is made
 # anew. A .venv that one made oneself has no such file and is never removed.
 
+# Every lock of requirements/: what developing and testing needs.
+# shellcheck disable=SC2034  # for those who source this
+all_locks=(runtime train album web live desktop dev)
+
 say() { printf 'latent: %s\n' "$*" >&2; }
 die() { say "$*"; exit 1; }
 

@@ -1,4 +1,4 @@
-"""What README tells people to type is there."""
+"""What README and CONTRIBUTING tell people to type is there, and so are the files."""
 
 import os
 import re
@@ -11,7 +11,8 @@ import pytest
 from engine.cli.main import latent
 
 ROOT = Path(__file__).parents[1]
-BLOCKS = re.findall(r"```sh\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+TEXTS = [(ROOT / name).read_text() for name in ("README.md", "CONTRIBUTING.md")]
+BLOCKS = re.findall(r"```sh\n(.*?)```", "\n".join(TEXTS), re.DOTALL)
 LINES = [
     shlex.split(line, comments=True) for block in BLOCKS for line in block.splitlines()
 ]
@@ -38,3 +39,9 @@ def test_the_two_commands_and_the_ci_are_the_readmes() -> None:
     assert ["bin/latent", "play"] in COMMANDS
     assert ["bin/test"] in COMMANDS
     assert "\nexec bin/test " in (ROOT / ".ci" / "run").read_text()
+
+
+def test_each_file_that_contributing_names_is_there() -> None:
+    named = re.findall(r"`((?:engine|model|effects|tests|bin)/[^`* ]+)`", TEXTS[1])
+    assert len(named) > 10
+    assert [path for path in named if not (ROOT / path).exists()] == []
