@@ -18,13 +18,13 @@ from typing import Any
 import numpy as np
 
 from effects.audio.levels import Samples
+from effects.audio.sound_writer import check_output
 from effects.base.errors import InputError
 from engine import graph as graphs
 from engine.compose import preset as presets
 from engine.compose.likeness import hear
 from engine.control.controls import snapshot_of
 from engine.graph import Settings
-from engine.offline.out_file import check_output
 from engine.offline.render import render as turn
 from engine.offline.render import render_to_file
 from engine.offline.song_card import Card, card_of, read, settings_from_card
@@ -84,7 +84,7 @@ class Song:
             RunError: writing failed on the way.
         """
         path = Path(path)
-        check_output(path)
+        check_output(path, self.sample_rate)
         tags = {"title": path.stem, "comment": self.card.text()}
         render_to_file(graphs.build(self.settings), path, tags)
         return path

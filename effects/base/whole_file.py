@@ -13,6 +13,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from effects.base.errors import RunError
+from effects.base.one_line import shown
 
 PREFIX = ".latent-"  # of hidden names; what a killed program left begins so
 
@@ -45,7 +46,7 @@ def whole_file(
             _sync(path.parent)
     except OSError as error:
         reason = error.strerror or str(error)
-        raise RunError(f"{path}: cannot be written ({reason})") from error
+        raise RunError(f"{shown(path)}: cannot be written ({reason})") from error
     finally:
         with suppress(OSError):
             temporary.unlink(missing_ok=True)

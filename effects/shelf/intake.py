@@ -22,15 +22,12 @@ from pathlib import Path
 
 import numpy as np
 
+from effects.audio.conversion import resample
 from effects.audio.levels import Samples
-from effects.audio.sound_files import (
-    list_sounds,
-    read_sound,
-    read_tags,
-    resample,
-    shown,
-)
+from effects.audio.sound_reader import list_sounds, read_sound, read_tags
 from effects.base.errors import InputError, LatentError
+from effects.base.one_line import shown
+from effects.base.whole_file import PREFIX
 from effects.base.workers import end_with_parent
 from effects.generators import GENERATORS
 from effects.shelf.library import PREPARED_RATE, Library
@@ -222,7 +219,7 @@ def _planned(
 
 def _sweep(folder: Path) -> None:
     """Remove what a killed run left half written."""
-    for path in folder.glob(".*.part.*"):
+    for path in folder.glob(f"{PREFIX}*"):
         with suppress(OSError):
             if time.time() - path.stat().st_mtime > TIMEOUT_S:
                 path.unlink()

@@ -17,17 +17,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from effects.audio.conversion import resample
 from effects.audio.levels import Samples
-from effects.audio.sound_files import (
-    SoundError,
-    read_sound,
-    replacing,
-    resample,
-    write_sound,
-)
+from effects.audio.sound_formats import SoundError
+from effects.audio.sound_reader import read_sound
+from effects.audio.sound_writer import write_sound
 from effects.audio.third_octaves import loop_power
 from effects.base.errors import InputError, LatentError
 from effects.base.paths import cache_dir, data_dir
+from effects.base.whole_file import write_whole
 from effects.generators import GENERATORS, VERSION
 from effects.generators.features import FEATURES
 from effects.shelf.loops import Loop, finished_loop
@@ -208,6 +206,7 @@ class Library:
         return self.cache / f"{name}-v{VERSION}.flac"
 
     def _write(self, path: Path, loop: Loop, details: dict[str, Any]) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
         write_sound(path, loop.samples, loop.sample_rate, "PCM_24")
         sidecar = {
             "version": SIDECAR_VERSION,
@@ -218,8 +217,7 @@ class Library:
             "credit": loop.credit,
             **details,
         }
-        with replacing(path.with_suffix(".json")) as temporary:
-            temporary.write_text(json.dumps(sidecar, indent=1), encoding="utf-8")
+        write_whole(path.with_suffix(".json"), json.dumps(sidecar, indent=1))
         self._loaded.clear()
 
     def _read(self, path: Path, name: str) -> Loop | None:

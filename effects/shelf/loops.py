@@ -7,10 +7,10 @@ from numpy.typing import NDArray
 from scipy import fft
 
 from effects.audio.bands import frame_band_power, window_means
+from effects.audio.conversion import to_stereo
 from effects.audio.fades import crossfade
 from effects.audio.levels import Samples, peak_db, rms_db
 from effects.audio.loudness import normalise
-from effects.audio.sound_files import to_stereo
 from effects.base.errors import InputError
 
 BED_LUFS = -30.0

@@ -20,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from effects.audio.replaygain import LoudnessMeter
+from effects.audio.sound_writer import whole_sound_file
 from effects.base.errors import InputError, RunError
 from engine.album.make import WORK
 from engine.album.order import Placeable, arranged
@@ -27,7 +28,6 @@ from engine.album.picture import can_draw, draw_cover
 from engine.album.plan import write_text
 from engine.album.review import Review
 from engine.album.titles import title_for
-from engine.offline.out_file import whole_file
 from engine.recording.naming import safe_stem
 
 FINISHED = "album"
@@ -158,7 +158,7 @@ def _copied(
         except (sf.LibsndfileError, OSError) as error:
             raise InputError(f"{track.source}: cannot be read as audio") from error
         samples = followed_by_gap(samples, rate, gap_s)
-        with whole_file(new / track.name, rate) as write:
+        with whole_sound_file(new / track.name, rate) as write:
             write(samples)
         meter = meter or LoudnessMeter(rate)
         for start in range(0, len(samples), rate):

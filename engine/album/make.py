@@ -20,6 +20,7 @@ from typing import Any
 import numpy as np
 
 from effects.audio.levels import Samples
+from effects.audio.sound_writer import whole_sound_file
 from effects.base.errors import InputError, RunError
 from effects.base.workers import begin_worker
 from engine.album.gate import measure, reasons, smoothed, timbres_of
@@ -37,7 +38,6 @@ from engine.album.plan import (
 )
 from engine.album.skim import cue_sheet, excerpt, moments, write_skim
 from engine.graph import build
-from engine.offline.out_file import whole_file
 from engine.offline.render import render
 from engine.offline.song_card import card_of, write_beside
 from model.inference import TimbreModel
@@ -133,7 +133,7 @@ def make_song(folder: Path, plan: Plan, number: int, draw: bool) -> Row:
     blocks: list[Samples] = []
     tags = {"title": f"Song {number}", "comment": card.text()}
     part = work / f"{stem}.flac"
-    with whole_file(part, SAMPLE_RATE, tags) as write:
+    with whole_sound_file(part, SAMPLE_RATE, tags) as write:
 
         def keep(block: Samples) -> None:
             blocks.append(block.copy())
@@ -145,7 +145,7 @@ def make_song(folder: Path, plan: Plan, number: int, draw: bool) -> Row:
     measures = measure(samples, timbres, graph.model)
     why = reasons(measures)
     home = folder / ASIDE if why else folder
-    with whole_file(work / f"{stem}-skim.flac", SAMPLE_RATE) as write:
+    with whole_sound_file(work / f"{stem}-skim.flac", SAMPLE_RATE) as write:
         write(excerpt(samples, SAMPLE_RATE, pure))
     with (work / f"{stem}.npy").open("wb") as file:
         np.save(file, smoothed(timbres))

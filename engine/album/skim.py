@@ -10,9 +10,9 @@ from pathlib import Path
 import numpy as np
 
 from effects.audio.levels import Samples
+from effects.audio.sound_writer import whole_sound_file
 from engine.compose.path import SYMBOLS
 from engine.graph import Graph
-from engine.offline.out_file import whole_file
 
 EXCERPT_S = 6.0  # of a song
 JOIN_S = 0.25  # between two sounds, and two songs
@@ -100,7 +100,7 @@ def write_skim(
     starts: list[tuple[str, float]] = []
     pending = np.zeros((0, 2), np.float32)
     written = 0
-    with whole_file(path, sample_rate, {"title": "Skim"}) as write:
+    with whole_sound_file(path, sample_rate, {"title": "Skim"}) as write:
         for name, source in excerpts:
             samples, _ = sf.read(source, dtype="float32", always_2d=True)
             starts.append((name, max(0, written + len(pending) - join) / sample_rate))

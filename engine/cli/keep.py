@@ -23,8 +23,8 @@ def keep(duration: float, out: Path | None) -> None:
     Example:
       latent keep 10m
     """
+    from effects.audio.sound_writer import check_output, whole_sound_file
     from effects.base.paths import data_dir
-    from engine.offline.out_file import check_output, whole_file
     from engine.offline.replay import edits_of, load_session, replay, running_journal
 
     journal = running_journal()
@@ -37,6 +37,7 @@ def keep(duration: float, out: Path | None) -> None:
         out = folder / f"kept-{stamp}.flac"
     check_output(out)
     session = load_session(journal)
+    check_output(out, session.sample_rate)
     start = max(0, session.end - round(duration * session.sample_rate))
     if start >= session.end:
         raise InputError("the session has only just begun")
@@ -44,7 +45,7 @@ def keep(duration: float, out: Path | None) -> None:
     edits = edits_of(session.events)
     with (
         bar("keeping", session.sample_rate) as progress,
-        whole_file(out, session.sample_rate, tags) as write,
+        whole_sound_file(out, session.sample_rate, tags) as write,
     ):
         replay(session.graph, edits, start, session.end, write, progress)
     click.echo(f"kept {(session.end - start) / session.sample_rate:.1f} s in {out}")

@@ -79,7 +79,7 @@ def encode(sound: Path, folder: Path | None, as_json: bool) -> None:
     """
     import numpy as np
 
-    from effects.audio.sound_files import read_sound
+    from effects.audio.sound_reader import read_sound
     from model.config import CLIP_SECONDS, SAMPLE_RATE
     from model.inference import TimbreModel
     from model.percentiles import UNITS, standing
@@ -138,8 +138,9 @@ def bench(
     """
     import numpy as np
 
-    from effects.audio.sound_files import list_sounds, shown
+    from effects.audio.sound_reader import list_sounds
     from effects.base.errors import InputError
+    from effects.base.one_line import shown
     from model.corpus.ingest import RefusedError, take_clips
     from model.inference import TimbreModel
     from model.spectrum import analyse

@@ -45,7 +45,7 @@ def render(
     as_json: bool,
     **options: Any,
 ) -> None:
-    """Render music into OUT: .flac .wav .ogg .opus .mp3 by its ending.
+    """Render music into OUT: .flac .wav .aiff .ogg .opus .mp3 by its ending.
 
     The song's card, from which the same samples can be rendered again, is written
     into the file's comment and beside it.
@@ -55,8 +55,8 @@ def render(
       latent render song.flac --minutes 4 --seed 7 --preset dark
       latent render again.flac --card song.card
     """
+    from effects.audio.sound_writer import check_output
     from engine.graph import build
-    from engine.offline.out_file import check_output
     from engine.offline.render import render_to_file
     from engine.offline.song_card import card_of, write_beside
     from engine.offline.stems import render_stems_to_files, stem_paths
@@ -73,6 +73,7 @@ def render(
             minutes=DEFAULT_MINUTES if minutes is None else minutes,
         )
         preset = options["preset_name"] or DEFAULT_PRESET
+    check_output(out, settings.sample_rate)
     graph = build(settings)
     card = card_of(settings, graph, preset)
     started = time.monotonic()
@@ -109,10 +110,9 @@ def _settings_again(
 
 
 def _rate(out: Path, rate: int | None) -> int:
-    from engine.offline.out_file import OPUS_RATE
+    from effects.audio.sound_formats import format_of
 
-    is_opus = out.suffix.lower() == ".opus"
-    return check_rate(rate or (OPUS_RATE if is_opus else DEFAULT_RATE))
+    return check_rate(rate or format_of(out).rate_for(DEFAULT_RATE))
 
 
 def _report(

@@ -42,7 +42,7 @@ def replay(
       latent replay ~/.local/state/latent/journals/20261123T200000Z.jsonl evening.flac
       latent replay session.jsonl part.flac --from 600 --to 900 --stems
     """
-    from engine.offline.out_file import check_output, whole_file
+    from effects.audio.sound_writer import check_output, whole_sound_file
     from engine.offline.replay import edits_of, load_session
     from engine.offline.replay import replay as render_again
     from engine.offline.stems import stem_files, stem_paths
@@ -53,6 +53,7 @@ def replay(
     if rate is not None:
         check_rate(rate)
     loaded = load_session(session, sample_rate=rate, model=model_dir)
+    check_output(out, loaded.graph.sample_rate)
     scale = loaded.graph.sample_rate / loaded.sample_rate
     stop = loaded.end if last is None else round(last * loaded.sample_rate)
     start = round(first * loaded.sample_rate)
@@ -76,6 +77,6 @@ def replay(
 
             render_again(loaded.graph, edits, *span, write, progress, write_stems)
         else:
-            write = stack.enter_context(whole_file(out, sample_rate, tags))
+            write = stack.enter_context(whole_sound_file(out, sample_rate, tags))
             render_again(loaded.graph, edits, *span, write, progress)
     click.echo(f"{out}: {(stop - start) / loaded.sample_rate:.1f} s", err=True)

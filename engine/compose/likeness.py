@@ -11,8 +11,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from effects.audio.sound_files import read_sound, shown
+from effects.audio.sound_reader import read_sound
 from effects.base.errors import InputError
+from effects.base.one_line import shown
 from model.config import SAMPLE_RATE
 from model.inference import TimbreModel
 from model.spectrum import CLIP_LENGTH, analyse

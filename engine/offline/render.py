@@ -6,11 +6,11 @@ from pathlib import Path
 import numpy as np
 
 from effects.audio.levels import Samples
+from effects.audio.sound_writer import whole_sound_file
 from effects.bed.masking import Course
 from engine.graph import Graph
 from engine.live.metrics import Metrics
 from engine.live.mixer import MAX_BLOCK, Mixer
-from engine.offline.out_file import whole_file
 from engine.sound.music import Music
 
 _REPORT_EVERY = 16  # blocks between reports of progress
@@ -100,5 +100,5 @@ def render_to_file(
         InputError: the path cannot be written.
         RunError: writing failed on the way, as on a full disk.
     """
-    with whole_file(path, graph.sample_rate, tags) as write:
+    with whole_sound_file(path, graph.sample_rate, tags) as write:
         return render(graph, write, progress)

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from effects.audio.sound_formats import is_sound
 from effects.base.errors import InputError, RunError
 from engine.compose import grammar as grammars
 from engine.compose.grammar import Grammar
@@ -25,8 +26,6 @@ FORMAT_VERSION = 1
 SUFFIX = ".card"
 MAX_TEXT = 1000  # bytes of a card as it is written
 MAX_FILE = 64 * 1024  # bytes of a file that is read as one
-
-_AUDIO = frozenset({".flac", ".wav", ".ogg", ".opus", ".mp3"})
 
 
 @dataclass(frozen=True)
@@ -177,7 +176,7 @@ def read(path: Path) -> Card:
     """
     if not path.is_file():
         raise InputError(f"{path}: no such file")
-    if path.suffix.lower() in _AUDIO:
+    if is_sound(path):
         return parse(_comment(path), str(path))
     try:
         with path.open("rb") as file:

@@ -11,16 +11,15 @@ from pathlib import Path
 import numpy as np
 
 from effects.audio.levels import Samples, db_to_amplitude
+from effects.audio.sound_formats import LOSSLESS, format_of
+from effects.audio.sound_writer import Write, whole_sound_file
 from effects.base.errors import InputError
 from effects.bed.ducking import YieldingBed
 from engine.control.controls import Snapshot
 from engine.graph import Graph
 from engine.live.metrics import Metrics
 from engine.live.mixer import MAX_BLOCK
-from engine.offline.out_file import Write, whole_file
 from engine.offline.render import Progress, render
-
-LOSSLESS = (".flac", ".wav")
 
 
 def stem_paths(path: Path) -> tuple[Path, Path]:
@@ -29,8 +28,8 @@ def stem_paths(path: Path) -> tuple[Path, Path]:
     Raises:
         InputError: the format does not keep samples, so stems could not sum to it.
     """
-    if path.suffix.lower() not in LOSSLESS:
-        raise InputError(f"{path}: stems need {' or '.join(LOSSLESS)}")
+    if not format_of(path).keeps_samples:
+        raise InputError(f"{path}: stems need one of {', '.join(LOSSLESS)}")
     music, effects = (
         path.with_name(f"{path.stem}-{part}{path.suffix}")
         for part in ("music", "effects")
@@ -97,9 +96,9 @@ def stem_files(
         for part in ("music", "effects")
     ]
     with (
-        whole_file(path, sample_rate, tags) as write,
-        whole_file(paths[0], sample_rate, own[0]) as write_music,
-        whole_file(paths[1], sample_rate, own[1]) as write_effects,
+        whole_sound_file(path, sample_rate, tags) as write,
+        whole_sound_file(paths[0], sample_rate, own[0]) as write_music,
+        whole_sound_file(paths[1], sample_rate, own[1]) as write_effects,
     ):
         yield write, write_music, write_effects
 

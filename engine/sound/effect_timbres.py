@@ -13,8 +13,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from effects.audio.sound_files import replacing
-from effects.base.errors import InputError
+from effects.base.errors import InputError, LatentError
+from effects.base.whole_file import whole_file
 from effects.generators import VERSION
 from effects.shelf.library import Library
 from effects.shelf.loops import Loop
@@ -116,7 +116,8 @@ def _read(path: Path) -> NDArray[np.uint8] | None:
 
 def _write(path: Path, kept: NDArray[np.uint8]) -> None:
     try:
-        with replacing(path) as temporary, temporary.open("wb") as file:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with whole_file(path) as temporary, temporary.open("wb") as file:
             np.save(file, kept)
-    except (InputError, OSError):
+    except (LatentError, OSError):
         pass  # a cache that cannot be written only costs time

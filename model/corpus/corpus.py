@@ -273,7 +273,7 @@ class Corpus:
         new.replace(self.folder / VERDICTS)
 
     def _keep_audio(self, rows: Sequence[Row], audio: Sequence[Samples]) -> list[Row]:
-        from effects.audio.sound_files import write_sound
+        from effects.audio.sound_writer import write_sound
 
         (self.folder / CLIPS).mkdir(exist_ok=True)
         kept: list[Row] = []

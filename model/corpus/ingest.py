@@ -14,19 +14,18 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from effects.audio.conversion import resample
 from effects.audio.levels import Samples, peak_db, rms_db
-from effects.audio.sound_files import (
-    FOREIGN_SUFFIXES,
+from effects.audio.sound_formats import FOREIGN_ENDINGS, SoundError
+from effects.audio.sound_reader import (
     LOUDEST,
-    SoundError,
     UnsupportedError,
     list_sounds,
     opened,
     read_sound,
     read_tags,
-    resample,
-    shown,
 )
+from effects.base.one_line import shown
 from model.config import CLIP_SECONDS, SAMPLE_RATE
 from model.corpus.corpus import Corpus
 from model.corpus.transients import has_transient
@@ -333,5 +332,5 @@ def _main_reason(reasons: list[str]) -> tuple[str, str]:
 
 
 def _kind(path: Path, error: SoundError) -> str:
-    foreign = path.suffix.lower() in FOREIGN_SUFFIXES
+    foreign = path.suffix.lower() in FOREIGN_ENDINGS
     return UNSUPPORTED if foreign or isinstance(error, UnsupportedError) else BROKEN

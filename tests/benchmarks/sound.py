@@ -18,8 +18,9 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
+from effects.audio.conversion import to_stereo
 from effects.audio.levels import Samples
-from effects.audio.sound_files import list_sounds, read_sound, to_stereo
+from effects.audio.sound_reader import list_sounds, read_sound
 from engine import api as latent
 from engine.compose import preset
 from tests.support.listening import FINE_STEP, FINE_WINDOW, RATE, measures, spectra

@@ -120,7 +120,7 @@ def test_a_killed_run_leaves_nobody_and_goes_on_where_it_was(tmp_path: Path) -> 
     assert not psutil.wait_procs(children, timeout=10.0)[1]
     done = {path.stem: path.stat().st_mtime_ns for path in shelf.glob("*.json")}
     assert 0 < len(done) < len(names)
-    stale = shelf / ".0123456789abcdef.part.flac"
+    stale = shelf / ".latent-0123456789abcdef.flac"
     stale.touch()
     os.utime(stale, (0, 0))
     second = add([folder], Library(shelf, tmp_path / "cache"), mode="loop", workers=2)

@@ -121,7 +121,7 @@ def test_same_seed_same_samples_other_seed_other_song(
     assert audio.residual_db(different, samples) > -3.0
 
 
-@pytest.mark.parametrize("ending", ["wav", "ogg", "opus", "mp3"])
+@pytest.mark.parametrize("ending", ["wav", "aiff", "ogg", "opus", "mp3"])
 def test_other_formats_hold_the_same_song(
     ending: str, home: dict[str, str], tmp_path: Path
 ) -> None:

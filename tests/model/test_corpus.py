@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from effects.audio.sound_files import read_sound
+from effects.audio.sound_reader import read_sound
 from effects.base.errors import InputError, RunError
 from model.config import AXIS, SAMPLE_RATE
 from model.corpus.corpus import MANIFEST, REJECT, TIMBRES, VERDICTS, Corpus

@@ -8,7 +8,7 @@ import pytest
 import soundfile
 
 from effects.audio.levels import Samples
-from effects.audio.sound_files import SoundError
+from effects.audio.sound_formats import SoundError
 from model.config import SAMPLE_RATE
 from model.corpus import ingest
 from model.corpus.corpus import Corpus

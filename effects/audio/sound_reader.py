@@ -1,47 +1,36 @@
-"""Sound files in and out.
+"""Sound files in.
 
 Files come from anywhere, so nothing in them is trusted: regular files only, formats
 by an allow list, length by what was read and never by the header.
 """
 
 import os
-import secrets
 import stat
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from effects.audio.conversion import resample
 from effects.audio.levels import Samples
-from effects.base.errors import InputError, RunError
-
-# What libsndfile has had no memory-safety faults in for years; ADPCM and the rare
-# containers are where the CVEs are.
-FORMATS = frozenset({"WAV", "WAVEX", "RF64", "AIFF", "FLAC", "OGG", "MP3"})
-SUBTYPES = frozenset(
-    {"PCM_S8", "PCM_U8", "PCM_16", "PCM_24", "PCM_32", "FLOAT", "DOUBLE"}
-    | {"VORBIS", "OPUS", "MPEG_LAYER_I", "MPEG_LAYER_II", "MPEG_LAYER_III"}
+from effects.audio.sound_formats import (
+    FOREIGN_ENDINGS,
+    READ_CONTAINERS,
+    READ_SUBTYPES,
+    READABLE,
+    TAGS,
+    WRITTEN,
+    SoundError,
 )
-SUFFIXES = frozenset(
-    {".wav", ".aif", ".aiff", ".flac", ".ogg", ".oga", ".opus", ".mp3"}
-)
-# Listed too, so that the reader can say why they are refused.
-FOREIGN_SUFFIXES = frozenset({".m4a", ".aac", ".wma", ".ape", ".wv", ".caf", ".au"})
-READABLE = "WAV, AIFF, FLAC, Ogg Vorbis, Opus, MP3"
-TAGS = ("title", "artist", "album", "genre", "date", "comment", "license", "copyright")
+from effects.base.one_line import one_line, shown
 
 MAX_SECONDS = 600.0
 MAX_CHANNELS = 8
 LOWEST_RATE, HIGHEST_RATE = 8_000, 192_000
 LOUDEST = 100.0  # +40 dBFS: beyond that a float file holds no sound
 BLOCK = 1 << 12  # so much at most is lost of a file that breaks off
-COMPRESSED_RATES = (48_000, 44_100, 32_000)  # what MP3 encodes; Opus needs the first
-
-
-class SoundError(InputError):
-    """A sound file that cannot be read or written; the text names it and says why."""
 
 
 class UnsupportedError(SoundError):
@@ -90,61 +79,7 @@ def read_tags(path: Path | str) -> dict[str, str]:
     """
     with opened(Path(path)) as file:
         tags = {name: str(getattr(file, name, "") or "") for name in TAGS}
-    return {name: _one_line(text) for name, text in tags.items() if text.strip()}
-
-
-def write_sound(
-    path: Path | str,
-    samples: Samples,
-    sample_rate: int,
-    subtype: str | None = None,
-    tags: Mapping[str, str] | None = None,
-) -> None:
-    """Write a sound file, whole or not at all; the format follows the ending.
-
-    NaN and infinite samples become silence. MP3 and Opus are resampled to a rate
-    that they can hold.
-
-    Args:
-        path: ends in .flac, .wav, .aiff, .ogg, .opus or .mp3.
-        samples: shape (n_samples, channels).
-        sample_rate: Hz.
-        subtype: as in libsndfile, e.g. "PCM_24"; None takes the usual one.
-        tags: of `TAGS`; others are left out.
-
-    Raises:
-        SoundError: unknown ending, or a folder that cannot be written.
-        RunError: the disk is full, or fails.
-    """
-    import soundfile
-
-    path = Path(path)
-    container, usual = _format_of(path)
-    rate = _rate_for(path, sample_rate)
-    if rate != sample_rate:
-        samples = resample(samples, sample_rate, rate)
-    with replacing(path) as temporary:
-        try:
-            with soundfile.SoundFile(
-                temporary,
-                "w",
-                samplerate=rate,
-                channels=samples.shape[1],
-                format=container,
-                subtype=subtype or usual,
-            ) as file:
-                for name, text in (tags or {}).items():
-                    if name in TAGS and text:
-                        setattr(file, name, text)
-                for start in range(0, len(samples), BLOCK):
-                    block = samples[start : start + BLOCK]
-                    if not np.all(np.isfinite(block)):
-                        block = np.nan_to_num(block, nan=0.0, posinf=0.0, neginf=0.0)
-                    file.write(block)
-        except (soundfile.LibsndfileError, AssertionError, OSError) as error:
-            raise RunError(
-                f"{shown(path)}: writing failed ({_reason(error) or 'disk full?'})"
-            ) from error
+    return {name: one_line(text) for name, text in tags.items() if text.strip()}
 
 
 @contextmanager
@@ -171,28 +106,6 @@ def opened(path: Path) -> Iterator[Any]:
         os.close(descriptor)
 
 
-@contextmanager
-def replacing(path: Path) -> Iterator[Path]:
-    """A temporary path beside `path` that takes its place if all goes well.
-
-    Raises:
-        SoundError: the folder cannot be written.
-    """
-    temporary = path.with_name(f".{secrets.token_hex(8)}.part{path.suffix}")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        temporary.touch(exist_ok=False)
-    except OSError as error:
-        raise SoundError(f"{shown(path)}: cannot write ({error.strerror})") from error
-    try:
-        yield temporary
-        os.replace(temporary, path)
-    except IsADirectoryError as error:
-        raise SoundError(f"{shown(path)}: is a folder") from error
-    finally:
-        temporary.unlink(missing_ok=True)
-
-
 def list_sounds(folder: Path | str) -> list[Path]:
     """Sound files in a folder and below, sorted; links and hidden files left out.
 
@@ -212,43 +125,13 @@ def list_sounds(folder: Path | str) -> list[Path]:
         for name in files:
             path = Path(directory, name)
             if name.startswith(".") or path.suffix.lower() not in (
-                SUFFIXES | FOREIGN_SUFFIXES
+                WRITTEN.keys() | FOREIGN_ENDINGS
             ):
                 continue
             if path.is_symlink() or not path.is_file():
                 continue
             found.append(path)
     return sorted(found)
-
-
-def to_stereo(samples: Samples) -> Samples:
-    """Two channels of any number: mono doubled, more folded left and right."""
-    channels = samples.shape[1]
-    if channels == 2:
-        return samples
-    if channels == 1:
-        return np.repeat(samples, 2, axis=1)
-    left, right = samples[:, 0::2].mean(axis=1), samples[:, 1::2].mean(axis=1)
-    return np.stack([left, right], axis=1).astype(np.float32)
-
-
-def resample(samples: Samples, from_rate: float, to_rate: float) -> Samples:
-    """Change the sample rate with soxr at its high quality."""
-    import soxr
-
-    if from_rate == to_rate:
-        return samples
-    converted: Samples = soxr.resample(samples, from_rate, to_rate, quality="HQ")
-    return converted.astype(np.float32, copy=False)
-
-
-def shown(path: Path) -> str:
-    """A path fit for one line on a terminal: control characters escaped."""
-    return _one_line(os.fspath(path).encode("utf-8", "backslashreplace").decode())
-
-
-def _one_line(text: str) -> str:
-    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)[:400]
 
 
 def _open_regular(path: Path) -> int:
@@ -273,7 +156,7 @@ def _open_regular(path: Path) -> int:
 
 
 def _check(path: Path, file: Any) -> None:
-    if file.format not in FORMATS or file.subtype not in SUBTYPES:
+    if file.format not in READ_CONTAINERS or file.subtype not in READ_SUBTYPES:
         raise UnsupportedError(
             f"{shown(path)}: {file.format} {file.subtype} is not read ({READABLE})"
         )
@@ -309,29 +192,4 @@ def _read_blocks(path: Path, file: Any, limit: int) -> Samples:
 
 
 def _reason(error: Exception) -> str:
-    return _one_line(str(getattr(error, "error_string", "") or error)).strip(". ")
-
-
-def _format_of(path: Path) -> tuple[str, str]:
-    known = {
-        ".flac": ("FLAC", "PCM_24"),
-        ".wav": ("WAV", "PCM_24"),
-        ".aif": ("AIFF", "PCM_24"),
-        ".aiff": ("AIFF", "PCM_24"),
-        ".ogg": ("OGG", "VORBIS"),
-        ".opus": ("OGG", "OPUS"),
-        ".mp3": ("MP3", "MPEG_LAYER_III"),
-    }
-    if path.suffix.lower() not in known:
-        endings = ", ".join(known)
-        raise SoundError(f"{shown(path)}: unknown ending, use one of {endings}")
-    return known[path.suffix.lower()]
-
-
-def _rate_for(path: Path, sample_rate: int) -> int:
-    suffix = path.suffix.lower()
-    if suffix == ".opus":
-        return COMPRESSED_RATES[0]
-    if suffix == ".mp3" and sample_rate not in COMPRESSED_RATES:
-        return COMPRESSED_RATES[0]
-    return sample_rate
+    return one_line(str(getattr(error, "error_string", "") or error)).strip(". ")
