@@ -20,7 +20,8 @@ from engine.app.session_commands import Desk
 from engine.graph import Graph
 from engine.live.meter import Meter
 from engine.live.session import DeviceChoice, Session
-from engine.offline.journal import Header, begin_journal
+from engine.offline.journal import Header
+from engine.offline.journal_writer import begin_journal
 from engine.osc.query import QueryServer
 from engine.osc.server import OscServer, OscSettings
 from engine.recording.recovery import repair_all
@@ -230,15 +231,12 @@ def _header(graph: Graph, preset: str) -> Header:
         seed=settings.seed,
         sample_rate=settings.sample_rate,
         controls=dict(graph.controls.snapshot),
+        duration=settings.duration,
         model=graph.model.hash,
+        model_dir=None if settings.model is None else str(settings.model.absolute()),
         preset=preset,
         grammar=settings.grammar,
-        effects=dict.fromkeys(graph.bed.names if graph.bed else (), ""),
-        extra={
-            "pid": os.getpid(),
-            "duration": settings.duration,
-            "model_dir": settings.model and str(settings.model.absolute()),
-            "bed": graph.bed is not None,
-            "like": settings.like,
-        },
+        effects=graph.bed.names if graph.bed else None,
+        like=settings.like,
+        pid=os.getpid(),
     )

@@ -25,7 +25,9 @@ def keep(duration: float, out: Path | None) -> None:
     """
     from effects.audio.sound_writer import check_output, whole_sound_file
     from effects.base.paths import data_dir
-    from engine.offline.replay import edits_of, load_session, replay, running_journal
+    from engine.offline.edits import edits_of
+    from engine.offline.played_session import load_session, running_journal
+    from engine.offline.replay import replay
 
     journal = running_journal()
     if journal is None:

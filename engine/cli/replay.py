@@ -43,7 +43,8 @@ def replay(
       latent replay session.jsonl part.flac --from 600 --to 900 --stems
     """
     from effects.audio.sound_writer import check_output, whole_sound_file
-    from engine.offline.replay import edits_of, load_session
+    from engine.offline.edits import edits_of
+    from engine.offline.played_session import load_session
     from engine.offline.replay import replay as render_again
     from engine.offline.stems import stem_files, stem_paths
 

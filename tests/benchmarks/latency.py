@@ -27,7 +27,9 @@ from rich.console import Console
 from rich.table import Table as Printed
 
 from effects.audio.levels import Samples
-from engine.offline.replay import Edit, edits_of, load_session, replay
+from engine.offline.edits import Edit, edits_of
+from engine.offline.played_session import load_session
+from engine.offline.replay import replay
 from engine.osc.messages import message
 from tests.support import audio, signals
 from tests.support.monitor import Monitor, monitored

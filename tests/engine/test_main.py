@@ -9,7 +9,7 @@ from tests.support.command import latent
 ROOT = Path(__file__).parents[2]
 
 
-def test_the_version_has_one_home(tmp_path: Path):
+def test_the_version_has_one_home(tmp_path: Path) -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())
     attribute = project["tool"]["setuptools"]["dynamic"]["version"]["attr"]
     assert attribute == "engine.version.VERSION"

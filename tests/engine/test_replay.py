@@ -19,7 +19,8 @@ from engine.control.controls import CONTROLS, snapshot_of
 from engine.graph import Settings, build
 from engine.live.mixer import MAX_BLOCK
 from engine.live.session import Session
-from engine.offline.replay import edits_of, replay
+from engine.offline.edits import edits_of
+from engine.offline.replay import replay
 from tests.support import audio
 
 RATE = 44_100

@@ -1,0 +1,96 @@
+"""Music with the changes of a session spliced in, each at its sample.
+
+The live producer splices a change into the ring; `EditedMusic` does it to a stretch of
+pending samples: the old plan is rendered as far as the crossfade reaches, the music is
+told of the change, and the new plan is spliced in. The samples are those that were
+heard.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from effects.audio.levels import Samples
+from effects.bed.masking import Course
+from engine.control.controls import Snapshot, snapshot_of
+from engine.offline.edits import Edit
+from engine.sound.music import Music
+from engine.sound.splice import SPLICE_S, splice
+from engine.sound.synthesis import N_LAYERS
+
+
+class EditedMusic:
+    """A mixer's source: music with edits spliced in, from sample `begin` on.
+
+    Args:
+        music: the stream.
+        controls: in force at its beginning.
+        edits: of plan and music commands, in the order in which they were made.
+        begin: the first sample that will be read; earlier edits are taken in at once.
+    """
+
+    def __init__(
+        self, music: Music, controls: Snapshot, edits: Sequence[Edit], begin: int
+    ) -> None:
+        self._music, self._controls = music, controls
+        self._position = begin
+        self._pending = np.zeros((0, N_LAYERS), np.float32)
+        self._splice = round(SPLICE_S * music.sample_rate)
+        early = [edit for edit in edits if edit.heard < begin]
+        for edit in early:
+            self._tell(edit)
+        self._edits = list(edits[len(early) :])
+        music.position = begin
+
+    @property
+    def room(self) -> Course:
+        """Of the music's partials, as far as they are rendered."""
+        return self._music.room
+
+    def read_into(self, out: Samples) -> int:
+        """Fill `out` with the next music, and with silence after its end."""
+        filled = 0
+        while filled < len(out):
+            while self._edits and self._edits[0].heard <= self._position:
+                self._apply(self._edits.pop(0))
+            self._reach(1)
+            if not len(self._pending):
+                break
+            n = min(len(self._pending), len(out) - filled)
+            if self._edits:
+                n = min(n, self._edits[0].heard - self._position)
+            out[filled : filled + n] = self._pending[:n]
+            self._pending = self._pending[n:]
+            self._position += n
+            filled += n
+        out[filled:] = 0.0
+        return filled
+
+    def _apply(self, edit: Edit) -> None:
+        self._reach(self._splice)
+        old, early = self._pending[: self._splice], edit.heard - edit.at
+        room = self._music.room
+        self._tell(edit)
+        self._pending = np.zeros((0, N_LAYERS), np.float32)
+        self._reach(early + max(1, len(old)))
+        self._music.room = self._music.room.joined(room, edit.heard, self._splice)
+        new = self._pending[early:]
+        self._pending = splice(old, new, self._music.sample_rate)
+
+    def _tell(self, edit: Edit) -> None:
+        if edit.command is not None:
+            self._music.command(edit.at, edit.command, edit.args)
+            return
+        self._controls = snapshot_of({**self._controls, **edit.values})
+        self._music.replan(edit.at, self._controls)
+
+    def _reach(self, n_samples: int) -> None:
+        """Render until so many samples are pending, or the music has ended."""
+        pieces = [self._pending]
+        while sum(map(len, pieces)) < n_samples:
+            hop = self._music.next()
+            if hop is None:
+                break
+            pieces.append(hop)
+        if len(pieces) > 1:
+            self._pending = np.concatenate(pieces)
