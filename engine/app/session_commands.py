@@ -12,7 +12,7 @@ from pathlib import Path
 from effects.audio.levels import amplitude_to_db
 from effects.base.errors import InputError
 from engine.compose import preset as presets
-from engine.live.meter import Levels
+from engine.live.meter import MeterLevels
 from engine.live.session import Session
 from engine.recording.naming import safe_stem
 from engine.recording.recorder import Recorder
@@ -25,7 +25,7 @@ Say = Callable[[str], None]
 Argument = float | bool | str
 
 
-class Desk:
+class SessionCommands:
     """Commands and readings of one session.
 
     Args:
@@ -45,7 +45,7 @@ class Desk:
         keep: Callable[[float], None],
         say: Say,
         on_event: Callable[[Mapping[str, object]], None],
-        levels: Callable[[], Levels] = Levels,
+        levels: Callable[[], MeterLevels] = MeterLevels,
         preset: str = "",
     ) -> None:
         self._session, self._recordings = session, recordings

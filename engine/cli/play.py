@@ -87,7 +87,7 @@ def play(
     """
     _limit_threads()
     _hush_libraries()
-    from engine.app.station import Station, Surroundings
+    from engine.app.app import App, AppOptions
     from engine.cli.view import View, terminal
     from engine.graph import build
     from engine.live.session import DeviceChoice
@@ -99,7 +99,7 @@ def play(
             return
     choice = None if no_audio else DeviceChoice(device, wait_device)
     settings = settings_from(options, sample_rate=_rate(choice, rate), minutes=minutes)
-    around = Surroundings(
+    around = AppOptions(
         preset=options["preset_name"] or DEFAULT_PRESET,
         record=record,
         wake=wake,
@@ -111,9 +111,9 @@ def play(
         media_keys=media_keys,
     )
     voice = _Voice()
-    station = Station(build(settings), choice, around, voice)
-    session = station.session
-    with View(station.desk, session.graph.controls, _say) as view:
+    app = App(build(settings), choice, around, voice)
+    session = app.session
+    with View(app.commands, session.graph.controls, _say) as view:
 
         def stop(number: int, frame: FrameType | None) -> None:
             signal.signal(number, end)  # a second one ends at once
@@ -128,9 +128,9 @@ def play(
             signal.signal(number, stop)
         if terminal() and not plain:
             voice.view = view
-            station.run(view.begin)
+            app.run(view.begin)
         else:
-            station.run()
+            app.run()
     if view.hangs:
         os._exit(0)  # all files are closed; there is nobody to tell
     _say(

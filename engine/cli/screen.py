@@ -18,7 +18,7 @@ LOUD_DB = -1.0  # the limiter's ceiling: at it a peak is shown in red
 
 
 @dataclass(frozen=True)
-class Seen:
+class ScreenState:
     """What there is to be shown.
 
     Attributes:
@@ -34,7 +34,7 @@ class Seen:
     plain: bool = False
 
 
-def draw(seen: Seen) -> RenderableType:
+def draw(seen: ScreenState) -> RenderableType:
     """The whole view."""
     table = Table.grid(padding=(0, 2))
     table.add_column(style="dim", no_wrap=True, min_width=9)
@@ -62,7 +62,7 @@ def printable(text: str) -> str:
     return "".join(c if c.isprintable() else "?" for c in text)
 
 
-def _rows(seen: Seen) -> list[tuple[str, Text]]:
+def _rows(seen: ScreenState) -> list[tuple[str, Text]]:
     status = seen.status
     rows = [
         ("song", _song(status)),
@@ -81,7 +81,7 @@ def _rows(seen: Seen) -> list[tuple[str, Text]]:
     return rows
 
 
-def _state(seen: Seen) -> str:
+def _state(seen: ScreenState) -> str:
     if not seen.status.get("playing", True):
         return "paused"
     return "holding" if seen.controls["hold"] else "playing"

@@ -47,15 +47,15 @@ class View:
     """Shows a session and takes its keys, from `begin` to the end of the `with`.
 
     Args:
-        desk: what to show, and what the keys command.
+        session: what to show, and what the keys command.
         controls: the values to show and turn.
         tell: shows a line once the view has gone.
     """
 
     def __init__(
-        self, desk: Actions, controls: Controls, tell: Callable[[str], None]
+        self, session: Actions, controls: Controls, tell: Callable[[str], None]
     ) -> None:
-        self._desk, self._controls, self._tell = desk, controls, tell
+        self._session, self._controls, self._tell = session, controls, tell
         self._news: deque[str] = deque(maxlen=MAX_NEWS)
         self._stopping = threading.Event()
         self._threads: list[threading.Thread] = []
@@ -132,7 +132,7 @@ class View:
         from rich.console import Console
         from rich.live import Live
 
-        from engine.cli.screen import Seen, draw
+        from engine.cli.screen import ScreenState, draw
 
         console = Console()
         live = Live(
@@ -146,11 +146,15 @@ class View:
             with live:
                 while True:
                     if _is_ours(sys.stdout):
-                        status, controls = self._desk.status(), self._controls.snapshot
+                        status, controls = (
+                            self._session.status(),
+                            self._controls.snapshot,
+                        )
                         news = self._news[-1] if self._news else ""
                         plain = not console.encoding.startswith("utf")
                         live.update(
-                            draw(Seen(status, controls, news, plain)), refresh=True
+                            draw(ScreenState(status, controls, news, plain)),
+                            refresh=True,
                         )
                     if self._stopping.wait(REFRESH_S):
                         return
@@ -171,20 +175,20 @@ class View:
                 return
 
     def _act(self, key: str) -> None:
-        desk, status = self._desk, self._desk.status
+        session, status = self._session, self._session.status
         if key == "n":
-            desk.command("next")
+            session.command("next")
         elif key == "e":
-            desk.command("effects/next")
+            session.command("effects/next")
         elif key == " ":
-            desk.command("pause" if status()["playing"] else "play")
+            session.command("pause" if status()["playing"] else "play")
         elif key == "h":
             self._controls.set("hold", not self._controls.snapshot["hold"])
         elif key == "r":
             active = status()["record/active"]
-            desk.command("record/stop" if active else "record/start")
+            session.command("record/stop" if active else "record/start")
         elif key == "k":
-            desk.command("keep", KEEP_S)
+            session.command("keep", KEEP_S)
         elif key in ("+", "=", "-", "_"):
             step = VOLUME_STEP_DB if key in "+=" else -VOLUME_STEP_DB
             gain = float(self._controls.snapshot["master/gain"])
@@ -195,7 +199,7 @@ class View:
     def _quit(self) -> None:
         """End with a fade; asked for again, at once."""
         if self._leaving:
-            self._desk.command("stop")
+            self._session.command("stop")
             return
         self._leaving = True
-        self._desk.command("sleep", QUIT_FADE_MIN)
+        self._session.command("sleep", QUIT_FADE_MIN)

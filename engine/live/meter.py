@@ -1,7 +1,7 @@
 """Meters of the master: loudness and true peak, measured beside the callback.
 
 Threads: the callback writes to `Meter.tap`, which copies. The meter's own thread
-drains it ten times a second and publishes one immutable `Levels`, which any thread
+drains it ten times a second and publishes one immutable `MeterLevels`, which any thread
 reads without a lock. When it is late, the tap drops blocks; the music does not notice.
 """
 
@@ -25,7 +25,7 @@ RING_S = 2.0
 
 
 @dataclass(frozen=True)
-class Levels:
+class MeterLevels:
     """What was heard lately."""
 
     momentary_lufs: float = SILENCE_DB  # of the last 0.4 s
@@ -49,16 +49,16 @@ class LevelMeter:
         self._peaks_length = 0
         self._tail: Samples = np.zeros((TAPS, channels), np.float32)
 
-    def add(self, samples: Samples) -> Levels:
+    def add(self, samples: Samples) -> MeterLevels:
         """Listen to more of the stream, shape (n, channels); returns the levels."""
         if not np.all(np.isfinite(samples)):
             samples = np.nan_to_num(samples, posinf=0.0, neginf=0.0)
         self._powers.extend(self._blocks.add(samples))
         self._add_peak(samples)
         if not self._powers:
-            return Levels(true_peak_db=self._true_peak())
+            return MeterLevels(true_peak_db=self._true_peak())
         abutting = list(self._powers)[::-STRIDE]
-        return Levels(
+        return MeterLevels(
             max(SILENCE_DB, lufs_of(self._powers[-1])),
             max(SILENCE_DB, lufs_of(sum(abutting) / len(abutting))),
             self._true_peak(),
@@ -84,7 +84,7 @@ class Meter:
 
     def __init__(self, sample_rate: int, channels: int = 2) -> None:
         self.tap = Tap(sample_rate, channels, RING_S)
-        self.levels = Levels()  # replaced, never changed
+        self.levels = MeterLevels()  # replaced, never changed
         self._meter = LevelMeter(sample_rate, channels)
         self._block = np.zeros((round(HOP_S * sample_rate), channels), np.float32)
         self._stopping = threading.Event()

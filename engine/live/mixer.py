@@ -32,7 +32,7 @@ _N_GAINS = 5
 _LOW, _HIGH, _SIDE_LOW, _SIDE_HIGH, _BED = range(_N_GAINS)
 
 
-class Source(Protocol):
+class MusicSource(Protocol):
     """What the mixer reads music from: a ring, or the stream itself offline."""
 
     @property
@@ -43,7 +43,7 @@ class Source(Protocol):
         """Fill `out` and return how many samples of it were music."""
 
 
-class Tap(Protocol):
+class MasterSink(Protocol):
     """Where the master goes besides the speaker."""
 
     def write(self, samples: Samples) -> bool:
@@ -63,14 +63,14 @@ class Mixer:
 
     def __init__(
         self,
-        source: Source,
+        source: MusicSource,
         bed: BedPlayer | None,
         sample_rate: int,
         snapshot: Callable[[], Snapshot],
         metrics: Metrics,
     ) -> None:
         self.position = 0  # the next sample to render
-        self.taps: tuple[Tap, ...] = ()  # replaced as a whole, never changed
+        self.taps: tuple[MasterSink, ...] = ()  # replaced as a whole, never changed
         self.n_changes = 0  # snapshots seen so far; the latest are in `changes`
         self.changes: list[tuple[int, Snapshot]]
         self.fade = Fade(sample_rate)  # start, pause, stop

@@ -23,7 +23,7 @@ from effects.base.errors import InputError
 from engine.control.controls import CONTROLS, Controls, Snapshot
 from engine.live.metrics import Metrics
 from engine.live.ring import RingBuffer
-from engine.live.ring_reader import Feed
+from engine.live.ring_reader import RingReader
 from engine.sound.concealment_loop import unlikeness
 from engine.sound.music import Music, Now
 from engine.sound.splice import SPLICE_S, splice
@@ -35,10 +35,10 @@ HOP_DECAY = 0.9  # of the longest time, from one hop to the next
 MAX_SPARE_S = 1.0
 GUARD_S = 0.01  # from a splice to the reader's next block, when it is written
 REPLAN_EVERY_S = 0.05  # changes that come faster are taken together
-STANDBY_EVERY_S = 8.0  # at most: to make one takes as long as some eight hops
-STANDBY_MOST = 4.0  # gain of a standby made in a softer place
-STANDBY_LIKE_DB = 4.0  # while it differs by less, it is not made again
-MARKS = 256  # kept of where the music is: more than the ring holds hops
+CONCEALMENT_EVERY_S = 8.0  # at most: to make one takes as long as some eight hops
+CONCEALMENT_MOST = 4.0  # gain of a standby made in a softer place
+CONCEALMENT_LIKE_DB = 4.0  # while it differs by less, it is not made again
+POSITIONS = 256  # kept of where the music is: more than the ring holds hops
 
 OnEvent = Callable[[Mapping[str, object]], None]
 
@@ -58,7 +58,7 @@ class Producer:
     Args:
         music: the stream; from `start` on it belongs to the producer thread.
         ring: of layers, as long as the look-ahead is to be.
-        feed: told when the stream has ended.
+        reader: told when the stream has ended.
         controls: where changes come from.
         metrics: counters to keep.
         on_event: told of every change of plan and the sample at which it holds.
@@ -68,14 +68,14 @@ class Producer:
         self,
         music: Music,
         ring: RingBuffer,
-        feed: Feed,
+        reader: RingReader,
         controls: Controls,
         metrics: Metrics,
         on_event: OnEvent,
     ) -> None:
         self.failure: BaseException | None = None
-        self.marks: deque[Now] = deque(maxlen=MARKS)  # where each hop begins
-        self._music, self._ring, self._feed = music, ring, feed
+        self.positions: deque[Now] = deque(maxlen=POSITIONS)  # where each hop begins
+        self._music, self._ring, self._reader = music, ring, reader
         self._controls, self._metrics, self._on_event = controls, metrics, on_event
         # Room for a hop that begins just before, and one more after a splice.
         self._ahead = ring.capacity - 2 * round(CONTROLS["hop"].high * self._rate)
@@ -100,7 +100,7 @@ class Producer:
         wanted = round(seconds * self._rate)
         while self._ring.written < wanted and self._produce():
             pass
-        self._renew_standby()
+        self._renew_concealment()
 
     def start(self) -> None:
         """Start the producer thread."""
@@ -131,7 +131,7 @@ class Producer:
                     self._overwrite(*self._stale)
                 elif not self._produce():
                     self._music.foresee()
-                    self._keep_standby()
+                    self._keep_concealment()
                     self._wake.wait(0.1 * self._ahead / self._rate)
                     self._wake.clear()
         except BaseException as error:  # the session reports it; the ring plays on
@@ -154,38 +154,41 @@ class Producer:
             return False
         hop = self._next_hop()
         if hop is None:
-            self._feed.finished = True
+            self._reader.finished = True
             return False
-        self._feed.room = self._music.room
+        self._reader.room = self._music.room
         self._metrics.frames += 1
-        self.marks.append(self._music.now(self._ring.written))
+        self.positions.append(self._music.now(self._ring.written))
         self._metrics.bad_frames = self._music.bad_frames
         written = self._ring.write(hop)
-        self._level_standby()
+        self._level_concealment()
         return written
 
-    def _keep_standby(self) -> None:
+    def _keep_concealment(self) -> None:
         """Make the standby again if the music has moved on and nothing else waits."""
-        if self._has_changes() or time.monotonic() < self._stood_by + STANDBY_EVERY_S:
+        if (
+            self._has_changes()
+            or time.monotonic() < self._stood_by + CONCEALMENT_EVERY_S
+        ):
             return
         made, ending = self._stands_for, self._music.ending
-        if made is None or unlikeness(made, ending) > STANDBY_LIKE_DB:
-            self._renew_standby()
+        if made is None or unlikeness(made, ending) > CONCEALMENT_LIKE_DB:
+            self._renew_concealment()
         else:
-            self._level_standby()
+            self._level_concealment()
 
-    def _renew_standby(self) -> None:
+    def _renew_concealment(self) -> None:
         self._stands_for = self._music.ending
-        self._feed.standby = self._music.standby()
+        self._reader.concealment = self._music.standby()
         self._stood_by = time.monotonic()
 
-    def _level_standby(self) -> None:
+    def _level_concealment(self) -> None:
         """As loud as the sound at the ring's end."""
         if self._stands_for is None:
             return
         more = loudness(self._music.ending) - loudness(self._stands_for)
-        gain = min(db_to_amplitude(float(more)), STANDBY_MOST)
-        self._feed.standby = replace(self._feed.standby, gain=gain)
+        gain = min(db_to_amplitude(float(more)), CONCEALMENT_MOST)
+        self._reader.concealment = replace(self._reader.concealment, gain=gain)
 
     def _take_changes(self) -> bool:
         """Replan for a waiting command or changed controls; False if there are none."""
@@ -242,14 +245,14 @@ class Producer:
             self._metrics.late += 1
         self._heard = heard
         self._on_event({"at": at, "heard": heard, **row})
-        self._feed.finished = False
+        self._reader.finished = False
         glide = round(SPLICE_S * self._rate)
         self._music.room = self._music.room.joined(room, heard, glide)
-        self._feed.room = self._music.room
+        self._reader.room = self._music.room
         self._metrics.replans += 1
-        while self.marks and self.marks[-1].position >= heard:
-            self.marks.pop()
-        self.marks.append(self._music.now(heard))
+        while self.positions and self.positions[-1].position >= heard:
+            self.positions.pop()
+        self.positions.append(self._music.now(heard))
         self._stale = None
         if len(first):
             self._overwrite(heard, end, first)
@@ -286,11 +289,11 @@ class Producer:
         position, piece, self._stale = at, first, None
         while True:
             if piece is None:
-                self.marks.append(self._music.now(position))
+                self.positions.append(self._music.now(position))
                 piece = self._next_hop()
                 if piece is None:
                     return
-                self._feed.room = self._music.room
+                self._reader.room = self._music.room
             inside = max(0, min(len(piece), end - position))
             self._ring.rewrite(position, piece[:inside])
             if inside < len(piece):

@@ -11,12 +11,12 @@ from effects.audio.levels import Samples
 from effects.bed.masking import Course
 from engine.live.metrics import Metrics
 from engine.live.ring import RingBuffer
-from engine.sound.concealment import Standby
+from engine.sound.concealment import Concealment
 
 STARVED_S = 0.3  # the last stretch of the ring, over which the music gives way
 
 
-class Feed:
+class RingReader:
     """A mixer's source over a ring; counts underruns.
 
     Args:
@@ -30,14 +30,14 @@ class Feed:
         self, ring: RingBuffer, sample_rate: int, metrics: Metrics, max_block: int
     ) -> None:
         self.room = Course()  # replaced by the producer before it writes
-        self.standby = Standby(
+        self.concealment = Concealment(
             np.zeros((1, ring.channels), np.float32)
         )  # replaced by the producer after it has written
         self.finished = False  # set by the producer: no more will be written
         self._ring, self._metrics = ring, metrics
         self._starved = max(1, round(STARVED_S * sample_rate))
         self._level = 1.0  # share of the way to music that the last block ended with
-        self._sounding = self.standby  # the one of this underrun
+        self._sounding = self.concealment  # the one of this underrun
         self._looped = 0  # samples of standby so far
         self._index = np.arange(1, max_block + 1, dtype=np.float32)
         self._share, self._gain = (np.zeros(max_block, np.float32) for _ in range(2))
@@ -55,7 +55,7 @@ class Feed:
         if self._level >= 1.0:
             if is_enough:
                 return min(n, available)
-            self._sounding = self.standby
+            self._sounding = self.concealment
         self._crossfade(out, self._starved + n if finished else available)
         return min(n, available)
 

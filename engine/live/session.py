@@ -19,12 +19,12 @@ from effects.base.errors import InputError, LatentError, RunError
 from engine.control.controls import CONTROLS, Snapshot
 from engine.graph import Graph
 from engine.live.metrics import Metrics
-from engine.live.mixer import MAX_BLOCK, MAX_CHANGES, Mixer, Tap
+from engine.live.mixer import MAX_BLOCK, MAX_CHANGES, MasterSink, Mixer
 from engine.live.output import Output, choose, list_devices
 from engine.live.pacer import Pacer
 from engine.live.producer import Producer
 from engine.live.ring import RingBuffer
-from engine.live.ring_reader import Feed
+from engine.live.ring_reader import RingReader
 from engine.sound.bed import Bed, When
 from engine.sound.music import Now
 from engine.sound.synthesis import N_LAYERS
@@ -75,12 +75,12 @@ class Session:
         longest_hop = 2.0
         capacity = round((AHEAD_S + 2 * longest_hop) * rate)
         self.ring = RingBuffer(capacity, N_LAYERS)
-        feed = Feed(self.ring, rate, self.metrics, MAX_BLOCK)
+        reader = RingReader(self.ring, rate, self.metrics, MAX_BLOCK)
         self.producer = Producer(
-            graph.music, self.ring, feed, graph.controls, self.metrics, on_event
+            graph.music, self.ring, reader, graph.controls, self.metrics, on_event
         )
         self.mixer = Mixer(
-            feed,
+            reader,
             graph.player,
             rate,
             lambda: graph.controls.snapshot,
@@ -183,7 +183,7 @@ class Session:
         """Where the music that is being mixed stands."""
         position = self.mixer.position
         past = [
-            mark for mark in tuple(self.producer.marks) if mark.position <= position
+            mark for mark in tuple(self.producer.positions) if mark.position <= position
         ]
         return past[-1] if past else None
 
@@ -191,11 +191,11 @@ class Session:
         """Any thread: end with a short fade."""
         self._stopping.set()
 
-    def add_tap(self, tap: Tap) -> None:
+    def add_tap(self, tap: MasterSink) -> None:
         """From the next block on, the master goes to `tap`, too."""
         self.mixer.taps = (*self.mixer.taps, tap)
 
-    def remove_tap(self, tap: Tap) -> None:
+    def remove_tap(self, tap: MasterSink) -> None:
         """The reverse of `add_tap`."""
         self.mixer.taps = tuple(t for t in self.mixer.taps if t is not tap)
 

@@ -14,7 +14,7 @@ from effects.bed.masking import Course
 from engine.control.controls import Snapshot, snapshot_of
 from engine.graph import Graph
 from engine.live.metrics import Metrics
-from engine.live.mixer import MAX_BLOCK, Mixer, Source
+from engine.live.mixer import MAX_BLOCK, Mixer, MusicSource
 from engine.offline.edited_music import EditedMusic
 from engine.offline.edits import Edit, sort_edits
 from engine.offline.render import Progress
@@ -78,7 +78,7 @@ def replay(
 
 
 def _mixer_at(
-    graph: Graph, source: Source, gains: Sequence[Edit], position: int
+    graph: Graph, source: MusicSource, gains: Sequence[Edit], position: int
 ) -> Mixer:
     """A mixer that starts at a sample, with the gains that were in force at each."""
     timeline = _GainTimeline(graph.controls.snapshot, gains)
@@ -116,7 +116,7 @@ def _begin(mixer: Mixer, edit: Edit) -> None:
 class _SilentSource:
     """A mixer's source of silence, under which the bed is ducked as under music."""
 
-    def __init__(self, music: Source) -> None:
+    def __init__(self, music: MusicSource) -> None:
         self._music = music
 
     @property

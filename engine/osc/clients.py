@@ -120,7 +120,7 @@ class Subscribers:
         return (*self._always, *self._leases)
 
 
-class Intake:
+class DatagramQueue:
     """Datagrams at a bounded rate; beyond it, the last of each address waits.
 
     So a flood costs little, and the place where a fader came to rest is kept.

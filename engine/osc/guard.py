@@ -31,7 +31,7 @@ _WILDCARDS = "*?[{"
 _SPECIAL = _WILDCARDS + "]}"
 
 
-class Refused(Exception):  # noqa: N818 - a verdict, not an error of ours
+class RefusedDatagram(Exception):  # noqa: N818 - a verdict, not an error of ours
     """Why a datagram is not let through, in a few words."""
 
 
@@ -39,7 +39,7 @@ def check(datagram: bytes) -> str | None:
     """Why a datagram is refused, or None when it is sound."""
     try:
         messages(datagram)
-    except Refused as reason:
+    except RefusedDatagram as reason:
         return str(reason)
     return None
 
@@ -48,17 +48,17 @@ def messages(datagram: bytes) -> list[bytes]:
     """The messages of a sound datagram, in order.
 
     Raises:
-        Refused: something in it is not as it has to be.
+        RefusedDatagram: something in it is not as it has to be.
     """
     if not 4 <= len(datagram) <= MAX_LENGTH:
-        raise Refused("too short" if len(datagram) < 4 else "too long")
+        raise RefusedDatagram("too short" if len(datagram) < 4 else "too long")
     if len(datagram) % 4:
-        raise Refused("length is not a multiple of 4")
+        raise RefusedDatagram("length is not a multiple of 4")
     found: list[bytes] = []
     _collect(datagram, 1, found)
     n_patterns = sum(_check_message(message) for message in found)
     if n_patterns > MAX_PATTERNS:
-        raise Refused("too many patterns")
+        raise RefusedDatagram("too many patterns")
     return found
 
 
@@ -66,18 +66,18 @@ def _collect(element: bytes, depth: int, found: list[bytes]) -> None:
     if not element.startswith(_BUNDLE):
         found.append(element)
         if len(found) > MAX_MESSAGES:
-            raise Refused("too many messages")
+            raise RefusedDatagram("too many messages")
         return
     if depth > MAX_DEPTH:
-        raise Refused("bundles too deep")
+        raise RefusedDatagram("bundles too deep")
     at = 16  # behind the name and the time tag
     if len(element) < at:
-        raise Refused("bundle without a time tag")
+        raise RefusedDatagram("bundle without a time tag")
     while at < len(element):
         (size,) = struct.unpack_from(">i", element, at)
         at += 4
         if size <= 0 or size % 4 or size > len(element) - at:
-            raise Refused("element size")
+            raise RefusedDatagram("element size")
         _collect(element[at : at + size], depth + 1, found)
         at += size
 
@@ -86,11 +86,11 @@ def _check_message(message: bytes) -> bool:
     """Raise if a message is not sound; whether its address is a pattern."""
     address, at = _string(message, 0, "address")
     if not address.startswith(b"/") or len(address) > MAX_ADDRESS:
-        raise Refused("address")
+        raise RefusedDatagram("address")
     if not address.isascii() or not (text := address.decode()).isprintable():
-        raise Refused("address")
+        raise RefusedDatagram("address")
     if " " in text or "#" in text or "," in text.partition("{")[0]:
-        raise Refused("address")
+        raise RefusedDatagram("address")
     has_pattern = is_pattern(text)
     if has_pattern:
         _parts(text)
@@ -98,13 +98,13 @@ def _check_message(message: bytes) -> bool:
         return has_pattern  # old senders leave the type tags out then
     tags, at = _string(message, at, "type tags")
     if not tags.startswith(b",") or tags[1:].translate(None, _TAGS):
-        raise Refused("type tags")
+        raise RefusedDatagram("type tags")
     if len(tags) > MAX_ARGUMENTS + 1:
-        raise Refused("too many arguments")
+        raise RefusedDatagram("too many arguments")
     for tag in tags[1:].decode():
         at = _check_argument(message, at, tag)
     if at != len(message):
-        raise Refused("bytes behind the last argument")
+        raise RefusedDatagram("bytes behind the last argument")
     return has_pattern
 
 
@@ -115,15 +115,15 @@ def _check_argument(message: bytes, at: int, tag: str) -> int:
         try:
             text = raw.decode()
         except UnicodeDecodeError:
-            raise Refused("text") from None
+            raise RefusedDatagram("text") from None
         if len(raw) > MAX_TEXT or not text.isprintable():
-            raise Refused("text")
+            raise RefusedDatagram("text")
         return at
     end = at + _SIZES[tag]
     if end > len(message):
-        raise Refused("arguments cut short")
+        raise RefusedDatagram("arguments cut short")
     if tag in "fd" and not math.isfinite(struct.unpack_from(">" + tag, message, at)[0]):
-        raise Refused("a number that is not finite")
+        raise RefusedDatagram("a number that is not finite")
     return end
 
 
@@ -131,10 +131,10 @@ def _string(message: bytes, at: int, what: str) -> tuple[bytes, int]:
     """A padded string from `at` on, and where it ends."""
     stop = message.find(b"\0", at)
     if stop < 0:
-        raise Refused(f"{what} without an end")
+        raise RefusedDatagram(f"{what} without an end")
     end = stop - stop % 4 + 4
     if message[stop:end] != bytes(end - stop):
-        raise Refused(f"padding of the {what}")
+        raise RefusedDatagram(f"padding of the {what}")
     return message[at:stop], end
 
 
@@ -177,7 +177,7 @@ def matching(pattern: str, addresses: Iterable[str]) -> list[str]:
     The time is linear in the length of the pattern, for each address.
 
     Raises:
-        Refused: more wildcards than allowed, or brackets that do not close.
+        RefusedDatagram: more wildcards than allowed, or brackets that do not close.
     """
     parts = _parts(pattern)
     return [address for address in addresses if _matches(parts, address.split("/"))]
@@ -225,7 +225,7 @@ def _run(run: str, positions: int, at: dict[str, int]) -> int:
 
 def _parts(pattern: str) -> list[list[_Element]]:
     if sum(pattern.count(wildcard) for wildcard in _WILDCARDS) > MAX_WILDCARDS:
-        raise Refused("too many wildcards")
+        raise RefusedDatagram("too many wildcards")
     return [_elements(part) for part in pattern.split("/")]
 
 
@@ -237,7 +237,7 @@ def _elements(part: str) -> list[_Element]:
             end = part.find("]" if part[at] == "[" else "}", at)
             inside = part[at + 1 : end]
             if end < 0 or any(character in inside for character in _SPECIAL):
-                raise Refused("brackets in the address")
+                raise RefusedDatagram("brackets in the address")
             one_of = part[at] == "["
             found.append(_set(inside) if one_of else _Choice(inside.split(",")))
             at = end + 1
@@ -246,7 +246,7 @@ def _elements(part: str) -> list[_Element]:
             found.append(_Star() if part[at] == "*" else any_one)
             at += 1
         elif part[at] in "]}":
-            raise Refused("brackets in the address")
+            raise RefusedDatagram("brackets in the address")
         else:
             end = at
             while end < len(part) and part[end] not in _SPECIAL:

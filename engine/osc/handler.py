@@ -32,7 +32,7 @@ from engine.control.commands import (
 from engine.control.controls import CONTROLS, Control, Controls, Snapshot
 from engine.osc.clients import Address, Subscribers, TokenBucket
 from engine.osc.feedback import Feedback, Packet
-from engine.osc.guard import Refused, is_pattern, matching, messages
+from engine.osc.guard import RefusedDatagram, is_pattern, matching, messages
 from engine.osc.messages import bundled, control_message, message, reading_message
 from engine.version import VERSION
 
@@ -54,7 +54,7 @@ _OURS = {ROOT + name for name in ("error", "pong", "dump/end", "startup")}
 
 
 @dataclass
-class Counters:
+class OscCounters:
     """What happened so far; written by the OSC thread alone."""
 
     received: int = 0  # datagrams
@@ -65,7 +65,7 @@ class Counters:
     changes: int = 0  # values set
 
 
-class Handler:
+class OscHandler:
     """Answers packets for one server.
 
     Args:
@@ -83,7 +83,7 @@ class Handler:
         say: Say = lambda line: None,
         feedback: Iterable[tuple[str, int]] = (),
     ) -> None:
-        self.counters = Counters()
+        self.counters = OscCounters()
         self.subscribers = Subscribers(feedback)
         self._controls, self._actions, self._say = controls, actions, say
         self._errors = TokenBucket(ERRORS_PER_S, ERRORS_PER_S)
@@ -118,7 +118,7 @@ class Handler:
     def _handle(self, datagram: bytes, sender: Address, now: float) -> list[Packet]:
         try:
             found = messages(datagram)
-        except Refused as reason:
+        except RefusedDatagram as reason:
             self.counters.refused += 1
             self._tell(f"refused a packet: {reason}", sender, "", now)
             complaint = self._error("", f"packet refused: {reason}", sender, now)

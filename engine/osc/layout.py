@@ -28,7 +28,7 @@ Shape: TypeAlias = Literal["fader", "switch", "choice", "button", "text"]
 
 
 @dataclass(frozen=True)
-class Item:
+class LayoutItem:
     """One thing on a surface; a button sends its arguments when it is pressed."""
 
     shape: Shape
@@ -39,7 +39,7 @@ class Item:
     args: tuple[Argument, ...] = ()
 
 
-def items(presets: Sequence[str], reply_port: int) -> list[Item]:
+def items(presets: Sequence[str], reply_port: int) -> list[LayoutItem]:
     """All that a surface has: texts, controls in the order of the table, buttons.
 
     Args:
@@ -47,34 +47,36 @@ def items(presets: Sequence[str], reply_port: int) -> list[Item]:
         reply_port: UDP port on which the surface listens.
     """
     port = ("if", (reply_port, LEASE_S))
-    found = [Item("button", "connect", ROOT + "subscribe", None, *port)]
-    found += [Item("text", r.name, ROOT + r.name) for r in READINGS if r.name in SHOWN]
+    found = [LayoutItem("button", "connect", ROOT + "subscribe", None, *port)]
+    found += [
+        LayoutItem("text", r.name, ROOT + r.name) for r in READINGS if r.name in SHOWN
+    ]
     for control in TABLE:
         shape: Shape = "fader"
         if control.choices:
             shape = "choice"
         elif isinstance(control.default, bool):
             shape = "switch"
-        found.append(Item(shape, control.name, ROOT + control.name, control))
+        found.append(LayoutItem(shape, control.name, ROOT + control.name, control))
     for command in COMMANDS:
         address = ROOT + command.name
         if not command.types or command.optional:
-            found.append(Item("button", command.name, address))
+            found.append(LayoutItem("button", command.name, address))
         for choice in () if command.name.startswith("midi/") else command.choices:
             label = f"{command.name} {choice}"
-            found.append(Item("button", label, address, None, "s", (choice,)))
+            found.append(LayoutItem("button", label, address, None, "s", (choice,)))
         for number in MINUTES.get(command.name, ()):
             label = f"{command.name} {number:g} {command.unit}"
-            found.append(Item("button", label, address, None, "f", (number,)))
+            found.append(LayoutItem("button", label, address, None, "f", (number,)))
     load = ROOT + "preset/load"
-    found += [Item("button", name, load, None, "s", (name,)) for name in presets]
+    found += [LayoutItem("button", name, load, None, "s", (name,)) for name in presets]
     return found
 
 
 # Open Stage Control.
 
 
-def open_stage_control(surface: Sequence[Item], host: str, port: int) -> bytes:
+def open_stage_control(surface: Sequence[LayoutItem], host: str, port: int) -> bytes:
     """A session file for Open Stage Control 1.x.
 
     Args:
@@ -105,10 +107,10 @@ def open_stage_control(surface: Sequence[Item], host: str, port: int) -> bytes:
     return (json.dumps(session, indent=2) + "\n").encode()
 
 
-_RECONNECT = Item("button", "connect", ROOT + "subscribe")
+_RECONNECT = LayoutItem("button", "connect", ROOT + "subscribe")
 
 
-def _widget(item: Item, place: int, target: str) -> dict[str, Any]:
+def _widget(item: LayoutItem, place: int, target: str) -> dict[str, Any]:
     (left, top), (width, height) = place_of(place), CELL
     widget: dict[str, Any] = {
         "type": item.shape,

@@ -1,4 +1,4 @@
-"""The OSC server: a thread of its own with UDP sockets, around a `Handler`.
+"""The OSC server: a thread of its own with UDP sockets, around a `OscHandler`.
 
 An adapter: it knows the controls and the `Actions` that the session lends, never the
 audio path. It listens on this machine alone unless it is told otherwise.
@@ -18,14 +18,14 @@ from functools import lru_cache
 from effects.base.errors import InputError, RunError
 from engine.control.commands import Actions
 from engine.control.controls import Controls
-from engine.osc.clients import Intake
+from engine.osc.clients import DatagramQueue
 from engine.osc.feedback import TICK_S, Packet
 from engine.osc.guard import MAX_LENGTH
-from engine.osc.handler import Handler, Say
+from engine.osc.handler import OscHandler, Say
 
 HOST = "127.0.0.1"
 PORT = 9470
-RATE = 1000.0  # small messages a second, some 3 % of a core; see Intake
+RATE = 1000.0  # small messages a second, some 3 % of a core; see DatagramQueue
 BURST = 400.0
 BATCH = 256  # datagrams read at once; a full batch is a flood
 FLOOD_PAUSE_S = 0.05  # so that a flood is read at 5,000 a second at most
@@ -66,10 +66,10 @@ class OscServer:
         say: Say = lambda line: None,
     ) -> None:
         self.settings = settings or OscSettings()
-        self.handler = Handler(
+        self.handler = OscHandler(
             controls, actions, say=say, feedback=self.settings.feedback
         )
-        self.intake = Intake(RATE, BURST)
+        self.intake = DatagramQueue(RATE, BURST)
         self.port = 0  # the port in use, once started
         self.strangers = 0  # datagrams from outside the neighbourhood
         self._say = say

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from xml.etree import ElementTree as ET
 
 from engine.control.commands import NORM, Argument
-from engine.osc.layout import CELL, COLUMNS, Item, place_of
+from engine.osc.layout import CELL, COLUMNS, LayoutItem, place_of
 
 _COLOURS = {
     "fader": (0.35, 0.6, 0.75),
@@ -23,7 +23,7 @@ _COLOURS = {
 _IDS = uuid.UUID("5f0f3a52-9470-4c1e-8a5c-6c6174656e74")  # same layout, same file
 
 
-def touchosc(surface: Sequence[Item]) -> bytes:
+def touchosc(surface: Sequence[LayoutItem]) -> bytes:
     """A `.tosc` file.
 
     Args:
@@ -40,7 +40,7 @@ def touchosc(surface: Sequence[Item]) -> bytes:
     return zlib.compress(ET.tostring(document, "utf-8", xml_declaration=True))
 
 
-def _controls(item: Item, left: int, top: int) -> list[ET.Element]:
+def _controls(item: LayoutItem, left: int, top: int) -> list[ET.Element]:
     width, height = CELL[0] - 8, CELL[1] - 8
     label_frame = (left, top, width, height // 2 - 2)
     lower = (left, top + height // 2, width, height // 2)

@@ -10,7 +10,7 @@ from effects.audio.levels import Samples
 
 
 @dataclass(frozen=True)
-class Standby:
+class Concealment:
     """What sounds while there is no music.
 
     Attributes:

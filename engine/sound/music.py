@@ -25,7 +25,7 @@ from engine.compose.schedule import Placed, Programme, presence
 from engine.compose.tuning import dissolved, shift_bands
 from engine.control.controls import Snapshot
 from engine.sound.blend import blend
-from engine.sound.concealment import Standby
+from engine.sound.concealment import Concealment
 from engine.sound.concealment_loop import standby_loop
 from engine.sound.synthesis import Frame, synthesise
 from model.inference import TimbreModel
@@ -154,10 +154,10 @@ class Music:
         envelope = float(self._envelope(self.position, 1)[0])
         return self._latest * envelope**2
 
-    def standby(self) -> Standby:
+    def standby(self) -> Concealment:
         """That sound without end, in phases of its own."""
         rng = np.random.default_rng([self._seed, _STANDBY, self.position])
-        return Standby(
+        return Concealment(
             standby_loop(
                 self.ending,
                 sample_rate=self.sample_rate,

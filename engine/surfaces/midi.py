@@ -1,8 +1,8 @@
 """MIDI: knobs, faders, pads and keys of a controller, bound to controls by learning.
 
-`Bridge` knows messages alone; `Inputs` opens the ports, takes new ones as they are
-plugged in, and lets go of those that are gone. Bindings are kept in `midi.json` in the
-configuration folder, a row for each:
+`MidiBridge` turns messages into values and commands; `MidiInputs` opens the ports, also
+those that are plugged in later, and closes those that were unplugged. Bindings are kept
+in `midi.json` in the configuration folder, a row for each:
 
     {"message": "control_change", "channel": 0, "number": 7, "to": "master/gain"}
 """
@@ -33,14 +33,14 @@ MAX_FILE = 256 * 1024  # bytes
 RESCAN_S = 2.0
 
 
-class Message(Protocol):
+class MidiMessage(Protocol):
     """What is used of `mido.Message`; the rest depends on the type."""
 
     type: str
 
 
 @dataclass(frozen=True)
-class Source:
+class MidiSource:
     """Where a message comes from: a knob, a key, a wheel."""
 
     message: str
@@ -48,7 +48,7 @@ class Source:
     number: int
 
 
-class Backend(Protocol):
+class MidiBackend(Protocol):
     """What is used of the module `mido`."""
 
     def get_input_names(self) -> Sequence[str]:
@@ -58,7 +58,7 @@ class Backend(Protocol):
         """A port that calls back for each message, until its `close`."""
 
 
-def load(path: Path) -> dict[Source, str]:
+def load(path: Path) -> dict[MidiSource, str]:
     """Bindings from a file; none if there is no file.
 
     Raises:
@@ -77,7 +77,7 @@ def load(path: Path) -> dict[Source, str]:
         ) from error
 
 
-def save(path: Path, bindings: dict[Source, str]) -> None:
+def save(path: Path, bindings: dict[MidiSource, str]) -> None:
     """Write bindings; the file is whole at any time."""
     rows = [{**asdict(source), "to": target} for source, target in bindings.items()]
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -86,7 +86,7 @@ def save(path: Path, bindings: dict[Source, str]) -> None:
     os.replace(part, path)
 
 
-class Bridge:
+class MidiBridge:
     """Turns messages into values and commands; any thread may call it.
 
     Args:
@@ -109,12 +109,12 @@ class Bridge:
         self._controls, self._actions, self._say = controls, actions, say
         self._path = path or config_dir() / "midi.json"
         self._bindings = load(self._path)
-        self._down: set[Source] = set()  # pressed as far as we know
+        self._down: set[MidiSource] = set()  # pressed as far as we know
         self._learning: str | None = None
         self._lock = threading.Lock()
 
     @property
-    def bindings(self) -> dict[Source, str]:
+    def bindings(self) -> dict[MidiSource, str]:
         """Which source is bound to what."""
         return dict(self._bindings)
 
@@ -141,7 +141,7 @@ class Bridge:
             self._bindings = kept
             save(self._path, kept)
 
-    def handle(self, message: Message) -> None:
+    def handle(self, message: MidiMessage) -> None:
         """Do what a message is bound to; what is not bound does nothing."""
         read = _read(message)
         if read is None:
@@ -168,7 +168,9 @@ class Bridge:
         except LatentError as error:
             self._say(f"MIDI: {target}: {error}")
 
-    def _set(self, name: str, source: Source, position: float, pressed: bool) -> None:
+    def _set(
+        self, name: str, source: MidiSource, position: float, pressed: bool
+    ) -> None:
         control = CONTROLS[name]
         if source.message != "note_on":
             self._controls.set(name, control.from_norm(position))
@@ -184,7 +186,7 @@ class Bridge:
         else:
             self._controls.set(name, control.from_norm(position))
 
-    def _bind(self, source: Source, target: str) -> None:
+    def _bind(self, source: MidiSource, target: str) -> None:
         self._learning = None
         self._bindings = {**self._bindings, source: target}
         try:
@@ -195,7 +197,7 @@ class Bridge:
         self._say(f"MIDI: {where} is {target} now")
 
 
-class Inputs:
+class MidiInputs:
     """All ports whose name holds a text, from `start` to `stop`.
 
     Args:
@@ -207,10 +209,10 @@ class Inputs:
 
     def __init__(
         self,
-        bridge: Bridge,
+        bridge: MidiBridge,
         wanted: str = "",
         say: Say = lambda line: None,
-        backend: Backend | None = None,
+        backend: MidiBackend | None = None,
     ) -> None:
         self._bridge, self._wanted, self._say = bridge, wanted.casefold(), say
         self._backend = backend
@@ -277,7 +279,7 @@ class Inputs:
                 told = str(error)
 
 
-def _mido() -> Backend:
+def _mido() -> MidiBackend:
     try:
         import mido
         import rtmidi  # noqa: F401 - mido would find it missing only later
@@ -285,26 +287,26 @@ def _mido() -> Backend:
         raise InputError(
             "MIDI needs the extra 'midi': pip install 'latent[midi]'"
         ) from (error)
-    found: Backend = mido
+    found: MidiBackend = mido
     return found
 
 
-def _read(message: Any) -> tuple[Source, float] | None:
+def _read(message: Any) -> tuple[MidiSource, float] | None:
     """Where a message comes from, and its position 0..1; None if it is no use."""
     if message.type == "note_off":
-        return Source("note_on", message.channel, message.note), 0.0
+        return MidiSource("note_on", message.channel, message.note), 0.0
     if message.type not in KINDS:
         return None
     number_name, value_name, highest = KINDS[message.type]
     number = getattr(message, number_name) if number_name else 0
     value = getattr(message, value_name)
     if message.type == "pitchwheel":
-        return Source(message.type, message.channel, 0), (value + 8192) / 16_383
-    return Source(message.type, message.channel, number), value / highest
+        return MidiSource(message.type, message.channel, 0), (value + 8192) / 16_383
+    return MidiSource(message.type, message.channel, number), value / highest
 
 
-def _binding(row: dict[str, Any]) -> tuple[Source, str]:
-    source = Source(row["message"], int(row["channel"]), int(row["number"]))
+def _binding(row: dict[str, Any]) -> tuple[MidiSource, str]:
+    source = MidiSource(row["message"], int(row["channel"]), int(row["number"]))
     if source.message not in KINDS:
         raise ValueError(f"no MIDI message {source.message!r:.40}")
     _check_target(row["to"])

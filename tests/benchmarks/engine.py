@@ -24,7 +24,7 @@ from engine.graph import Graph, Settings, build
 from engine.live.metrics import Metrics
 from engine.live.mixer import MAX_BLOCK, Mixer
 from engine.live.ring import RingBuffer
-from engine.live.ring_reader import Feed
+from engine.live.ring_reader import RingReader
 from engine.offline.render import render
 from engine.sound.synthesis import N_LAYERS
 
@@ -54,15 +54,15 @@ def callback_share(*, starved: bool = False) -> tuple[float, float]:
     graph.bed.prepare(0)
     metrics = Metrics()
     ring = RingBuffer(20 * RATE, N_LAYERS)
-    feed = Feed(ring, RATE, metrics, MAX_BLOCK)
+    reader = RingReader(ring, RATE, metrics, MAX_BLOCK)
     while ring.available < 12 * RATE:
         hop = _hop(graph)
         if starved:
-            feed.standby = graph.music.standby()
+            reader.concealment = graph.music.standby()
             break
         ring.write(hop)
     mixer = Mixer(
-        feed,
+        reader,
         graph.player,
         RATE,
         lambda: graph.controls.snapshot,

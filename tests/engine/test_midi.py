@@ -11,17 +11,17 @@ import pytest
 
 from effects.base.errors import InputError
 from engine.control.controls import Controls
-from engine.surfaces.midi import Bridge, Inputs, Source, load
-from tests.support.osc import Desk
+from engine.surfaces.midi import MidiBridge, MidiInputs, MidiSource, load
+from tests.support.osc import FakeSession
 
 
 class Rig:
     """A bridge with what it plays on."""
 
     def __init__(self, path: Path) -> None:
-        self.controls, self.desk = Controls(), Desk()
+        self.controls, self.session = Controls(), FakeSession()
         self.said: list[str] = []
-        self.bridge = Bridge(self.controls, self.desk, path, self.said.append)
+        self.bridge = MidiBridge(self.controls, self.session, path, self.said.append)
 
     def value(self, name: str) -> object:
         return self.controls.snapshot[name]
@@ -101,7 +101,7 @@ def test_a_command_is_given_once_a_press(rig: Rig, press: mido.Message) -> None:
     up = key(0) if press.type == "note_on" else knob(0)
     for message in (press, press, up, press, up):
         rig.bridge.handle(message)
-    assert rig.desk.done == [("next",), ("next",)]
+    assert rig.session.done == [("next",), ("next",)]
 
 
 def test_bindings_last_and_can_be_forgotten(rig: Rig, tmp_path: Path) -> None:
@@ -110,10 +110,10 @@ def test_bindings_last_and_can_be_forgotten(rig: Rig, tmp_path: Path) -> None:
     rig.bridge.learn("tilt")
     rig.bridge.handle(knob(1, number=21))
     again = Rig(tmp_path / "midi.json")
-    source = Source("control_change", 0, 20)
+    source = MidiSource("control_change", 0, 20)
     assert again.bridge.bindings[source] == "width"
     again.bridge.forget("width")
-    assert load(tmp_path / "midi.json") == {Source("control_change", 0, 21): "tilt"}
+    assert load(tmp_path / "midi.json") == {MidiSource("control_change", 0, 21): "tilt"}
     with pytest.raises(InputError, match="no MIDI message is bound"):
         again.bridge.forget("width")
 
@@ -194,7 +194,7 @@ class Loop:
 def test_ports_come_and_go(rig: Rig) -> None:
     loop = Loop("nanoKONTROL2 1", "Midi Through")
     said: list[str] = []
-    inputs = Inputs(rig.bridge, "nanokontrol", said.append, loop)
+    inputs = MidiInputs(rig.bridge, "nanokontrol", said.append, loop)
     inputs.start()
     try:
         assert inputs.names == ("nanoKONTROL2 1",)
@@ -218,7 +218,7 @@ def test_without_the_extra_there_is_one_clear_error(
 ) -> None:
     monkeypatch.setitem(sys.modules, "rtmidi", None)
     with pytest.raises(InputError, match=r"extra 'midi'"):
-        Inputs(rig.bridge).start()
+        MidiInputs(rig.bridge).start()
 
 
 def test_the_file_is_for_people_to_read(rig: Rig, tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ from engine.control.controls import Controls, defaults
 from engine.surfaces.mpris import NAME, MediaKeys, session_bus
 from engine.surfaces.mpris_state import controls_at, state_of, volume_of
 from tests.support.command import ROOT, environment
-from tests.support.osc import Desk
+from tests.support.osc import FakeSession
 
 START_S = 30.0
 
@@ -38,14 +38,14 @@ def bus() -> Iterator[str]:
 
 
 class Rig:
-    """A player on the bus, around a desk that notes what it is told."""
+    """A player on the bus, around a session that notes what it is told."""
 
     def __init__(self, bus: str, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("DBUS_SESSION_BUS_ADDRESS", bus)
-        self.controls, self.desk = Controls(), Desk()
-        self.desk.values |= {"song/length": 300.0, "song/seconds": 12.0}
+        self.controls, self.session = Controls(), FakeSession()
+        self.session.values |= {"song/length": 300.0, "song/seconds": 12.0}
         self.said: list[str] = []
-        self.keys = MediaKeys(self.controls, self.desk, self.said.append)
+        self.keys = MediaKeys(self.controls, self.session, self.said.append)
 
     def start(self) -> None:
         self.keys.start()
@@ -82,7 +82,7 @@ def playerctl(*args: str, env: Mapping[str, str] | None = None) -> str:
 
 
 def test_playerctl_sees_the_song(rig: Rig) -> None:
-    rig.desk.values["preset/name"] = "dark"
+    rig.session.values["preset/name"] = "dark"
     assert rig.keys.name == NAME
     assert playerctl("status") == "Playing"
     shown = "{{title}}|{{artist}}|{{album}}|{{mpris:length}}"
@@ -94,10 +94,10 @@ def test_playerctl_sees_the_song(rig: Rig) -> None:
 def test_playerctl_gives_every_command(rig: Rig) -> None:
     for command in ("next", "pause", "play", "play-pause", "stop"):
         playerctl(command)
-    rig.desk.values["playing"] = False
+    rig.session.values["playing"] = False
     playerctl("play-pause")
     done = ["next", "pause", "play", "pause", "stop", "play"]
-    assert rig.desk.done == [(name,) for name in done]
+    assert rig.session.done == [(name,) for name in done]
 
 
 def test_the_volume_is_the_master_gain(rig: Rig) -> None:
@@ -156,16 +156,16 @@ def test_who_watches_is_told_what_changes(rig: Rig, bus: str) -> None:
                 assert line
                 seen += line
 
-        rig.desk.values["playing"] = False
+        rig.session.values["playing"] = False
         until("PlaybackStatus")
         until("Paused")
-        rig.desk.values |= {"song/title": "Flow", "song/number": 4}
+        rig.session.values |= {"song/title": "Flow", "song/number": 4}
         until("Flow")
         until("/org/latent/song/5")
         rig.controls.set("master/gain", -6.0)
         until("Volume")
         seen = ""
-        rig.desk.values["song/seconds"] = 100.0
+        rig.session.values["song/seconds"] = 100.0
         until("Seeked")
         until("int64 100000000")
     finally:
@@ -184,7 +184,7 @@ def test_what_it_cannot_do_is_refused_or_nothing(rig: Rig, bus: str) -> None:
     assert b"plays what it composes" in done.stderr
     for arguments in ignored:
         subprocess.run([*send, path, *arguments], capture_output=True, check=True)
-    assert rig.desk.done == []
+    assert rig.session.done == []
 
 
 def test_a_second_session_has_a_name_of_its_own(

@@ -14,12 +14,12 @@ import pytest
 from effects.base.errors import InputError, RunError
 from engine.control.commands import COMMANDS, READINGS
 from engine.control.controls import TABLE, Controls
-from engine.osc.handler import Handler
+from engine.osc.handler import OscHandler
 from engine.osc.server import OscServer, OscSettings, is_neighbour
 from tests.support.osc import (
     Client,
-    Desk,
     Dump,
+    FakeSession,
     bundle,
     number,
     oscdump,
@@ -33,11 +33,11 @@ class Stage:
 
     def __init__(self, **settings: object) -> None:
         self.controls = Controls()
-        self.desk = Desk()
+        self.session = FakeSession()
         self.said: list[str] = []
         self.server = OscServer(
             self.controls,
-            self.desk,
+            self.session,
             OscSettings(port=0, **settings),  # type: ignore[arg-type]
             self.said.append,
         )
@@ -148,7 +148,7 @@ def test_oscsend_gives_every_command(stage: Stage, client: Client) -> None:
     oscsend(stage.server.port, "/latent/next", "f", 0)  # a button that is let go
     client.send(packet("/latent/ping"))
     client.until("/latent/pong")
-    assert stage.desk.done == [done for _, done in ORDERS]
+    assert stage.session.done == [done for _, done in ORDERS]
 
 
 def test_the_sender_gets_the_value_in_force(client: Client) -> None:
@@ -165,7 +165,7 @@ def test_a_subscriber_sees_what_others_change(stage: Stage, client: Client) -> N
     client.until("/latent/meter/peak")
     stage.controls.set("tilt", 3.0)  # as a page or a key would
     assert client.until("/latent/tilt") == ("/latent/tilt", 3.0)
-    stage.desk.values["song/symbol"] = "C"
+    stage.session.values["song/symbol"] = "C"
     assert client.until("/latent/song/symbol") == ("/latent/song/symbol", "C")
     client.send(packet("/latent/unsubscribe"))
     client.send(packet("/latent/ping"))
@@ -185,13 +185,13 @@ def test_a_bundle_is_applied_at_once_whatever_its_time(
         assert client.until("/latent/tilt") == ("/latent/tilt", 1.0)
         client.send(packet("/latent/ping"))
         client.until("/latent/pong")
-    assert stage.desk.done == [("next",)] * 4
+    assert stage.session.done == [("next",)] * 4
     assert stage.controls.snapshot["width"] == 0.5
 
 
 def test_a_port_in_use_is_one_clear_line(stage: Stage) -> None:
     settings = OscSettings(port=stage.server.port)
-    second = OscServer(Controls(), Desk(), settings)
+    second = OscServer(Controls(), FakeSession(), settings)
     with pytest.raises(RunError, match=rf"port {stage.server.port} .* is in use"):
         second.start()
     second.stop()
@@ -199,7 +199,7 @@ def test_a_port_in_use_is_one_clear_line(stage: Stage) -> None:
 
 @pytest.mark.parametrize("host", ["203.0.113.9", "no.such.host.invalid"])
 def test_a_foreign_address_is_refused(host: str) -> None:
-    server = OscServer(Controls(), Desk(), OscSettings(host, 0))
+    server = OscServer(Controls(), FakeSession(), OscSettings(host, 0))
     with pytest.raises(InputError, match="no address of this machine"):
         server.start()
 
@@ -269,7 +269,7 @@ def test_thousands_of_broken_packets_over_the_wire_change_nothing(
         if at % 500 == 499:
             _wait_until_read(stage, client)
     assert stage.controls.snapshot == before
-    assert stage.desk.done == []
+    assert stage.session.done == []
     assert stage.server.handler.counters.refused > 1000
 
 
@@ -279,7 +279,10 @@ def padded_a() -> bytes:
 
 def _cost_of_handling() -> float:
     """Seconds of this thread's own time that one small message takes."""
-    handler, datagram = Handler(Controls(), Desk()), number("/latent/tilt", 1.0)
+    handler, datagram = (
+        OscHandler(Controls(), FakeSession()),
+        number("/latent/tilt", 1.0),
+    )
     started = time.thread_time()
     for at in range(500):
         handler.handle(datagram, ("127.0.0.1", 5000), 0.01 * at)

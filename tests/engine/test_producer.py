@@ -15,8 +15,8 @@ from engine.control.controls import Controls, Snapshot
 from engine.live.metrics import Metrics
 from engine.live.producer import GUARD_S, Producer
 from engine.live.ring import RingBuffer
-from engine.live.ring_reader import Feed
-from engine.sound.concealment import Standby
+from engine.live.ring_reader import RingReader
+from engine.sound.concealment import Concealment
 from engine.sound.music import Now
 from engine.sound.splice import SPLICE_S
 from model.config import AXIS
@@ -52,8 +52,8 @@ class Ramp:
     def ending(self) -> NDArray[np.float64]:
         return np.full(AXIS.n_bands, 1e-6)
 
-    def standby(self) -> Standby:
-        return Standby(np.zeros((HOP, 4), np.float32))
+    def standby(self) -> Concealment:
+        return Concealment(np.zeros((HOP, 4), np.float32))
 
     def foresee(self) -> None:
         """There is nothing to compose."""
@@ -79,13 +79,13 @@ class Rig:
         self.music = Ramp(n_samples)
         self.ring = RingBuffer(10_000, 4)
         self.metrics = Metrics()
-        self.feed = Feed(self.ring, RATE, self.metrics, 4096)
+        self.reader = RingReader(self.ring, RATE, self.metrics, 4096)
         self.controls = Controls()
         self.events: list[dict[str, object]] = []
         self.producer = Producer(
             self.music,  # type: ignore[arg-type]
             self.ring,
-            self.feed,
+            self.reader,
             self.controls,
             self.metrics,
             lambda event: self.events.append(dict(event)),
@@ -100,7 +100,7 @@ class Rig:
 
     def read(self, n: int) -> Samples:
         out = np.empty((n, 4), np.float32)
-        self.feed.read_into(out)
+        self.reader.read_into(out)
         return out
 
 
@@ -221,7 +221,7 @@ def test_commands_are_carried_out_and_bad_ones_change_nothing(rig: Rig) -> None:
 def test_the_end_of_the_music_is_told() -> None:
     rig = Rig(n_samples=2500)
     rig.producer.start()
-    rig.wait(lambda: rig.feed.finished)
+    rig.wait(lambda: rig.reader.finished)
     rig.producer.stop()
     assert rig.ring.written == 2500
 

@@ -14,8 +14,8 @@ from engine.live.metrics import Metrics
 from engine.live.mixer import MAX_BLOCK, Mixer
 from engine.live.producer import Producer
 from engine.live.ring import RingBuffer
-from engine.live.ring_reader import STARVED_S, Feed
-from engine.sound.concealment import Standby
+from engine.live.ring_reader import STARVED_S, RingReader
+from engine.sound.concealment import Concealment
 from engine.sound.concealment_loop import LOOP_S, standby_loop, unlikeness
 from engine.sound.synthesis import N_LAYERS
 from model.config import AXIS
@@ -100,17 +100,17 @@ class Rig:
         graph = build(settings)
         self.metrics = Metrics()
         self.ring = RingBuffer(14 * RATE, N_LAYERS)
-        self.feed = Feed(self.ring, RATE, self.metrics, MAX_BLOCK)
+        self.reader = RingReader(self.ring, RATE, self.metrics, MAX_BLOCK)
         self.producer = Producer(
             graph.music,
             self.ring,
-            self.feed,
+            self.reader,
             graph.controls,
             self.metrics,
             lambda event: None,
         )
         self.mixer = Mixer(
-            self.feed, None, RATE, lambda: graph.controls.snapshot, self.metrics
+            self.reader, None, RATE, lambda: graph.controls.snapshot, self.metrics
         )
 
     def play(self, seconds: float) -> Samples:
@@ -191,19 +191,19 @@ def test_no_period_is_heard_in_it(stall: Stall) -> None:
 
 def test_a_standby_that_is_used_is_not_exchanged_under_way() -> None:
     ring, metrics = RingBuffer(8000, N_LAYERS), Metrics()
-    feed = Feed(ring, 1000, metrics, 500)
+    reader = RingReader(ring, 1000, metrics, 500)
     ring.write(np.ones((1000, 4), np.float32))
-    feed.standby = Standby(np.ones((700, 4), np.float32), 0.5)
+    reader.concealment = Concealment(np.ones((700, 4), np.float32), 0.5)
     out = np.zeros((500, 4), np.float32)
     heard = []
     for step in range(6):
-        feed.read_into(out)
+        reader.read_into(out)
         heard.append(out.copy())
         if step == 3:
-            feed.standby = Standby(np.full((700, 4), -9.0, np.float32))
+            reader.concealment = Concealment(np.full((700, 4), -9.0, np.float32))
     np.testing.assert_allclose(np.concatenate(heard)[1000:], 0.5, atol=1e-6)
     ring.write(np.ones((4000, 4), np.float32))
-    feed.read_into(out)
+    reader.read_into(out)
     rise = (np.arange(500) + 1) / (STARVED_S * 1000)
     angle = 0.5 * np.pi * np.minimum(rise, 1.0)
     expected = np.sin(angle) + 0.5 * np.cos(angle)
@@ -213,11 +213,11 @@ def test_a_standby_that_is_used_is_not_exchanged_under_way() -> None:
 def test_the_standby_follows_the_music_while_it_plays() -> None:
     rig = Rig(**{"wiggle/amount": 2.0, "wiggle/rate": 0.07})
     rig.producer.prime(4.0)
-    first = rig.feed.standby
+    first = rig.reader.concealment
     rig.producer._stood_by = -np.inf  # as if it were made long ago
     rig.producer.start()
     try:
-        _wait(lambda: rig.feed.standby.loop is not first.loop)
+        _wait(lambda: rig.reader.concealment.loop is not first.loop)
     finally:
         rig.producer.stop()
 

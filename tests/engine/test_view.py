@@ -10,7 +10,7 @@ import pytest
 import soundfile
 from rich.console import Console
 
-from engine.cli.screen import Seen, clock, draw
+from engine.cli.screen import ScreenState, clock, draw
 from engine.control.commands import Status
 from engine.control.controls import defaults
 from tests.support.command import ROOT, environment
@@ -43,7 +43,7 @@ STATUS: Status = {
 }
 
 
-def _drawn(seen: Seen, width: int = 100) -> str:
+def _drawn(seen: ScreenState, width: int = 100) -> str:
     console = Console(width=width, color_system=None, force_terminal=False)
     with console.capture() as capture:
         console.print(draw(seen))
@@ -51,7 +51,7 @@ def _drawn(seen: Seen, width: int = 100) -> str:
 
 
 def test_all_that_matters_is_drawn() -> None:
-    text = _drawn(Seen(STATUS, defaults(), "OSC: no such address"))
+    text = _drawn(ScreenState(STATUS, defaults(), "OSC: no such address"))
     for part in (
         "dark  playing  1:02:05",
         "Song 4  1:23 / 5:02",
@@ -69,12 +69,12 @@ def test_all_that_matters_is_drawn() -> None:
 
 
 def test_a_session_that_has_hardly_begun_can_be_drawn() -> None:
-    assert "playing  0:00" in _drawn(Seen({}, defaults()))
+    assert "playing  0:00" in _drawn(ScreenState({}, defaults()))
 
 
 def test_a_small_or_plain_terminal_gets_what_it_can_show() -> None:
     held = {**defaults(), "hold": True, "master/mute": True}
-    text = _drawn(Seen(STATUS, held, "x" * 300, plain=True), width=40)
+    text = _drawn(ScreenState(STATUS, held, "x" * 300, plain=True), width=40)
     assert "holding" in text
     assert "muted" in text
     assert max(map(len, text.splitlines())) <= 40
@@ -132,13 +132,13 @@ def test_an_exception_or_a_shell_that_meddles_harms_no_terminal(tmp_path: Path) 
         "import time\n"
         "from engine.cli.view import View\n"
         "from engine.control.controls import Controls\n"
-        "from tests.support.osc import Desk\n"
-        "desk = Desk()\n"
-        "with View(desk, Controls(), print) as view:\n"
+        "from tests.support.osc import FakeSession\n"
+        "session = FakeSession()\n"
+        "with View(session, Controls(), print) as view:\n"
         "    view.begin()\n"
-        "    while len(desk.done) < 2:\n"
+        "    while len(session.done) < 2:\n"
         "        time.sleep(0.02)\n"
-        "    raise RuntimeError(desk.done)\n"
+        "    raise RuntimeError(session.done)\n"
     )
     with Terminal(["-c", program], environment(tmp_path)) as terminal:
         terminal.wait_for("Ebb")

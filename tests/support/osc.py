@@ -18,7 +18,7 @@ from effects.base.errors import InputError
 from engine.control.commands import Argument, Status
 
 
-class Desk:
+class FakeSession:
     """Notes the commands that it gets, and shows what it is given."""
 
     def __init__(self, symbols: str = "ABCD") -> None:

@@ -16,7 +16,7 @@ from typing import Protocol
 
 from effects.base.errors import RunError
 from effects.base.paths import data_dir
-from engine.app.session_commands import Desk
+from engine.app.session_commands import SessionCommands
 from engine.graph import Graph
 from engine.live.meter import Meter
 from engine.live.session import DeviceChoice, Session
@@ -25,7 +25,7 @@ from engine.offline.journal_writer import begin_journal
 from engine.osc.query import QueryServer
 from engine.osc.server import OscServer, OscSettings
 from engine.recording.recovery import repair_all
-from engine.surfaces.midi import Bridge, Inputs
+from engine.surfaces.midi import MidiBridge, MidiInputs
 from engine.surfaces.mpris import MediaKeys
 
 TICK_S = 5.0  # between rows of the journal that say how far the session is
@@ -41,7 +41,7 @@ class Surface(Protocol):
 
 
 @dataclass(frozen=True)
-class Surroundings:
+class AppOptions:
     """What a session is to have around it.
 
     Attributes:
@@ -67,32 +67,32 @@ class Surroundings:
     media_keys: bool | None = None
 
 
-class Station:
+class App:
     """Plays a graph, with journal, desk, recorder and OSC.
 
     Args:
         graph: what sounds.
         choice: on which device; None plays to nobody.
-        around: what the session is to have around it.
+        options: what the session is to have around it.
         say: takes one line for the user.
     """
 
     def __init__(
-        self, graph: Graph, choice: DeviceChoice | None, around: Surroundings, say: Say
+        self, graph: Graph, choice: DeviceChoice | None, options: AppOptions, say: Say
     ) -> None:
-        self._around, self._say = around, say
+        self._options, self._say = options, say
         self._recordings = data_dir() / "recordings"
-        self._journal = begin_journal(_header(graph, around.preset), say)
+        self._journal = begin_journal(_header(graph, options.preset), say)
         self.session = Session(graph, choice, say, self._journal.event)
         self._meter = Meter(graph.sample_rate)
-        self.desk = Desk(
+        self.commands = SessionCommands(
             self.session,
             self._recordings,
             self._keep,
             say,
             self._journal.event,
             lambda: self._meter.levels,
-            around.preset,
+            options.preset,
         )
         self._surfaces: list[Surface] = []  # that were started
         self._keeping: list[tuple[subprocess.Popen[str], Path]] = []
@@ -110,69 +110,69 @@ class Station:
         if self._recordings.is_dir():
             repair_all(self._recordings, self._say)
         try:
-            if self._around.record is not None:
-                self.desk.start_recording(self._around.record)
+            if self._options.record is not None:
+                self.commands.start_recording(self._options.record)
             self.session.add_tap(self._meter.tap)
             self._meter.start()
             self._surfaces.append(self._meter)
             self._start_osc()
             self._start_midi()
             self._start_media_keys()
-            if self._around.wake is not None:
-                self.desk.wake(self._around.wake, self._around.sleep)
+            if self._options.wake is not None:
+                self.commands.wake(self._options.wake, self._options.sleep)
             self.session.start()
-            if self._around.wake is None and self._around.sleep is not None:
-                self.desk.sleep(self._around.sleep)
+            if self._options.wake is None and self._options.sleep is not None:
+                self.commands.sleep(self._options.sleep)
             self._say(f"playing, seed {self.session.graph.settings.seed}; Ctrl-C ends")
             self.session.run(lambda: self._poll(poll))
         finally:
             for surface in reversed(self._surfaces):
                 surface.stop()
-            self.desk.close()
+            self.commands.close()
             self._journal.close()
         self._tell_kept(wait=True)
 
     def _start_osc(self) -> None:
-        if self._around.osc is None:
+        if self._options.osc is None:
             return
         controls = self.session.graph.controls
-        server = OscServer(controls, self.desk, self._around.osc, self._say)
+        server = OscServer(controls, self.commands, self._options.osc, self._say)
         try:
             server.start()
         except RunError as error:
-            if self._around.osc_wanted:
+            if self._options.osc_wanted:
                 raise
             self._say(f"{error}; playing without OSC")
             return
         self._surfaces.append(server)
-        if self._around.query is not None:
+        if self._options.query is not None:
             query = QueryServer(
                 controls,
-                self.desk,
-                self._around.osc.host,
+                self.commands,
+                self._options.osc.host,
                 server.port,
-                port=self._around.query,
+                port=self._options.query,
                 say=self._say,
             )
             query.start()
             self._surfaces.append(query)
 
     def _start_midi(self) -> None:
-        if self._around.midi is None:
+        if self._options.midi is None:
             return
         controls = self.session.graph.controls
-        bridge = Bridge(controls, self.desk, say=self._say)
-        self.desk.add_command("midi/learn", bridge.learn)
-        self.desk.add_command("midi/forget", bridge.forget)
-        inputs = Inputs(bridge, self._around.midi, self._say)
+        bridge = MidiBridge(controls, self.commands, say=self._say)
+        self.commands.add_command("midi/learn", bridge.learn)
+        self.commands.add_command("midi/forget", bridge.forget)
+        inputs = MidiInputs(bridge, self._options.midi, self._say)
         inputs.start()
         self._surfaces.append(inputs)
 
     def _start_media_keys(self) -> None:
-        wanted = self._around.media_keys
+        wanted = self._options.media_keys
         if wanted is False:
             return
-        keys = MediaKeys(self.session.graph.controls, self.desk, self._say)
+        keys = MediaKeys(self.session.graph.controls, self.commands, self._say)
         try:
             keys.start()
         except RunError:
@@ -182,7 +182,7 @@ class Station:
         self._surfaces.append(keys)
 
     def _poll(self, poll: Callable[[], None]) -> None:
-        self.desk.poll()
+        self.commands.poll()
         poll()
         self._tell_kept()
         if time.monotonic() - self._ticked >= TICK_S:
