@@ -6,12 +6,13 @@ the producer, the recorder or a process of its own.
 """
 
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from effects.audio.levels import amplitude_to_db
 from effects.base.errors import InputError
 from engine.compose import preset as presets
+from engine.control.status import RecordingStatus, SessionStatus, SongStatus
 from engine.live.meter import MeterLevels
 from engine.live.session import Session
 from engine.recording.naming import safe_stem
@@ -89,51 +90,35 @@ class SessionCommands:
         with self._lock:
             self._commands[name](*args)
 
-    def status(self) -> Mapping[str, Argument | Sequence[Argument]]:
-        """Any thread: the readings, by the names that surfaces know."""
-        session = self._session
-        peaks = (session.metrics.peak_left, session.metrics.peak_right)
-        levels = self._levels()
-        readings: dict[str, Argument | Sequence[Argument]] = {
-            "state": "paused" if self._paused else "playing",
-            "uptime": session.seconds,
-            "underruns": float(session.metrics.underruns),
-            "headroom": session.headroom_s,
-            "load": session.load,
-            "device": session.device_name,
-            "device/losses": float(session.metrics.device_losses),
-            "device/away": session.away_s,
-            "playing": not self._paused,
-            "meter/peak": tuple(map(amplitude_to_db, peaks)),
-            "meter/lufs": (levels.momentary_lufs, levels.short_term_lufs),
-            "meter/true-peak": levels.true_peak_db,
-            "preset/name": self._preset,
-            "preset/list": self._presets,
-            "model/name": session.graph.model.name,
-            "record/active": self._recorder is not None,
-            "sleep/remaining": self._sleep_minutes(),
-        }
-        if session.graph.bed is not None:
-            readings["effects/list"] = session.graph.bed.available
-            readings["effects/now"] = session.graph.bed.sounding(session.mixer.position)
-        if (now := session.now()) is not None:
-            readings |= {
-                "song/number": float(now.index),
-                "song/title": f"Song {now.index + 1}",
-                "song/pattern": now.pattern,
-                "song/symbol": now.pattern[now.symbol],
-                "song/place": float(now.symbol + 1),
-                "song/progress": now.progress,
-                "song/seconds": min(now.length, self._seconds_into(now)),
-                "song/length": now.length,
-                "point": now.point,
-            }
-        if (recorder := self._recorder) is not None:
-            state = recorder.state()
-            rate = session.graph.sample_rate
-            readings["record/seconds"] = state.n_samples / rate
-            readings["record/name"] = state.path.name if state.path else ""
-        return readings
+    def status(self) -> SessionStatus:
+        """Any thread: the status now."""
+        session, bed = self._session, self._session.graph.bed
+        metrics, levels = session.metrics, self._levels()
+        return SessionStatus(
+            is_paused=self._paused,
+            uptime_s=session.seconds,
+            underruns=metrics.underruns,
+            headroom_s=session.headroom_s,
+            load=session.load,
+            device=session.device_name,
+            device_losses=metrics.device_losses,
+            away_s=session.away_s,
+            peak_db=(
+                amplitude_to_db(metrics.peak_left),
+                amplitude_to_db(metrics.peak_right),
+            ),
+            momentary_lufs=levels.momentary_lufs,
+            short_term_lufs=levels.short_term_lufs,
+            true_peak_db=levels.true_peak_db,
+            preset=self._preset,
+            presets=self._presets,
+            effects=None if bed is None else tuple(bed.available),
+            sounding=() if bed is None else bed.sounding(session.mixer.position),
+            model=session.graph.model.name,
+            sleep_min=self._sleep_minutes(),
+            song=self._song_status(),
+            recording=self._recording_status(),
+        )
 
     def poll(self) -> None:
         """The session's thread: what follows from time going by."""
@@ -242,6 +227,29 @@ class SessionCommands:
 
     def _set(self, name: str, value: Argument) -> None:
         self._session.graph.controls.set(name, value)
+
+    def _song_status(self) -> SongStatus | None:
+        now = self._session.now()
+        if now is None:
+            return None
+        return SongStatus(
+            number=now.index,
+            title=f"Song {now.index + 1}",
+            pattern=now.pattern,
+            place=now.symbol + 1,
+            progress=now.progress,
+            seconds=min(now.length, self._seconds_into(now)),
+            length=now.length,
+            point=now.point,
+        )
+
+    def _recording_status(self) -> RecordingStatus | None:
+        recorder = self._recorder
+        if recorder is None:
+            return None
+        state = recorder.state()
+        seconds = state.n_samples / self._session.graph.sample_rate
+        return RecordingStatus(state.path.name if state.path else "", seconds)
 
     def _seconds_into(self, now: Now) -> float:
         """Time since the song began; `now` stands where the hop began."""

@@ -1,15 +1,13 @@
-"""What `latent play` shows on a terminal, drawn from readings alone."""
+"""The view of `latent play` on a terminal, drawn from status and controls alone."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from engine.control.commands import Status
 from engine.control.controls import Snapshot
+from engine.control.status import RecordingStatus, SessionStatus, SongStatus
 
 HELP = "n next  space pause  h hold  e effect  r record  k keep 10m  +/- volume  q quit"
 WIDTH = 44  # of bars and patterns, in characters
@@ -19,37 +17,38 @@ LOUD_DB = -1.0  # the limiter's ceiling: at it a peak is shown in red
 
 @dataclass(frozen=True)
 class ScreenState:
-    """What there is to be shown.
+    """All that one picture of the view is drawn from.
 
     Attributes:
-        status: readings of the desk.
+        status: of the session.
         controls: in force.
         news: the last line that was said.
         plain: draw with ASCII alone.
     """
 
-    status: Status
+    status: SessionStatus
     controls: Snapshot
     news: str = ""
     plain: bool = False
 
 
-def draw(seen: ScreenState) -> RenderableType:
-    """The whole view."""
+def draw(state: ScreenState) -> RenderableType:
+    """Draw the whole view."""
+    status = state.status
     table = Table.grid(padding=(0, 2))
     table.add_column(style="dim", no_wrap=True, min_width=9)
     table.add_column(no_wrap=True, overflow="ellipsis")
-    for name, value in _rows(seen):
+    for name, value in _rows(state):
         table.add_row(name, value)
     head = Text("Latent", "bold")
-    head.append(f"  {_words(seen.status, 'preset/name')}", "cyan")
-    head.append(f"  {_state(seen)}  {clock(_number(seen.status, 'uptime'))}")
+    head.append(f"  {printable(status.preset)}", "cyan")
+    head.append(f"  {_state(state)}  {clock(status.uptime_s)}")
     foot = Text(HELP, "dim", no_wrap=True, overflow="ellipsis")
     return Group(head, Text(), table, Text(), foot)
 
 
 def clock(seconds: float) -> str:
-    """Seconds as 1:02 or 1:02:03."""
+    """Return seconds as 1:02 or 1:02:03."""
     whole = max(0, int(seconds))
     hours, minutes = whole // 3600, whole // 60 % 60
     if hours:
@@ -58,49 +57,47 @@ def clock(seconds: float) -> str:
 
 
 def printable(text: str) -> str:
-    """A text without characters that a terminal would obey."""
+    """Return a text without the characters that control a terminal."""
     return "".join(c if c.isprintable() else "?" for c in text)
 
 
-def _rows(seen: ScreenState) -> list[tuple[str, Text]]:
-    status = seen.status
+def _rows(state: ScreenState) -> list[tuple[str, Text]]:
+    status, song = state.status, state.status.song
     rows = [
-        ("song", _song(status)),
-        ("pattern", _pattern(status)),
-        ("", _bar(_number(status, "song/progress"), seen.plain, "cyan")),
+        ("song", _song(song) if song else Text()),
+        ("pattern", _pattern(song) if song else Text()),
+        ("", _bar(song.progress if song else 0.0, state.plain, "cyan")),
         ("level", _level(status)),
-        ("", _level_bar(status, seen.plain)),
-        ("volume", _volume(seen.controls)),
-        ("effects", Text(_words(status, "effects/now") or "none")),
-        ("recording", _recording(status)),
+        ("", _bar(1.0 - status.momentary_lufs / QUIETEST_LUFS, state.plain, "green")),
+        ("volume", _volume(state.controls)),
+        ("effects", Text(printable(", ".join(status.sounding)) or "none")),
+        ("recording", _recording(status.recording)),
     ]
-    if (minutes := _number(status, "sleep/remaining")) > 0.0:
-        rows.append(("sleep", Text(f"silent in {clock(60.0 * minutes)}")))
+    if status.sleep_min > 0.0:
+        rows.append(("sleep", Text(f"silent in {clock(60.0 * status.sleep_min)}")))
     rows.append(("engine", _engine(status)))
-    rows.append(("news", Text(printable(seen.news))))
+    rows.append(("news", Text(printable(state.news))))
     return rows
 
 
-def _state(seen: ScreenState) -> str:
-    if not seen.status.get("playing", True):
-        return "paused"
-    return "holding" if seen.controls["hold"] else "playing"
+def _state(state: ScreenState) -> str:
+    if not state.status.is_paused and state.controls["hold"]:
+        return "holding"
+    return state.status.state
 
 
-def _song(status: Status) -> Text:
-    text = Text(_words(status, "song/title"), "bold")
-    into, length = _number(status, "song/seconds"), _number(status, "song/length")
-    text.append(f"  {clock(into)} / {clock(length)}", "not bold")
+def _song(song: SongStatus) -> Text:
+    text = Text(printable(song.title), "bold")
+    text.append(f"  {clock(song.seconds)} / {clock(song.length)}", "not bold")
     return text
 
 
-def _pattern(status: Status) -> Text:
-    """The pattern around the symbol that sounds, which is marked."""
-    symbols = _words(status, "song/pattern")
-    place = round(_number(status, "song/place")) - 1
-    start = max(0, min(place - WIDTH // 2, len(symbols) - WIDTH))
+def _pattern(song: SongStatus) -> Text:
+    """Draw the pattern around the symbol that sounds, which is marked."""
+    place = song.place - 1
+    start = max(0, min(place - WIDTH // 2, len(song.pattern) - WIDTH))
     text = Text()
-    for number, symbol in enumerate(symbols[start : start + WIDTH], start):
+    for number, symbol in enumerate(song.pattern[start : start + WIDTH], start):
         if number == place:
             text.append(f"[{symbol}]", "bold reverse")  # seen without colours, too
         else:
@@ -108,17 +105,12 @@ def _pattern(status: Status) -> Text:
     return text
 
 
-def _level(status: Status) -> Text:
-    momentary, short_term = _pair(status, "meter/lufs")
+def _level(status: SessionStatus) -> Text:
+    short_term, momentary = status.short_term_lufs, status.momentary_lufs
     text = Text(f"{_db(short_term)} LUFS short-term, {_db(momentary)} momentary, peak ")
-    peak = _number(status, "meter/true-peak", -200.0)
-    text.append(f"{_db(peak)} dBFS", "red" if peak > LOUD_DB else "")
+    peak = status.true_peak_db
+    text.append(f"{_db(peak)} dBTP", "red" if peak > LOUD_DB else "")
     return text
-
-
-def _level_bar(status: Status, plain: bool) -> Text:
-    momentary, _ = _pair(status, "meter/lufs")
-    return _bar(1.0 - momentary / QUIETEST_LUFS, plain, "green")
 
 
 def _bar(share: float, plain: bool, style: str) -> Text:
@@ -135,35 +127,20 @@ def _volume(controls: Snapshot) -> Text:
     return Text(f"{float(controls['master/gain']):+.0f} dB")
 
 
-def _recording(status: Status) -> Text:
-    if not status.get("record/active"):
+def _recording(recording: RecordingStatus | None) -> Text:
+    if recording is None:
         return Text("off", "dim")
-    seconds = clock(_number(status, "record/seconds"))
-    return Text(f"{_words(status, 'record/name')}  {seconds}", "red")
+    return Text(f"{printable(recording.name)}  {clock(recording.seconds)}", "red")
 
 
-def _engine(status: Status) -> Text:
-    text = Text(f"{_number(status, 'headroom'):.1f} s ahead, ")
-    underruns = round(_number(status, "underruns"))
+def _engine(status: SessionStatus) -> Text:
+    text = Text(f"{status.headroom_s:.1f} s ahead, ")
+    underruns = status.underruns
     text.append(f"{underruns} underruns", "red" if underruns else "")
-    load = 100.0 * _number(status, "load")
-    text.append(f", load {load:.0f} %, device {_words(status, 'device')}")
+    device = printable(status.device)
+    text.append(f", load {100.0 * status.load:.0f} %, device {device}")
     return text
 
 
 def _db(level: float) -> str:
     return f"{level:.1f}" if level > -100.0 else "-inf"
-
-
-def _words(status: Mapping[str, Any], key: str) -> str:
-    value = status.get(key, "")
-    return printable(value if isinstance(value, str) else ", ".join(map(str, value)))
-
-
-def _number(status: Mapping[str, Any], key: str, missing: float = 0.0) -> float:
-    return float(status.get(key, missing))
-
-
-def _pair(status: Mapping[str, Any], key: str) -> tuple[float, float]:
-    first, second = status.get(key, (-200.0, -200.0))
-    return float(first), float(second)

@@ -146,16 +146,13 @@ class View:
             with live:
                 while True:
                     if _is_ours(sys.stdout):
-                        status, controls = (
+                        state = ScreenState(
                             self._session.status(),
                             self._controls.snapshot,
+                            self._news[-1] if self._news else "",
+                            plain=not console.encoding.startswith("utf"),
                         )
-                        news = self._news[-1] if self._news else ""
-                        plain = not console.encoding.startswith("utf")
-                        live.update(
-                            draw(ScreenState(status, controls, news, plain)),
-                            refresh=True,
-                        )
+                        live.update(draw(state), refresh=True)
                     if self._stopping.wait(REFRESH_S):
                         return
         except OSError:  # the terminal has gone; the music has not
@@ -175,18 +172,18 @@ class View:
                 return
 
     def _act(self, key: str) -> None:
-        session, status = self._session, self._session.status
+        session = self._session
         if key == "n":
             session.command("next")
         elif key == "e":
             session.command("effects/next")
         elif key == " ":
-            session.command("pause" if status()["playing"] else "play")
+            session.command("play" if session.status().is_paused else "pause")
         elif key == "h":
             self._controls.set("hold", not self._controls.snapshot["hold"])
         elif key == "r":
-            active = status()["record/active"]
-            session.command("record/stop" if active else "record/start")
+            is_recording = session.status().recording is not None
+            session.command("record/stop" if is_recording else "record/start")
         elif key == "k":
             session.command("keep", KEEP_S)
         elif key in ("+", "=", "-", "_"):

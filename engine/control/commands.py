@@ -1,59 +1,59 @@
-"""Commands that a surface can give, and readings that it can show, as data.
+"""The tables of commands and readings: what a surface can do and show.
 
 Controls come from their own table; this is the rest of what OSC, MIDI, media keys,
-the terminal and the command line can do. Types are those of OSC, addresses lie below
+the terminal and the command line offer. Types are those of OSC, addresses lie below
 `ROOT`.
 """
 
 import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Protocol, TypeAlias
 
 from effects.base.errors import InputError
 from engine.control.controls import CONTROLS, Control
+from engine.control.status import RecordingStatus, SessionStatus, SongStatus
 
 ROOT = "/latent/"
-NORM = "/norm"  # behind a control: its twin whose range is 0..1
+NORM = "/norm"  # behind a control: the same control as a position 0..1
 
 Argument: TypeAlias = float | bool | str
-Status: TypeAlias = Mapping[str, Argument | Sequence[Argument]]
 
 _NAME = re.compile(r"\w[\w -]{0,63}")
 _LARGEST = 3.0e38  # a little below the largest 32-bit float
-_BEYOND = 200.0  # sent for infinity: silence in dB is below any level, here -200
+_INFINITY = 200.0  # sent for infinity: silence in dB is below any level, here -200
 _LONGEST_TEXT = 200
 
 
 class Actions(Protocol):
-    """What the session lends to its surfaces; both come from their threads."""
+    """The commands and the status of a session, for surfaces in any thread."""
 
     def command(self, name: str, *args: float | str) -> None:
-        """Do what `COMMANDS` says of `name`; returns at once.
+        """Carry out a command of `COMMANDS`; returns at once.
 
         Raises:
-            LatentError: it cannot be done; the text is shown to who asked.
+            LatentError: it cannot be done; the text is for the user.
         """
 
-    def status(self) -> Status:
-        """Values by the keys that `READINGS` names; what is unknown is left out."""
+    def status(self) -> SessionStatus:
+        """The status now."""
 
 
 @dataclass(frozen=True)
 class Command:
-    """Something to do; it takes no argument, a number, a choice or a name.
+    """A command of the session, with no argument, a number, a choice or a name.
 
-    Args:
+    Attributes:
         name: address below the root.
-        text: what it does.
+        text: one sentence on what it does.
         types: "" without an argument, "f" a number, "s" a choice or a name.
         low: least number.
         high: greatest number.
         unit: of the number.
-        choices: the texts that can be given.
-        listed: key of the status whose values are the texts that can be given.
+        choices: texts that can be given.
+        listed: gives the texts that can be given, where they depend on the session.
         optional: whether the argument may be left out.
     """
 
@@ -64,13 +64,17 @@ class Command:
     high: float = 1.0
     unit: str = ""
     choices: tuple[str, ...] = ()
-    listed: str = ""
+    listed: Callable[[SessionStatus], tuple[str, ...]] | None = None
     optional: bool = False
 
     def check(
-        self, given: Sequence[Argument], status: Status
+        self, given: Sequence[Argument], status: SessionStatus | None
     ) -> tuple[float | str, ...]:
-        """The arguments in force: typed, clamped, and of the list if there is one.
+        """Return the arguments typed, clamped and found among the choices.
+
+        Args:
+            given: arguments as they came.
+            status: of the session, for choices that depend on it.
 
         Raises:
             InputError: they do not fit.
@@ -94,38 +98,38 @@ class Command:
             raise InputError("a name has letters, digits, spaces, _ and -, at most 64")
         return (value,)
 
-    def choices_in(self, status: Status) -> tuple[str, ...]:
-        """The texts that can be given now; none if any name can."""
-        return self.choices or tuple(map(str, _sequence(status, self.listed)))
+    def choices_in(self, status: SessionStatus | None) -> tuple[str, ...]:
+        """Return the texts that can be given now; none if any name can."""
+        if self.listed is None or status is None:
+            return self.choices
+        return self.listed(status)
 
 
 @dataclass(frozen=True)
 class Reading:
-    """Something to be shown, and how often subscribers get it at most.
+    """A part of the status that is shown, and how often subscribers get it at most.
 
-    Args:
+    Attributes:
         name: address below the root.
-        text: what it is.
+        text: one sentence on what it is.
         types: OSC types of its values; a final `*` repeats the one before.
-        hz: most often a second; it is only sent when it has changed.
-        keys: of the status, whose values stand in a row; the name by default.
+        of: takes its values from the status; None while they are not known.
+        hz: most often a second; it is sent only when it has changed.
         unit: of the values.
     """
 
     name: str
     text: str
     types: str
+    of: Callable[[SessionStatus], Sequence[Argument] | None]
     hz: float = 5.0
-    keys: tuple[str, ...] = ()
     unit: str = ""
 
-    def values(self, status: Status) -> tuple[Argument, ...] | None:
-        """Its values by their types, or None while they are not known or unfit."""
-        found: list[Argument] = []
-        for key in self.keys or (self.name,):
-            if key not in status:
-                return None
-            found += _sequence(status, key)
+    def values(self, status: SessionStatus | None) -> tuple[Argument, ...] | None:
+        """Return its values by their types, or None if they are unknown or unfit."""
+        found = self.of(status) if status is not None else None
+        if found is None:
+            return None
         types = self.types
         if types.endswith("*"):
             types = types[:-1] + types[-2] * (len(found) - len(types) + 1)
@@ -137,7 +141,20 @@ class Reading:
             return None
 
 
-_EFFECT = "effects/list"
+def _song(
+    values: Callable[[SongStatus], Sequence[Argument]],
+) -> Callable[[SessionStatus], Sequence[Argument] | None]:
+    """Make a reading of the song, unknown before the first."""
+    return lambda status: None if status.song is None else values(status.song)
+
+
+def _recording(
+    values: Callable[[RecordingStatus], Sequence[Argument]],
+) -> Callable[[SessionStatus], Sequence[Argument] | None]:
+    """Make a reading of the recording, unknown while there is none."""
+    return lambda status: None if status.recording is None else values(status.recording)
+
+
 # What a MIDI message can be bound to: controls, and commands that need no argument.
 _BINDABLE = (
     *CONTROLS,
@@ -147,22 +164,22 @@ COMMANDS: tuple[Command, ...] = (
     Command("play", "Begin, or go on after a pause."),
     Command("pause", "Fade out and wait."),
     Command("stop", "Fade out and end."),
-    Command("next", "On to the next song."),
-    Command("go", "On to a place of the song.", "s", choices=tuple("ABCDE")),
-    Command("preset/load", "Take a preset's values.", "s", listed="preset/list"),
+    Command("next", "Go on to the next song."),
+    Command("go", "Go to a sound of the song.", "s", choices=tuple("ABCDE")),
+    Command("preset/load", "Take a preset's values.", "s", listed=lambda s: s.presets),
     Command("record/start", "Begin a recording.", "s", optional=True),
     Command("record/stop", "End the recording."),
     Command("keep", "Save what was just heard.", "f", 1.0, 43_200.0, "s"),
-    Command("effects/next", "On to the next effect."),
+    Command("effects/next", "Go on to the next effect."),
     Command(
         "effects/only",
         "Stay with one effect; without a name, with none.",
         "s",
         optional=True,
-        listed=_EFFECT,
+        listed=lambda s: s.effects or (),
     ),
     Command("midi/learn", "Bind the next MIDI message.", "s", choices=_BINDABLE),
-    Command("midi/forget", "Bind none to it any more.", "s", choices=_BINDABLE),
+    Command("midi/forget", "Take its MIDI bindings away.", "s", choices=_BINDABLE),
     Command("sleep", "Fade out and end; 0: never.", "f", 0.0, 720.0, "min"),
 )
 
@@ -171,40 +188,136 @@ READINGS: tuple[Reading, ...] = (
         "status",
         "State, uptime in s, underruns, load 0..1, device.",
         "sfifs",
+        lambda s: (s.state, s.uptime_s, s.underruns, s.load, s.device),
         1.0,
-        ("state", "uptime", "underruns", "load", "device"),
     ),
     Reading(
         "now",
         "Number, title, pattern, symbol and progress 0..1 of the song.",
         "isssf",
+        _song(lambda s: (s.number, s.title, s.pattern, s.symbol, s.progress)),
         2.0,
-        ("song/number", "song/title", "song/pattern", "song/symbol", "song/progress"),
     ),
-    Reading("playing", "Whether it plays.", "T"),
-    Reading("device/losses", "How often the device went away.", "i", 1.0),
-    Reading("device/away", "Time without a device.", "f", 1.0, unit="s"),
-    Reading("song/title", "Title of the song.", "s"),
-    Reading("song/pattern", "All symbols of the song.", "s"),
-    Reading("song/symbol", "The symbol that sounds.", "s"),
-    Reading("song/place", "Its number in the pattern, from 1.", "i"),
-    Reading("song/progress", "How far the song is.", "f", 1.0),
-    Reading("song/seconds", "Time since the song began.", "f", 1.0, unit="s"),
-    Reading("song/length", "Length of the song.", "f", 1.0, unit="s"),
-    Reading("headroom", "Music that is rendered ahead.", "f", 1.0, unit="s"),
-    Reading("point", "The point of the latent space.", "f*", 2.0, unit="sigma"),
-    Reading("meter/peak", "Peak, left and right.", "ff", 10.0, unit="dBFS"),
-    Reading("meter/lufs", "Loudness, momentary, short-term.", "ff", 10.0, unit="LUFS"),
-    Reading("meter/true-peak", "True peak of the last 3 s.", "f", 10.0, unit="dBTP"),
-    Reading("record/active", "Whether it is recorded.", "T"),
-    Reading("record/seconds", "Length of the recording.", "f", 1.0, unit="s"),
-    Reading("record/name", "File name of the recording.", "s"),
-    Reading("preset/name", "The preset last loaded.", "s"),
-    Reading("preset/list", "Presets that can be loaded.", "s*"),
-    Reading("effects/list", "Effects that can be chosen.", "s*"),
-    Reading("effects/now", "The effects that sound.", "s*"),
-    Reading("sleep/remaining", "Time until it ends.", "f", 1.0, unit="min"),
-    Reading("model/name", "The model that plays.", "s"),
+    Reading("playing", "Whether it plays.", "T", lambda s: (not s.is_paused,)),
+    Reading(
+        "device/losses",
+        "How often the device went away.",
+        "i",
+        lambda s: (s.device_losses,),
+        1.0,
+    ),
+    Reading(
+        "device/away", "Time without a device.", "f", lambda s: (s.away_s,), 1.0, "s"
+    ),
+    Reading("song/title", "Title of the song.", "s", _song(lambda s: (s.title,))),
+    Reading(
+        "song/pattern", "All symbols of the song.", "s", _song(lambda s: (s.pattern,))
+    ),
+    Reading(
+        "song/symbol", "The symbol that sounds.", "s", _song(lambda s: (s.symbol,))
+    ),
+    Reading(
+        "song/place",
+        "Number of that symbol in the pattern, from 1.",
+        "i",
+        _song(lambda s: (s.place,)),
+    ),
+    Reading(
+        "song/progress",
+        "How far the song is.",
+        "f",
+        _song(lambda s: (s.progress,)),
+        1.0,
+    ),
+    Reading(
+        "song/seconds",
+        "Time since the song began.",
+        "f",
+        _song(lambda s: (s.seconds,)),
+        1.0,
+        "s",
+    ),
+    Reading(
+        "song/length",
+        "Length of the song.",
+        "f",
+        _song(lambda s: (s.length,)),
+        1.0,
+        "s",
+    ),
+    Reading(
+        "headroom",
+        "Music that is rendered ahead.",
+        "f",
+        lambda s: (s.headroom_s,),
+        1.0,
+        "s",
+    ),
+    Reading(
+        "point",
+        "The point of the latent space.",
+        "f*",
+        _song(lambda s: s.point),
+        2.0,
+        "sigma",
+    ),
+    Reading(
+        "meter/peak",
+        "Sample peak, left and right.",
+        "ff",
+        lambda s: s.peak_db,
+        10.0,
+        "dBFS",
+    ),
+    Reading(
+        "meter/lufs",
+        "Loudness, momentary, short-term.",
+        "ff",
+        lambda s: (s.momentary_lufs, s.short_term_lufs),
+        10.0,
+        "LUFS",
+    ),
+    Reading(
+        "meter/true-peak",
+        "True peak of the last 3 s.",
+        "f",
+        lambda s: (s.true_peak_db,),
+        10.0,
+        "dBTP",
+    ),
+    Reading(
+        "record/active",
+        "Whether it is recorded.",
+        "T",
+        lambda s: (s.recording is not None,),
+    ),
+    Reading(
+        "record/seconds",
+        "Length of the recording.",
+        "f",
+        _recording(lambda r: (r.seconds,)),
+        1.0,
+        "s",
+    ),
+    Reading(
+        "record/name",
+        "File name of the recording.",
+        "s",
+        _recording(lambda r: (r.name,)),
+    ),
+    Reading("preset/name", "The preset last loaded.", "s", lambda s: (s.preset,)),
+    Reading("preset/list", "Presets that can be loaded.", "s*", lambda s: s.presets),
+    Reading("effects/list", "Effects that can be chosen.", "s*", lambda s: s.effects),
+    Reading("effects/now", "The effects that sound.", "s*", lambda s: s.sounding),
+    Reading(
+        "sleep/remaining",
+        "Time until it ends.",
+        "f",
+        lambda s: (s.sleep_min,),
+        1.0,
+        "min",
+    ),
+    Reading("model/name", "The model that plays.", "s", lambda s: (s.model,)),
 )
 
 COMMANDS_BY_NAME: Mapping[str, Command] = MappingProxyType(
@@ -216,25 +329,20 @@ READINGS_BY_NAME: Mapping[str, Reading] = MappingProxyType(
 
 
 def control_type(control: Control) -> str:
-    """OSC type of a control's value."""
+    """Return the OSC type of a control's value: `f`, `s`, or `T` for a switch."""
     if control.choices:
         return "s"
     return "T" if isinstance(control.default, bool) else "f"
 
 
 def reading_types(reading: Reading, n_values: int) -> str:
-    """OSC types of a reading that has so many values."""
+    """Return the OSC types of a reading that has so many values."""
     types = reading.types.rstrip("*")
     return (types + types[-1] * (n_values - len(types)))[:n_values]
 
 
-def _sequence(status: Status, key: str) -> Sequence[Argument]:
-    value = status.get(key, ())
-    return (value,) if isinstance(value, bool | float | int | str) else value
-
-
 def typed(kind: str, value: Argument) -> Argument:
-    """A plain Python value of an OSC type; numpy's numbers become Python's.
+    """Return a value as plain Python of an OSC type, also where numpy made it.
 
     Raises:
         TypeError, ValueError: the value is not a number where the type is.
@@ -248,7 +356,7 @@ def typed(kind: str, value: Argument) -> Argument:
     if math.isnan(number):
         number = 0.0
     if math.isinf(number):
-        number = math.copysign(_BEYOND, number)
+        number = math.copysign(_INFINITY, number)
     if kind == "i":
         return int(min(max(number, -(2.0**31)), 2.0**31 - 1))
     return min(max(number, -_LARGEST), _LARGEST)

@@ -3,12 +3,9 @@
 from collections.abc import Callable, Iterable
 from typing import TypeAlias
 
-from engine.control.commands import (
-    READINGS,
-    Argument,
-    Status,
-)
+from engine.control.commands import READINGS, Argument
 from engine.control.controls import CONTROLS, Controls, Snapshot
+from engine.control.status import SessionStatus
 from engine.osc.clients import Address, Subscribers
 from engine.osc.messages import bundled, control_message, reading_message
 
@@ -30,7 +27,7 @@ class Feedback:
     def __init__(
         self,
         controls: Controls,
-        status: Callable[[], Status],
+        status: Callable[[], SessionStatus | None],
         subscribers: Subscribers,
     ) -> None:
         self._controls, self._status = controls, status

@@ -17,6 +17,7 @@ from urllib.parse import unquote, urlsplit
 from effects.base.errors import RunError
 from engine.control.commands import Actions
 from engine.control.controls import Controls
+from engine.control.status import SessionStatus
 from engine.osc.query_tree import ATTRIBUTES, Node, find, host_info, tree
 
 Say: TypeAlias = Callable[[str], None]
@@ -95,11 +96,12 @@ class QueryServer:
         path, query = unquote(parts.path), parts.query.partition("=")[0]
         if query == "HOST_INFO":
             return 200, host_info(self.name, self._host, self._osc_port)
+        status: SessionStatus | None
         try:
             status = self._actions.status()
         except Exception:
             # Readings that cannot be had are shown without a value.
-            status = {}
+            status = None
         node = find(tree(self._controls.snapshot, status), path)
         if node is None:
             return 404, None

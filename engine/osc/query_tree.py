@@ -13,11 +13,11 @@ from engine.control.commands import (
     ROOT,
     Command,
     Reading,
-    Status,
     control_type,
     reading_types,
 )
 from engine.control.controls import TABLE, Control
+from engine.control.status import SessionStatus
 
 Node: TypeAlias = dict[str, Any]
 
@@ -35,7 +35,7 @@ ATTRIBUTES = (
 )
 
 
-def tree(values: Mapping[str, Any], status: Status) -> Node:
+def tree(values: Mapping[str, Any], status: SessionStatus | None) -> Node:
     """The whole namespace as an OSCQuery node.
 
     Args:
@@ -113,7 +113,7 @@ def _of_norm(control: Control, value: Any) -> Node:
     }
 
 
-def _of_command(command: Command, status: Status) -> Node:
+def _of_command(command: Command, status: SessionStatus | None) -> Node:
     node: Node = {"ACCESS": WRITE, "DESCRIPTION": command.text}
     # Without an argument: a switch, of which only turning on does something.
     node["TYPE"] = command.types or "T"
@@ -127,7 +127,7 @@ def _of_command(command: Command, status: Status) -> Node:
     return node
 
 
-def _of_reading(reading: Reading, status: Status) -> Node:
+def _of_reading(reading: Reading, status: SessionStatus | None) -> Node:
     values = reading.values(status)
     types = reading_types(reading, len(values) if values is not None else 1)
     node: Node = {"TYPE": types, "ACCESS": READ, "DESCRIPTION": reading.text}

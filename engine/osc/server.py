@@ -21,7 +21,8 @@ from engine.control.controls import Controls
 from engine.osc.clients import DatagramQueue
 from engine.osc.feedback import TICK_S, Packet
 from engine.osc.guard import MAX_LENGTH
-from engine.osc.handler import OscHandler, Say
+from engine.osc.handler import OscHandler
+from engine.osc.reports import Say
 
 HOST = "127.0.0.1"
 PORT = 9470

@@ -1,11 +1,11 @@
-"""What a media player shows on the desktop, from the readings of a session."""
+"""The state of a desktop media player, from the status of a session."""
 
 import math
 from dataclasses import dataclass
 
 from effects.audio.levels import amplitude_to_db, db_to_amplitude
-from engine.control.commands import Status
 from engine.control.controls import Snapshot, Value
+from engine.control.status import SessionStatus
 
 TRACK = "/org/latent/song/"
 # Sliders of desktops feel even when loudness follows the cube of their position.
@@ -14,7 +14,7 @@ CURVE = 3.0
 
 @dataclass(frozen=True)
 class PlayerState:
-    """Values of the D-Bus properties.
+    """Values of the D-Bus properties of a player.
 
     Attributes:
         status: `Playing` or `Paused`.
@@ -35,21 +35,22 @@ class PlayerState:
     position: int
 
 
-def state_of(status: Status, controls: Snapshot) -> PlayerState:
-    """What is shown of these readings."""
+def state_of(status: SessionStatus, controls: Snapshot) -> PlayerState:
+    """Return the state of a player that shows this status."""
+    song = status.song
     return PlayerState(
-        status="Playing" if status.get("playing", True) else "Paused",
+        status="Paused" if status.is_paused else "Playing",
         volume=volume_of(controls),
-        track=f"{TRACK}{max(0, round(_number(status, 'song/number'))) + 1}",
-        title=str(status.get("song/title", "Latent")),
-        album=str(status.get("preset/name", "")),
-        length=round(1e6 * _number(status, "song/length")),
-        position=round(1e6 * _number(status, "song/seconds")),
+        track=f"{TRACK}{song.number + 1 if song else 1}",
+        title=song.title if song else "Latent",
+        album=status.preset,
+        length=round(1e6 * song.length) if song else 0,
+        position=round(1e6 * song.seconds) if song else 0,
     )
 
 
 def volume_of(controls: Snapshot) -> float:
-    """Position of a volume slider: 0 muted, 1 at 0 dB.
+    """Return the position of a volume slider: 0 muted, 1 at 0 dB.
 
     >>> round(volume_of({"master/mute": False, "master/gain": -18.0}), 2)
     0.5
@@ -60,15 +61,13 @@ def volume_of(controls: Snapshot) -> float:
 
 
 def controls_at(volume: float) -> dict[str, Value]:
-    """Controls to set for a position of the slider; below 0 counts as 0."""
+    """Return the controls to set for a position of the slider, 0 and up.
+
+    Below 0 counts as 0; nothing is set for a position that is not finite.
+    """
     if not math.isfinite(volume):
         return {}
     if volume <= 0.0:
         return {"master/mute": True}
     gain_db = CURVE * amplitude_to_db(volume)
     return {"master/mute": False, "master/gain": gain_db}
-
-
-def _number(status: Status, key: str) -> float:
-    value = status.get(key, 0.0)
-    return float(value) if isinstance(value, bool | int | float) else 0.0

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from engine.control.controls import Controls, defaults
+from engine.control.status import SessionStatus
 from engine.surfaces.mpris import NAME, MediaKeys, session_bus
 from engine.surfaces.mpris_state import controls_at, state_of, volume_of
 from tests.support.command import ROOT, environment
@@ -43,7 +44,6 @@ class Rig:
     def __init__(self, bus: str, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("DBUS_SESSION_BUS_ADDRESS", bus)
         self.controls, self.session = Controls(), FakeSession()
-        self.session.values |= {"song/length": 300.0, "song/seconds": 12.0}
         self.said: list[str] = []
         self.keys = MediaKeys(self.controls, self.session, self.said.append)
 
@@ -82,7 +82,7 @@ def playerctl(*args: str, env: Mapping[str, str] | None = None) -> str:
 
 
 def test_playerctl_sees_the_song(rig: Rig) -> None:
-    rig.session.values["preset/name"] = "dark"
+    rig.session.show(preset="dark")
     assert rig.keys.name == NAME
     assert playerctl("status") == "Playing"
     shown = "{{title}}|{{artist}}|{{album}}|{{mpris:length}}"
@@ -94,7 +94,7 @@ def test_playerctl_sees_the_song(rig: Rig) -> None:
 def test_playerctl_gives_every_command(rig: Rig) -> None:
     for command in ("next", "pause", "play", "play-pause", "stop"):
         playerctl(command)
-    rig.session.values["playing"] = False
+    rig.session.show(is_paused=True)
     playerctl("play-pause")
     done = ["next", "pause", "play", "pause", "stop", "play"]
     assert rig.session.done == [(name,) for name in done]
@@ -125,8 +125,8 @@ def test_a_slider_stays_where_it_was_put(volume: float) -> None:
     assert controls_at(float("nan")) == {}
 
 
-def test_readings_that_are_missing_are_shown_as_nothing() -> None:
-    state = state_of({}, defaults())
+def test_a_session_before_its_first_song_is_shown() -> None:
+    state = state_of(SessionStatus(), defaults())
     assert (state.status, state.length, state.position) == ("Playing", 0, 0)
     assert state.track == "/org/latent/song/1"
 
@@ -156,16 +156,16 @@ def test_who_watches_is_told_what_changes(rig: Rig, bus: str) -> None:
                 assert line
                 seen += line
 
-        rig.session.values["playing"] = False
+        rig.session.show(is_paused=True)
         until("PlaybackStatus")
         until("Paused")
-        rig.session.values |= {"song/title": "Flow", "song/number": 4}
+        rig.session.show(title="Flow", number=4)
         until("Flow")
         until("/org/latent/song/5")
         rig.controls.set("master/gain", -6.0)
         until("Volume")
         seen = ""
-        rig.session.values["song/seconds"] = 100.0
+        rig.session.show(seconds=100.0)
         until("Seeked")
         until("int64 100000000")
     finally:

@@ -165,7 +165,7 @@ def test_a_subscriber_sees_what_others_change(stage: Stage, client: Client) -> N
     client.until("/latent/meter/peak")
     stage.controls.set("tilt", 3.0)  # as a page or a key would
     assert client.until("/latent/tilt") == ("/latent/tilt", 3.0)
-    stage.session.values["song/symbol"] = "C"
+    stage.session.show(place=4)
     assert client.until("/latent/song/symbol") == ("/latent/song/symbol", "C")
     client.send(packet("/latent/unsubscribe"))
     client.send(packet("/latent/ping"))

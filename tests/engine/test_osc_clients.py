@@ -113,7 +113,7 @@ def test_readings_come_at_their_rates() -> None:
     for step in range(1000):  # ten seconds
         now = step / 100.0
         level = -20.0 - step / 100.0
-        session.values |= {"song/progress": step / 1000.0, "meter/peak": (level, level)}
+        session.show(progress=step / 1000.0, peak_db=(level, level))
         for row in sent_to(handler, HERE, now):
             count[row[0]] = count.get(row[0], 0) + 1
     assert 60 <= count["/latent/meter/peak"] <= 110
@@ -123,7 +123,7 @@ def test_readings_come_at_their_rates() -> None:
 
 def test_silence_is_a_number_that_clients_can_read() -> None:
     session = FakeSession()
-    session.values["meter/peak"] = (float("-inf"), float("nan"))
+    session.show(peak_db=(float("-inf"), float("nan")))
     handler = OscHandler(Controls(), session)
     ((reply, _),) = handler.handle(packet("/latent/meter/peak"), HERE, 0.0)
     assert unpacked(reply) == [("/latent/meter/peak", -200.0, 0.0)]

@@ -12,6 +12,7 @@ import pytest
 
 from engine.control.commands import COMMANDS, READINGS
 from engine.control.controls import TABLE, Controls
+from engine.control.status import SessionStatus
 from engine.osc.query import MAX_CLIENTS, SERVICE, QueryServer
 from tests.support.osc import FakeSession
 
@@ -163,7 +164,7 @@ def test_clients_that_say_nothing_do_not_pile_up(server: QueryServer) -> None:
 
 def test_a_status_that_fails_costs_the_readings_alone() -> None:
     class Broken(FakeSession):
-        def status(self) -> dict[str, Any]:
+        def status(self) -> SessionStatus:
             raise RuntimeError("no status")
 
     server = QueryServer(Controls(), Broken(), HOST, 9470, announce=False)

@@ -11,36 +11,36 @@ import soundfile
 from rich.console import Console
 
 from engine.cli.screen import ScreenState, clock, draw
-from engine.control.commands import Status
 from engine.control.controls import defaults
+from engine.control.status import RecordingStatus, SessionStatus, SongStatus
 from tests.support.command import ROOT, environment
 from tests.support.terminal import Terminal
 
 PLAY = ["-m", "engine.cli.main", "play", "--no-audio", "--no-osc", "--no-effects"]
 LEFT_ALONE = ("\x1b[?1049l", "\x1b[?25h")  # the screen as it was, and the cursor
 
-STATUS: Status = {
-    "playing": True,
-    "uptime": 3725.0,
-    "underruns": 2.0,
-    "headroom": 9.96,
-    "load": 0.031,
-    "device": "pulse",
-    "song/title": "Song 4",
-    "song/pattern": "ABAB" + 30 * "CD" + "E",
-    "song/place": 60.0,
-    "song/progress": 0.5,
-    "song/seconds": 83.0,
-    "song/length": 302.0,
-    "meter/lufs": (-200.0, -18.26),
-    "meter/true-peak": -0.5,
-    "preset/name": "dark",
-    "effects/now": ("rain", "wind\x1b[2J"),
-    "record/active": True,
-    "record/name": "evening.flac",
-    "record/seconds": 61.0,
-    "sleep/remaining": 2.5,
-}
+STATUS = SessionStatus(
+    uptime_s=3725.0,
+    underruns=2,
+    headroom_s=9.96,
+    load=0.031,
+    device="pulse",
+    short_term_lufs=-18.26,
+    true_peak_db=-0.5,
+    preset="dark",
+    sounding=("rain", "wind\x1b[2J"),
+    sleep_min=2.5,
+    song=SongStatus(
+        number=3,
+        title="Song 4",
+        pattern="ABAB" + 30 * "CD" + "E",
+        place=60,
+        progress=0.5,
+        seconds=83.0,
+        length=302.0,
+    ),
+    recording=RecordingStatus("evening.flac", 61.0),
+)
 
 
 def _drawn(seen: ScreenState, width: int = 100) -> str:
@@ -69,7 +69,7 @@ def test_all_that_matters_is_drawn() -> None:
 
 
 def test_a_session_that_has_hardly_begun_can_be_drawn() -> None:
-    assert "playing  0:00" in _drawn(ScreenState({}, defaults()))
+    assert "playing  0:00" in _drawn(ScreenState(SessionStatus(), defaults()))
 
 
 def test_a_small_or_plain_terminal_gets_what_it_can_show() -> None:

@@ -7,48 +7,61 @@ import socket
 import struct
 import subprocess
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from pythonosc.osc_bundle import OscBundle
 from pythonosc.osc_message import OscMessage
 
 from effects.base.errors import InputError
-from engine.control.commands import Argument, Status
+from engine.control.status import SessionStatus, SongStatus
+
+STATUS = SessionStatus(
+    uptime_s=12.5,
+    load=0.25,
+    device="null",
+    peak_db=(-6.0, -6.5),
+    presets=("dark", "shoreline"),
+    effects=("rain", "waves"),
+    song=SongStatus(
+        number=3,
+        title="Ebb",
+        pattern="ABAC",
+        place=2,
+        progress=0.5,
+        seconds=12.0,
+        length=300.0,
+        point=(0.5, -0.5),
+    ),
+)
 
 
 class FakeSession:
-    """Notes the commands that it gets, and shows what it is given."""
+    """Notes the commands that it gets, and shows the status that it is given."""
 
     def __init__(self, symbols: str = "ABCD") -> None:
         self._symbols = symbols
         self.done: list[tuple[object, ...]] = []
-        self.values: dict[str, Argument | Sequence[Argument]] = {
-            "state": "playing",
-            "uptime": 12.5,
-            "underruns": 0,
-            "load": 0.25,
-            "device": "null",
-            "playing": True,
-            "song/number": 3,
-            "song/title": "Ebb",
-            "song/pattern": "ABAC",
-            "song/symbol": "B",
-            "song/progress": 0.5,
-            "point": (0.5, -0.5),
-            "meter/peak": (-6.0, -6.5),
-            "preset/list": ("dark", "shoreline"),
-            "effects/list": ("rain", "waves"),
-        }
+        self.shown = STATUS
 
     def command(self, name: str, *args: float | str) -> None:
         self.done.append((name, *args))
         if name == "go" and str(args[0]) not in self._symbols:
             raise InputError(f"the song has no {args[0]}")
 
-    def status(self) -> Status:
-        return self.values
+    def status(self) -> SessionStatus:
+        return self.shown
+
+    def show(self, **values: Any) -> None:
+        """Change values of the status, or of its song."""
+        song = self.shown.song
+        assert song is not None
+        in_song = {k: values.pop(k) for k in set(values) & set(vars(song))}
+        song = replace(song, **in_song)
+        self.shown = replace(self.shown, song=song, **values)
 
 
 def padded(text: bytes) -> bytes:

@@ -1,0 +1,102 @@
+"""The status of a session: one immutable value that every surface shows."""
+
+from dataclasses import dataclass
+
+QUIETEST_DB = -200.0  # what a level of silence is shown as
+
+
+@dataclass(frozen=True)
+class SongStatus:
+    """The song that plays.
+
+    Attributes:
+        number: of the song in the session, from 0.
+        title: of the song, for people.
+        pattern: letters of all its sounds, as `ABABAC`.
+        place: number of the sounding letter in the pattern, from 1.
+        progress: how far the song is, 0..1.
+        seconds: since it began.
+        length: of the song in seconds.
+        point: in the latent space.
+    """
+
+    number: int
+    title: str
+    pattern: str
+    place: int
+    progress: float
+    seconds: float
+    length: float
+    point: tuple[float, ...] = ()
+
+    @property
+    def symbol(self) -> str:
+        """The letter that sounds."""
+        return self.pattern[self.place - 1]
+
+
+@dataclass(frozen=True)
+class RecordingStatus:
+    """The recording that runs.
+
+    Attributes:
+        name: of its file.
+        seconds: recorded so far.
+    """
+
+    name: str
+    seconds: float
+
+
+@dataclass(frozen=True)
+class SessionStatus:
+    """What a session shows besides its controls.
+
+    Attributes:
+        is_paused: whether it was paused.
+        uptime_s: seconds played so far.
+        underruns: blocks for which the ring held too little music.
+        headroom_s: seconds of music that are rendered ahead.
+        load: share of the time that the audio callback takes, 0..1.
+        device: name of the sound device.
+        device_losses: how often the device went away.
+        away_s: seconds without a device.
+        peak_db: highest samples of the last block, left and right, dBFS.
+        momentary_lufs: loudness of the last 0.4 s.
+        short_term_lufs: loudness of the last 3 s.
+        true_peak_db: highest true peak of the last 3 s, dBTP.
+        preset: name of the preset that was loaded last.
+        presets: names of those that can be loaded.
+        effects: names of the effects that can be chosen; None without a bed.
+        sounding: names of the effects that sound.
+        model: name of the model.
+        sleep_min: minutes until a sleep fade ends the session; 0 without one.
+        song: that plays; None before the first.
+        recording: that runs, or None.
+    """
+
+    is_paused: bool = False
+    uptime_s: float = 0.0
+    underruns: int = 0
+    headroom_s: float = 0.0
+    load: float = 0.0
+    device: str = ""
+    device_losses: int = 0
+    away_s: float = 0.0
+    peak_db: tuple[float, float] = (QUIETEST_DB, QUIETEST_DB)
+    momentary_lufs: float = QUIETEST_DB
+    short_term_lufs: float = QUIETEST_DB
+    true_peak_db: float = QUIETEST_DB
+    preset: str = ""
+    presets: tuple[str, ...] = ()
+    effects: tuple[str, ...] | None = None
+    sounding: tuple[str, ...] = ()
+    model: str = ""
+    sleep_min: float = 0.0
+    song: SongStatus | None = None
+    recording: RecordingStatus | None = None
+
+    @property
+    def state(self) -> str:
+        """`playing` or `paused`."""
+        return "paused" if self.is_paused else "playing"
