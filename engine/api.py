@@ -109,7 +109,8 @@ class Playing:
     """A song that plays in a thread of its own."""
 
     def __init__(self, settings: Settings, device: str | None) -> None:
-        from engine.live.session import DeviceChoice, Session
+        from engine.live.device_watch import DeviceChoice
+        from engine.live.session import Session
 
         graph = graphs.build(settings)
         self._session = Session(graph, DeviceChoice(device), lambda line: None)

@@ -1,29 +1,26 @@
-"""The station: a session with all that surrounds it, in the order of dependence.
+"""The app of `latent play`: a session with its journal, recording and surfaces.
 
-Graph, journal, session, desk, recorder, OSC: started in this order, and taken down in
-the reverse one, whatever happens.
+Each part is started after those that it depends on, and stopped before them, whatever
+happens.
 """
 
 import os
-import subprocess
-import sys
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
-from datetime import UTC, datetime
-from pathlib import Path
 from typing import Protocol
 
 from effects.base.errors import RunError
 from effects.base.paths import data_dir
+from engine.app.keep_jobs import KeepJobs
+from engine.app.options import AppOptions
 from engine.app.session_commands import SessionCommands
 from engine.graph import Graph
 from engine.live.meter import Meter
-from engine.live.session import DeviceChoice, Session
+from engine.live.session import Session
 from engine.offline.journal import Header
 from engine.offline.journal_writer import begin_journal
 from engine.osc.query import QueryServer
-from engine.osc.server import OscServer, OscSettings
+from engine.osc.server import OscServer
 from engine.recording.recovery import repair_all
 from engine.surfaces.midi import MidiBridge, MidiInputs
 from engine.surfaces.mpris import MediaKeys
@@ -34,56 +31,30 @@ Say = Callable[[str], None]
 
 
 class Surface(Protocol):
-    """Whatever reaches the desk from outside."""
+    """A part that was started beside the session."""
 
     def stop(self) -> None:
-        """Close what is open."""
-
-
-@dataclass(frozen=True)
-class AppOptions:
-    """What a session is to have around it.
-
-    Attributes:
-        preset: name of the preset it began with.
-        record: file to record into from the start.
-        wake: seconds over which it rises from silence.
-        sleep: seconds over which it, then, fades to silence and ends.
-        osc: where to listen, or None not to.
-        osc_wanted: whether it is an error when it cannot listen there.
-        query: TCP port of OSCQuery, 0 for a free one, or None for none.
-        midi: part of the names of MIDI ports to listen to, or None for none.
-        media_keys: be a media player of the desktop; None: where there is one.
-    """
-
-    preset: str = ""
-    record: Path | None = None
-    wake: float | None = None
-    sleep: float | None = None
-    osc: OscSettings | None = None
-    osc_wanted: bool = False
-    query: int | None = None
-    midi: str | None = None
-    media_keys: bool | None = None
+        """End its threads and close its ports."""
 
 
 class App:
-    """Plays a graph, with journal, desk, recorder and OSC.
+    """Plays a graph, with a journal, a recorder, OSC, MIDI and media keys.
 
     Args:
         graph: what sounds.
-        choice: on which device; None plays to nobody.
-        options: what the session is to have around it.
+        options: the device, and what is started beside the session.
         say: takes one line for the user.
+
+    Raises:
+        RunError: the journal cannot be written.
     """
 
-    def __init__(
-        self, graph: Graph, choice: DeviceChoice | None, options: AppOptions, say: Say
-    ) -> None:
+    def __init__(self, graph: Graph, options: AppOptions, say: Say) -> None:
         self._options, self._say = options, say
         self._recordings = data_dir() / "recordings"
         self._journal = begin_journal(_header(graph, options.preset), say)
-        self.session = Session(graph, choice, say, self._journal.event)
+        self._keep_jobs = KeepJobs(self._journal.path, self._recordings, say)
+        self.session = Session(graph, options.device, say, self._journal.event)
         self._meter = Meter(graph.sample_rate)
         self.commands = SessionCommands(
             self.session,
@@ -95,7 +66,6 @@ class App:
             options.preset,
         )
         self._surfaces: list[Surface] = []  # that were started
-        self._keeping: list[tuple[subprocess.Popen[str], Path]] = []
         self._ticked = time.monotonic()
 
     def run(self, poll: Callable[[], None] = lambda: None) -> None:
@@ -109,20 +79,16 @@ class App:
         """
         if self._recordings.is_dir():
             repair_all(self._recordings, self._say)
+        wake_s, sleep_s = self._options.wake_s, self._options.sleep_s
         try:
             if self._options.record is not None:
                 self.commands.start_recording(self._options.record)
-            self.session.add_tap(self._meter.tap)
-            self._meter.start()
-            self._surfaces.append(self._meter)
-            self._start_osc()
-            self._start_midi()
-            self._start_media_keys()
-            if self._options.wake is not None:
-                self.commands.wake(self._options.wake, self._options.sleep)
+            self._start_surfaces()
+            if wake_s is not None:
+                self.commands.wake(wake_s, sleep_s)
             self.session.start()
-            if self._options.wake is None and self._options.sleep is not None:
-                self.commands.sleep(self._options.sleep)
+            if wake_s is None and sleep_s is not None:
+                self.commands.sleep(sleep_s)
             self._say(f"playing, seed {self.session.graph.settings.seed}; Ctrl-C ends")
             self.session.run(lambda: self._poll(poll))
         finally:
@@ -130,7 +96,15 @@ class App:
                 surface.stop()
             self.commands.close()
             self._journal.close()
-        self._tell_kept(wait=True)
+        self._keep_jobs.report(wait=True)
+
+    def _start_surfaces(self) -> None:
+        self.session.add_tap(self._meter.tap)
+        self._meter.start()
+        self._surfaces.append(self._meter)
+        self._start_osc()
+        self._start_midi()
+        self._start_media_keys()
 
     def _start_osc(self) -> None:
         if self._options.osc is None:
@@ -140,18 +114,18 @@ class App:
         try:
             server.start()
         except RunError as error:
-            if self._options.osc_wanted:
+            if self._options.osc_required:
                 raise
             self._say(f"{error}; playing without OSC")
             return
         self._surfaces.append(server)
-        if self._options.query is not None:
+        if self._options.query_port is not None:
             query = QueryServer(
                 controls,
                 self.commands,
                 self._options.osc.host,
                 server.port,
-                port=self._options.query,
+                port=self._options.query_port,
                 say=self._say,
             )
             query.start()
@@ -184,45 +158,18 @@ class App:
     def _poll(self, poll: Callable[[], None]) -> None:
         self.commands.poll()
         poll()
-        self._tell_kept()
+        self._keep_jobs.report()
         if time.monotonic() - self._ticked >= TICK_S:
             self._tick()
 
     def _tick(self) -> None:
+        """Write to the journal how far the session is."""
         self._ticked = time.monotonic()
         self._journal.command(self.session.mixer.position, "tick")
 
     def _keep(self, seconds: float) -> None:
-        """Let a process of its own render the end of the session again."""
         self._tick()
-        self._recordings.mkdir(parents=True, exist_ok=True)
-        stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
-        out = self._recordings / f"kept-{stamp}.flac"
-        self._say(f"keeping the last {seconds:g} s in {out}")
-        command = [sys.executable, "-m", "engine.cli.main", "replay"]
-        command += [str(self._journal.path), str(out), "--last", str(seconds)]
-        process = subprocess.Popen(
-            ["nice", "-n", "10", *command],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.PIPE,  # a line at most: the screen may be a view's
-            text=True,
-        )
-        self._keeping.append((process, out))
-
-    def _tell_kept(self, *, wait: bool = False) -> None:
-        """Tell of what has been kept by now, or wait until all of it is."""
-        for process, out in tuple(self._keeping):
-            if not wait and process.poll() is None:
-                continue
-            _, problem = process.communicate()
-            self._keeping.remove((process, out))
-            said = problem.strip().removeprefix("latent: ").splitlines()
-            self._say(
-                f"not kept: {' '.join(said[-1:])}"
-                if process.returncode
-                else f"kept {out}"
-            )
+        self._keep_jobs.start(seconds)
 
 
 def _header(graph: Graph, preset: str) -> Header:

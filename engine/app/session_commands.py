@@ -13,6 +13,7 @@ from effects.audio.levels import amplitude_to_db
 from effects.base.errors import InputError
 from engine.compose import preset as presets
 from engine.control.status import RecordingStatus, SessionStatus, SongStatus
+from engine.live.fade import FadeKind
 from engine.live.meter import MeterLevels
 from engine.live.session import Session
 from engine.recording.naming import safe_stem
@@ -99,10 +100,10 @@ class SessionCommands:
             uptime_s=session.seconds,
             underruns=metrics.underruns,
             headroom_s=session.headroom_s,
-            load=session.load,
-            device=session.device_name,
+            load=session.device.load,
+            device=session.device.name,
             device_losses=metrics.device_losses,
-            away_s=session.away_s,
+            away_s=session.device.away_s,
             peak_db=(
                 amplitude_to_db(metrics.peak_left),
                 amplitude_to_db(metrics.peak_right),
@@ -151,7 +152,7 @@ class SessionCommands:
         """Fade out and stay at this place."""
         if not self._paused:
             self._paused = True
-            self._session.fade("fade", PAUSE_S, 0.0)
+            self._session.fade(FadeKind.MAIN, PAUSE_S, 0.0)
             self._set("hold", True)
 
     def resume(self) -> None:
@@ -159,7 +160,7 @@ class SessionCommands:
         if self._paused:
             self._paused = False
             self._set("hold", False)
-            self._session.fade("fade", PAUSE_S, 1.0)
+            self._session.fade(FadeKind.MAIN, PAUSE_S, 1.0)
 
     def wake(self, seconds: float, sleep: float | None = None) -> None:
         """Before the session starts: rise from silence; then fade again, if asked.
@@ -176,9 +177,9 @@ class SessionCommands:
         self._sleep_after = None
         if seconds <= 0.0:
             self._sleep_at = None
-            self._session.fade("night", PAUSE_S, 1.0)
+            self._session.fade(FadeKind.SLEEP, PAUSE_S, 1.0)
             return
-        self._session.fade("night", seconds, 0.0)
+        self._session.fade(FadeKind.SLEEP, seconds, 0.0)
         self._sleep_at = self._session.seconds + seconds + SLEEP_LEAD_S
 
     def load_preset(self, name: str) -> None:

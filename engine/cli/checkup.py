@@ -4,7 +4,6 @@ Nothing is changed, and no check can fail but as a finding: what a check stumble
 is what it found. Heavy packages are imported by the checks that are about them.
 """
 
-import contextlib
 import importlib
 import importlib.metadata
 import os
@@ -20,6 +19,7 @@ from pathlib import Path
 from typing import Literal
 
 from effects.base.errors import LatentError
+from engine.cli.quiet import silenced
 
 Verdict = Literal["ok", "note", "bad"]  # `bad` alone keeps it from playing
 
@@ -145,7 +145,7 @@ def check_device(wanted: str | None) -> Finding:
     """The sound devices, and whether the one that would be used can be opened."""
     from engine.live.output import choose, list_devices, native_rate, refusal
 
-    with _quiet_libraries():  # ALSA complains of each card that is not there
+    with silenced():  # ALSA complains of each card that is not there
         found = list_devices()
         if not found:
             return Finding("device", "bad", "no sound device found", device_hints())
@@ -275,20 +275,3 @@ def _text(path: Path) -> str:
         return path.read_text(errors="replace")
     except OSError:
         return ""
-
-
-@contextlib.contextmanager
-def _quiet_libraries() -> Iterator[None]:
-    """What C libraries write to the standard error is lost meanwhile."""
-    try:
-        kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
-    except OSError:  # no standard error to keep clean
-        yield
-        return
-    try:
-        os.dup2(nowhere, 2)
-        yield
-    finally:
-        os.dup2(kept, 2)
-        os.close(kept)
-        os.close(nowhere)

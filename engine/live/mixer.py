@@ -11,7 +11,6 @@ change is kept in `changes`, from which a session is rendered again.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
 from typing import Protocol
 
 import numpy as np
@@ -22,6 +21,7 @@ from effects.bed.ducking import YieldingBed
 from effects.bed.masking import Course
 from effects.bed.player import BedPlayer
 from engine.control.controls import Snapshot, defaults
+from engine.live.fade import Fade, FadeKind
 from engine.live.metrics import Metrics
 
 RAMP_S = 0.05  # within which a turned gain arrives
@@ -73,10 +73,10 @@ class Mixer:
         self.taps: tuple[MasterSink, ...] = ()  # replaced as a whole, never changed
         self.n_changes = 0  # snapshots seen so far; the latest are in `changes`
         self.changes: list[tuple[int, Snapshot]]
-        self.fade = Fade(sample_rate)  # start, pause, stop
-        self.night = Fade(sample_rate)  # sleep and wake
+        self.fades = {kind: Fade(sample_rate, MAX_BLOCK) for kind in FadeKind}
         self._source = source
         self._bed = YieldingBed(bed, sample_rate) if bed else None
+        self._fades = tuple(self.fades.values())
         self._snapshot, self._metrics = snapshot, metrics
         self._limiter = Limiter(sample_rate, channels=2, max_block=MAX_BLOCK)
         self._ramp = max(1, round(RAMP_S * sample_rate))
@@ -128,8 +128,8 @@ class Mixer:
             bed[:, 0] *= gain
             bed[:, 1] *= gain
             out += bed
-        self.fade.apply(out, self.position)
-        self.night.apply(out, self.position)
+        for fade in self._fades:
+            fade.apply(out, self.position)
         self._limiter.process(out)
         self._metrics.peak_left = _peak(out[:, 0])
         self._metrics.peak_right = _peak(out[:, 1])
@@ -168,95 +168,6 @@ class Mixer:
         gain *= stop - start
         gain += start
         return gain
-
-
-@dataclass(frozen=True)
-class _FadePlan:
-    at: int
-    length: int
-    start: float
-    stop: float
-    eased: bool = False
-    before: "_FadePlan | None" = None  # in force until `at`
-
-    def level(self, position: int) -> float:
-        if position < self.at and self.before is not None:
-            return self.before.level(position)
-        progress = min(max((position - self.at) / self.length, 0.0), 1.0)
-        if self.eased:
-            progress *= progress
-        return self.start + (self.stop - self.start) * progress
-
-
-class Fade:
-    """A slow gain over everything.
-
-    `begin` is for a control thread, `apply` for the callback: the whole plan is one
-    value that is replaced, never changed.
-    """
-
-    def __init__(self, sample_rate: int) -> None:
-        self._sample_rate = sample_rate
-        self._plan = _FadePlan(0, 1, 1.0, 1.0)
-        self._position = 0  # from where it was applied last
-        self._gain = np.zeros(MAX_BLOCK, np.float32)
-        self._index = np.arange(MAX_BLOCK, dtype=np.float32)
-
-    def begin(
-        self,
-        at: int,
-        seconds: float,
-        level: float,
-        start: float | None = None,
-        eased: bool = False,
-    ) -> None:
-        """From sample `at` on, move to amplitude `level` in so many seconds.
-
-        Args:
-            at: sample of the session.
-            seconds: of the whole way.
-            level: amplitude to reach.
-            start: amplitude to begin with; the one in force by default.
-            eased: along a parabola, slow at first, not along a line.
-        """
-        before = self._plan
-        if before.at <= self._position:  # what was before that is over
-            before = replace(before, before=None)
-        length = max(1, round(seconds * self._sample_rate))
-        first = before.level(at) if start is None else start
-        self._plan = _FadePlan(at, length, first, level, eased, before)
-
-    def level(self, position: int) -> float:
-        """Amplitude at a sample."""
-        return self._plan.level(position)
-
-    def apply(self, block: Samples, position: int) -> None:
-        """Multiply a block, shape (n, 2), by the fade."""
-        self._position = position
-        self._follow(self._plan, block, position)
-
-    def _follow(self, plan: _FadePlan, block: Samples, position: int) -> None:
-        earlier = min(max(plan.at - position, 0), len(block))
-        if earlier and plan.before is not None:
-            self._follow(plan.before, block[:earlier], position)
-        self._apply(plan, block[earlier:], position + earlier)
-
-    def _apply(self, plan: _FadePlan, block: Samples, position: int) -> None:
-        n = len(block)
-        if position >= plan.at + plan.length or plan.start == plan.stop:
-            if plan.stop != 1.0:
-                block *= np.float32(plan.stop)
-            return
-        gain = self._gain[:n]
-        np.add(self._index[:n], position - plan.at, out=gain)
-        gain *= 1.0 / plan.length
-        np.clip(gain, 0.0, 1.0, out=gain)
-        if plan.eased:
-            gain *= gain
-        gain *= plan.stop - plan.start
-        gain += plan.start
-        block[:, 0] *= gain
-        block[:, 1] *= gain
 
 
 def _peak(channel: Samples) -> float:

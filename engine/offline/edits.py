@@ -6,6 +6,7 @@ from typing import Any
 
 from effects.base.errors import InputError
 from engine.control.controls import CONTROLS, Value
+from engine.live.fade import FadeKind
 from engine.sound.music import COMMANDS
 
 
@@ -80,7 +81,7 @@ def sort_edits(edits: Sequence[Edit]) -> SortedEdits:
     for edit in _split(edits):
         if edit.command in COMMANDS:
             found.music.append(edit)
-        elif edit.command in ("fade", "night"):
+        elif edit.command in tuple(FadeKind):
             found.fades.append(edit)
         elif edit.command is not None and edit.command.startswith("effects/"):
             found.bed.append(edit)

@@ -13,6 +13,7 @@ from effects.audio.levels import Samples
 from effects.bed.masking import Course
 from engine.control.controls import Snapshot, snapshot_of
 from engine.graph import Graph
+from engine.live.fade import FadeKind
 from engine.live.metrics import Metrics
 from engine.live.mixer import MAX_BLOCK, Mixer, MusicSource
 from engine.offline.edited_music import EditedMusic
@@ -107,7 +108,7 @@ def _turn_bed(bed: Bed, edit: Edit) -> None:
 
 
 def _begin(mixer: Mixer, edit: Edit) -> None:
-    fade = mixer.fade if edit.command == "fade" else mixer.night
+    fade = mixer.fades[FadeKind(edit.command or "")]
     seconds, level = map(float, edit.args[:2])
     start = float(edit.args[2]) if len(edit.args) > 2 else None
     fade.begin(edit.at, seconds, level, start, edit.args[3:4] == (True,))

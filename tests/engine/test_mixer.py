@@ -12,6 +12,7 @@ from effects.audio.levels import Samples
 from effects.bed.masking import Course
 from effects.bed.player import BedPlayer, Layer
 from engine.control.controls import Controls, Snapshot
+from engine.live.fade import FadeKind
 from engine.live.metrics import Metrics
 from engine.live.mixer import MAX_BLOCK, RAMP_S, Mixer
 
@@ -176,7 +177,7 @@ def test_a_fade_is_straight_and_stays() -> None:
     source = np.full((TOTAL, 4), 0.05, np.float32)
     controls = Controls()
     mixer = Mixer(Given(source), None, RATE, lambda: controls.snapshot, Metrics())
-    mixer.fade.begin(1000, 0.25, 0.0)
+    mixer.fades[FadeKind.MAIN].begin(1000, 0.25, 0.0)
     out = np.zeros((TOTAL, 2), np.float32)
     for start in range(0, TOTAL, 250):
         mixer.render(out[start : start + 250])
@@ -190,12 +191,12 @@ def test_a_rise_begins_in_silence_and_slowly() -> None:
     source = np.full((TOTAL, 4), 0.05, np.float32)
     controls = Controls()
     mixer = Mixer(Given(source), None, RATE, lambda: controls.snapshot, Metrics())
-    mixer.night.begin(0, 4000 / RATE, 1.0, start=0.0, eased=True)
-    halfway = mixer.night.level(2000)
+    mixer.fades[FadeKind.SLEEP].begin(0, 4000 / RATE, 1.0, start=0.0, eased=True)
+    halfway = mixer.fades[FadeKind.SLEEP].level(2000)
     out = np.zeros((TOTAL, 2), np.float32)
     for start in range(0, TOTAL, 250):
         if start == 2000:  # turned down on its way: no step, whatever comes next
-            mixer.night.begin(3000, 1000 / RATE, 0.0)
+            mixer.fades[FadeKind.SLEEP].begin(3000, 1000 / RATE, 0.0)
         mixer.render(out[start : start + 250])
     share = np.minimum(np.arange(TOTAL - mixer.latency) / 4000, 1.0) ** 2
     fall = np.clip((np.arange(TOTAL - mixer.latency) - 3000) / 1000, 0.0, 1.0)
@@ -209,11 +210,11 @@ def test_fades_on_each_others_heels_make_no_step() -> None:
     source = np.full((TOTAL, 4), 0.05, np.float32)
     controls = Controls()
     mixer = Mixer(Given(source), None, RATE, lambda: controls.snapshot, Metrics())
-    mixer.fade.begin(250, 2000 / RATE, 0.2)
+    mixer.fades[FadeKind.MAIN].begin(250, 2000 / RATE, 0.2)
     out = np.zeros((TOTAL, 2), np.float32)
     for start in range(0, TOTAL, 250):
         if start in (750, 1000, 1250):
-            mixer.fade.begin(start + 500, 500 / RATE, 1.0)
+            mixer.fades[FadeKind.MAIN].begin(start + 500, 500 / RATE, 1.0)
         mixer.render(out[start : start + 250])
     level = out[mixer.latency :, 0] / 0.2
     assert np.abs(np.diff(level)).max() < 1.2 / 500

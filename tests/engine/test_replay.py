@@ -17,6 +17,7 @@ from effects.base.errors import InputError
 from effects.shelf.library import Library
 from engine.control.controls import CONTROLS, snapshot_of
 from engine.graph import Settings, build
+from engine.live.fade import FadeKind
 from engine.live.mixer import MAX_BLOCK
 from engine.live.session import Session
 from engine.offline.edits import edits_of
@@ -96,12 +97,12 @@ def turn_everything(session: Session) -> None:
     turn("rank/brightness", 0.9)
     time.sleep(0.4)
     turn("hop", 0.5)
-    session.fade("fade", 0.3, 0.4)
+    session.fade(FadeKind.MAIN, 0.3, 0.4)
     time.sleep(0.5)
     producer.command("next")
     turn("tilt", 6.0)
     time.sleep(0.7)
-    session.fade("fade", 0.2, 1.0)
+    session.fade(FadeKind.MAIN, 0.2, 1.0)
     turn("hold", True)
     producer.command("go", "D")
     time.sleep(0.5)
@@ -111,6 +112,14 @@ def turn_everything(session: Session) -> None:
         time.sleep(0.03)
     turn("hold", False)
     producer.command("go", "")
+
+
+def wait_until(holds: Callable[[], bool], seconds: float = 60.0) -> None:
+    """Wait for another thread, for longer than any busy machine takes."""
+    deadline = time.monotonic() + seconds
+    while not holds():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
 
 
 def test_a_session_is_rendered_again_sample_for_sample() -> None:
@@ -134,7 +143,7 @@ def test_any_part_of_it_can_be_had_alone_in_stems_and_at_another_rate() -> None:
         turn_everything(session)
         bed = session.graph.bed
         assert bed is not None
-        assert bed.sounding(session.mixer.position) == ("waves",)
+        wait_until(lambda: bed.sounding(session.mixer.position) == ("waves",))
         quick = {"effects/room": 12.0, "effects/dwell": 10.0, "effects/density": 1.0}
         session.graph.controls.update(quick)
         session.command_bed("effects/only")
@@ -177,7 +186,7 @@ def test_whatever_was_done_any_part_of_it_can_be_had_again() -> None:
             elif kind < 0.78:
                 session.producer.command("next")
             elif kind < 0.88:
-                session.fade(rng.choice(["fade", "night"]), rng.uniform(0.1, 1.0), 0.5)
+                session.fade(rng.choice(list(FadeKind)), rng.uniform(0.1, 1.0), 0.5)
             else:
                 name = rng.choice(["next", "only"])
                 args = [rng.choice(["wind", "waves", ""])] if name == "only" else []

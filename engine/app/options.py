@@ -1,0 +1,36 @@
+"""The options of `latent play` besides what decides the music."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from engine.live.device_watch import DeviceChoice
+from engine.osc.server import OscSettings
+
+
+@dataclass(frozen=True)
+class AppOptions:
+    """What a session plays on, and what is started around it.
+
+    Attributes:
+        device: to play on; None plays to nobody, in real time.
+        preset: name of the preset it begins with.
+        record: file to record into from the start.
+        wake_s: seconds over which it rises from silence.
+        sleep_s: seconds over which it fades to silence and ends, after the rise.
+        osc: where to listen for OSC, or None not to.
+        osc_required: whether it is an error when it cannot listen there.
+        query_port: TCP port of OSCQuery, 0 for a free one, or None for none.
+        midi: part of the names of MIDI ports to listen to, or None for none.
+        media_keys: whether to be a media player of the desktop; None: if there is one.
+    """
+
+    device: DeviceChoice | None = None
+    preset: str = ""
+    record: Path | None = None
+    wake_s: float | None = None
+    sleep_s: float | None = None
+    osc: OscSettings | None = None
+    osc_required: bool = False
+    query_port: int | None = None
+    midi: str | None = None
+    media_keys: bool | None = None

@@ -1,0 +1,104 @@
+"""An app under signals and, on a terminal, with the view."""
+
+import os
+import signal
+import sys
+from datetime import datetime
+from threading import Event
+from types import FrameType
+
+import click
+
+from engine.app.app import App
+from engine.app.options import AppOptions
+from engine.cli.view import View, terminal
+from engine.graph import Graph
+
+END_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+CLOCK_S = 10.0  # between looks at the clock while waiting
+
+
+def say(line: str) -> None:
+    """Print a line for the user."""
+    click.echo(f"latent: {line}", err=True)
+
+
+def wait_until(then: datetime) -> bool:
+    """Wait for a time of day; returns False when a signal ended the waiting.
+
+    The clock is read again and again, since it may be set, or the machine sleep.
+    """
+    say(f"waiting until {then:%H:%M:%S}; Ctrl-C ends")
+    ended = Event()
+    for number in END_SIGNALS:
+        signal.signal(number, lambda number, frame: ended.set())
+    while (left := (then - datetime.now()).total_seconds()) > 0.0:
+        if ended.wait(min(left, CLOCK_S)):
+            return False
+    return True
+
+
+class Runner:
+    """Runs an app in the foreground until it ends.
+
+    Lines for the user go to the view while it is shown. A first signal ends the music
+    softly, a second one the process.
+
+    Args:
+        graph: what sounds.
+        options: of the app.
+        plain: print lines, also on a terminal.
+    """
+
+    def __init__(self, graph: Graph, options: AppOptions, *, plain: bool) -> None:
+        self._shown: View | None = None  # once there is one
+        self._app = App(graph, options, self._say)
+        self._view = self._shown = View(self._app.commands, graph.controls, say)
+        self._with_view = terminal() and not plain
+
+    def run(self) -> None:
+        """Play; returns when it has ended.
+
+        Raises:
+            LatentError: see `App.run`.
+        """
+        with self._view:
+            for number in END_SIGNALS:
+                signal.signal(number, self._stop)
+            if self._with_view:
+                self._app.run(self._view.begin)
+            else:
+                self._app.run()
+        if self._view.hangs:
+            os._exit(0)  # all files are closed, and no line can be printed
+        say(self._summary())
+        if not self._app.session.device.closed_cleanly:
+            # PortAudio hangs, and would again when the interpreter ends it.
+            sys.stderr.flush()
+            os._exit(0)
+
+    def _say(self, line: str) -> None:
+        if self._shown is not None and self._shown.is_shown:
+            self._shown.say(line)
+            if sys.stderr.isatty():
+                return
+        say(line)
+
+    def _stop(self, number: int, frame: FrameType | None) -> None:
+        signal.signal(number, self._end_at_once)
+        self._app.session.stop()
+
+    def _end_at_once(self, number: int, frame: FrameType | None) -> None:
+        signal.signal(number, signal.SIG_DFL)
+        self._view.give_back()
+        os.kill(os.getpid(), number)
+
+    def _summary(self) -> str:
+        session, metrics = self._app.session, self._app.session.metrics
+        line = (
+            f"played {session.seconds:.1f} s, {metrics.underruns} underruns, "
+            f"{metrics.device_xruns} device xruns"
+        )
+        if n := metrics.device_losses:
+            line += f", {n} device losses ({session.device.away_s:.1f} s without one)"
+        return line

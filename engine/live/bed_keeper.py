@@ -1,0 +1,111 @@
+"""The thread that loads the bed's loops ahead of their time and changes its effects.
+
+A change of effects is decided for a sample a little ahead of the mixer. Its loops may
+take seconds to be made, so they are loaded before that sample is decided.
+"""
+
+import queue
+import threading
+from collections.abc import Callable, Mapping
+from functools import partial
+
+from effects.base.errors import LatentError
+from engine.control.controls import Controls
+from engine.live.mixer import Mixer
+from engine.sound.bed import Bed, When
+
+LEAD_S = 0.5  # from the mixer to a change of effects
+EVERY_S = 1.0  # between looks at what has to be loaded
+JOIN_S = 2.0
+
+Event = Mapping[str, object]
+
+
+class BedKeeper:
+    """Keeps a live bed supplied with loops, and carries out its commands.
+
+    Args:
+        bed: to keep.
+        controls: whose changes of the bed's own controls are followed.
+        mixer: that plays the bed.
+        sample_rate: Hz.
+        say: takes one line for the user.
+        on_event: takes rows for the journal.
+    """
+
+    def __init__(
+        self,
+        bed: Bed,
+        controls: Controls,
+        mixer: Mixer,
+        sample_rate: int,
+        say: Callable[[str], None],
+        on_event: Callable[[Event], None],
+    ) -> None:
+        self._bed, self._controls, self._mixer = bed, controls, mixer
+        self._rate, self._say, self._on_event = sample_rate, say, on_event
+        self._commands: queue.SimpleQueue[tuple[str, tuple[object, ...]]]
+        self._commands = queue.SimpleQueue()
+        self._wanted = threading.Event()
+        self._stopping = threading.Event()
+        self._changed_at = 0  # sample of the last change
+        self._thread = threading.Thread(target=self._run, name="bed", daemon=True)
+
+    def start(self) -> None:
+        """Start the thread."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End the thread; harmless when it was not started."""
+        self._stopping.set()
+        self._wanted.set()
+        if self._thread.is_alive():
+            self._thread.join(JOIN_S)
+
+    def command(self, name: str, *args: object) -> None:
+        """Any thread: change the effects as `Bed.command` does, once they are loaded.
+
+        Raises:
+            InputError: there is no such effect.
+        """
+        self._bed.check(name, args)
+        self._commands.put((name, args))
+        self._wanted.set()
+
+    def _run(self) -> None:
+        while not self._stopping.is_set():
+            self._wanted.wait(EVERY_S)
+            self._wanted.clear()
+            try:
+                self._change()
+                self._bed.prepare(self._mixer.position)
+            except LatentError as error:
+                self._say(f"effects: {error}")
+
+    def _change(self) -> None:
+        """Carry out commands and changed controls, and write them to the journal."""
+        bed = self._bed
+        while not self._commands.empty():
+            name, args = self._commands.get_nowait()
+            bed.rehearse(self._next_change(), name, args)
+            row = {"command": name, "args": list(args)}
+            self._change_ahead(partial(bed.try_command, name, args), row)
+            bed.prepare(self._mixer.position)
+        if turned := bed.turned(self._controls.snapshot):
+            bed.rehearse_turn(self._next_change(), turned)
+            self._change_ahead(partial(bed.try_turn, turned), {"set": dict(turned)})
+
+    def _change_ahead(self, attempt: Callable[[When], bool], row: Event) -> None:
+        """Attempt a change ever farther ahead, until the mixer had not come by."""
+        lead_s = LEAD_S
+        while not self._stopping.is_set():
+            self._changed_at = at = self._next_change(lead_s)
+            if attempt(When(self._mixer.position, at, self._stopping.is_set)):
+                self._on_event({"at": at, **row})
+                return
+            lead_s *= 2.0
+
+    def _next_change(self, lead_s: float = LEAD_S) -> int:
+        """Return the sample for a change; changes keep their order."""
+        at = self._mixer.position + round(lead_s * self._rate)
+        return max(at, self._changed_at)
