@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from effects.base.errors import InputError
+from effects.base.one_line import shown
 
 
 def open_regular(path: Path) -> BinaryIO:
@@ -33,12 +34,12 @@ def open_regular(path: Path) -> BinaryIO:
                 return os.fdopen(descriptor, "rb")
             os.close(descriptor)
     except FileNotFoundError:
-        raise InputError(f"{path}: no such file") from None
+        raise InputError(f"{shown(path)}: no such file") from None
     except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror})") from None
+        raise InputError(f"{shown(path)}: cannot be read ({error.strerror})") from None
     except ValueError:  # a null character, or a lone surrogate
-        raise InputError(f"{os.fspath(path)!r:.60}: no name of a file") from None
-    raise InputError(f"{path}: {refused}")
+        raise InputError(f"{shown(path)}: no name of a file") from None
+    raise InputError(f"{shown(path)}: {refused}")
 
 
 def read_bytes(path: Path, limit: int, kind: str = "file") -> bytes:
@@ -56,9 +57,11 @@ def read_bytes(path: Path, limit: int, kind: str = "file") -> bytes:
         try:
             content = file.read(limit + 1)
         except OSError as error:
-            raise InputError(f"{path}: cannot be read ({error.strerror})") from None
+            raise InputError(
+                f"{shown(path)}: cannot be read ({error.strerror})"
+            ) from None
     if len(content) > limit:
-        raise InputError(f"{path}: over {limit} bytes, too many for a {kind}")
+        raise InputError(f"{shown(path)}: over {limit} bytes, too many for a {kind}")
     return content
 
 
@@ -76,7 +79,7 @@ def read_text(path: Path, limit: int, kind: str = "file") -> str:
     try:
         return read_bytes(path, limit, kind).decode("utf-8-sig")
     except UnicodeDecodeError:
-        raise InputError(f"{path}: not a text file in UTF-8") from None
+        raise InputError(f"{shown(path)}: not a text file in UTF-8") from None
 
 
 def _refused(status: os.stat_result) -> str:

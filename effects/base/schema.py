@@ -14,6 +14,7 @@ from typing import Any, TypeVar, cast
 import msgspec
 
 from effects.base.errors import InputError
+from effects.base.one_line import one_line
 
 Content = TypeVar("Content")
 
@@ -36,7 +37,7 @@ def decode_json(content: bytes | str, kind: type[Content], where: str) -> Conten
     except msgspec.ValidationError as error:
         raise InputError(f"{where}: {_told(error)}") from None
     except ValueError as error:
-        raise InputError(f"{where}: not JSON ({_shown(str(error))})") from None
+        raise InputError(f"{where}: not JSON ({one_line(str(error))})") from None
     return decoded
 
 
@@ -61,7 +62,7 @@ def decode_toml(content: str, kind: type[Content], where: str) -> Content:
     except msgspec.ValidationError as error:
         raise InputError(f"{where}: {_told(error)}") from None
     except ValueError as error:
-        raise InputError(f"{where}: not TOML ({_shown(str(error))})") from None
+        raise InputError(f"{where}: not TOML ({one_line(str(error))})") from None
 
 
 @lru_cache(maxsize=64)
@@ -80,10 +81,5 @@ def _told(error: msgspec.ValidationError) -> str:
     """`seed: expected int, got str` of "Expected `int`, got `str` - at `$.seed`"."""
     message, _, place = str(error).replace("`", "").rpartition(" - at ")
     if not message:
-        return _shown(place[:1].lower() + place[1:])
-    return _shown(f"{place.removeprefix('$.')}: {message[:1].lower()}{message[1:]}")
-
-
-def _shown(text: str) -> str:
-    """A text that may quote the file, as one short line."""
-    return "".join(c if c.isprintable() else "?" for c in text)[:200]
+        return one_line(place[:1].lower() + place[1:])
+    return one_line(f"{place.removeprefix('$.')}: {message[:1].lower()}{message[1:]}")

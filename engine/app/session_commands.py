@@ -133,7 +133,7 @@ class SessionCommands:
                 }
             )
             if self._recorder is not None:
-                self._recorder.mark(f"Song {now.index + 1}", now.position)
+                self._recorder.add_chapter(f"Song {now.index + 1}", now.position)
         if self._recorder is not None and self._recorder.state().failure:
             self.stop_recording()
         after = self._sleep_after
@@ -210,7 +210,7 @@ class SessionCommands:
         )
         recorder.start()
         if (now := session.now()) is not None:
-            recorder.mark(f"Song {now.index + 1}", session.mixer.position)
+            recorder.add_chapter(f"Song {now.index + 1}", session.mixer.position)
         session.add_tap(recorder.tap)
         self._recorder = recorder
 

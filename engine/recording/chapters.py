@@ -1,26 +1,37 @@
-"""Where songs begin in a recording: chapters in its tags, and a cue sheet beside it."""
+"""Chapters: where songs begin in a recording."""
 
-import os
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from effects.base.errors import RunError
+from effects.base.whole_file import write_whole
 from engine.live.tap import Gap
+from engine.recording.cue_sheet import CueTrack, cue_frame, cue_sheet
 
 MAX_CHAPTERS = 400  # an hour of songs of 9 s; more would not fit the tags
-MAX_TRACKS = 99  # of a cue sheet
-CUE_FRAMES = 75  # in a second
 
 
 @dataclass(frozen=True)
-class Mark:
-    """A song begins here."""
+class Chapter:
+    """A song begins here.
 
-    sample: int  # of the session, or of a file
+    Attributes:
+        sample: of the session, or of a file.
+        title: of the song.
+    """
+
+    sample: int
     title: str
 
     def tags(self, number: int, sample_rate: int) -> list[tuple[str, str]]:
-        """Chapter tags as players of Vorbis comments know them."""
+        """Chapter tags as players of Vorbis comments know them.
+
+        Args:
+            number: of the chapter, from 1.
+            sample_rate: Hz.
+        """
         milliseconds = 1000 * self.sample // sample_rate
         seconds, rest = divmod(milliseconds, 1000)
         time = f"{seconds // 3600:02d}:{seconds // 60 % 60:02d}:{seconds % 60:02d}"
@@ -28,60 +39,47 @@ class Mark:
         return [(name, f"{time}.{rest:03d}"), (f"{name}NAME", self.title)]
 
 
-def chapters(marks: Iterable[Mark], first: int, n_samples: int) -> list[Mark]:
-    """Marks of one file, at its own samples; a song that goes on begins it.
+def chapters_of_file(
+    chapters: Iterable[Chapter], first: int, n_samples: int
+) -> list[Chapter]:
+    """Chapters of one file, at its own samples; a song that goes on begins it.
 
     Args:
-        marks: of the session.
+        chapters: of the session.
         first: sample of the session that the file begins with.
         n_samples: length of the file.
     """
-    ordered = sorted(marks, key=lambda mark: mark.sample)
-    before = [mark for mark in ordered if mark.sample <= first][-1:]
-    inside = [mark for mark in ordered if first < mark.sample < first + n_samples]
-    found = [Mark(max(0, mark.sample - first), mark.title) for mark in before + inside]
+    ordered = sorted(chapters, key=lambda chapter: chapter.sample)
+    before = [chapter for chapter in ordered if chapter.sample <= first][-1:]
+    end = first + n_samples
+    inside = [chapter for chapter in ordered if first < chapter.sample < end]
+    found = [Chapter(max(0, c.sample - first), c.title) for c in before + inside]
     return found[:MAX_CHAPTERS]
 
 
-def cue_sheet(
-    name: str, title: str, marks: Sequence[Mark], gaps: Sequence[Gap], sample_rate: int
-) -> str:
-    """Text of a cue sheet.
+def write_cue_sheet(
+    audio: Path,
+    title: str,
+    chapters: Sequence[Chapter],
+    gaps: Sequence[Gap],
+    sample_rate: int,
+) -> None:
+    """Write a cue sheet beside a recording, which does not fail if that cannot be done.
 
     Args:
-        name: of the FLAC file beside it.
+        audio: the FLAC file.
         title: of the whole.
-        marks: at samples of the file; only 99 fit.
-        gaps: at samples of the session, told as remarks.
+        chapters: at samples of the file.
+        gaps: at samples of the session, noted as remarks.
         sample_rate: Hz.
     """
-    lines = [f"TITLE {_quoted(title)}", f"FILE {_quoted(name)} WAVE"]
-    lines[:0] = [
-        f"REM LATENT_GAP sample {gap.at} length {gap.n_samples}" for gap in gaps
+    tracks = [
+        CueTrack(chapter.title, audio.name, cue_frame(chapter.sample, sample_rate))
+        for chapter in chapters or [Chapter(0, title)]
     ]
-    shown = [*marks[:MAX_TRACKS]] or [Mark(0, title)]
-    for number, mark in enumerate(shown, 1):
-        frames = mark.sample * CUE_FRAMES // sample_rate
-        minutes, rest = divmod(frames, 60 * CUE_FRAMES)
-        time = f"{minutes:02d}:{rest // CUE_FRAMES:02d}:{rest % CUE_FRAMES:02d}"
-        lines += [
-            f"  TRACK {number:02d} AUDIO",
-            f"    TITLE {_quoted(mark.title)}",
-            f"    INDEX 01 {time}",
-        ]
-    return "\n".join(lines) + "\n"
-
-
-def write_cue(path: Path, text: str) -> None:
-    """Write it whole or not at all; a recording does not fail for its cue sheet."""
-    temporary = path.with_name(f".{path.name}.part")
-    try:
-        temporary.write_text(text, encoding="utf-8")
-        os.replace(temporary, path)
-    except OSError:
-        temporary.unlink(missing_ok=True)
-
-
-def _quoted(text: str) -> str:
-    printable = "".join(c if c.isprintable() else " " for c in text)
-    return '"' + printable.replace('"', "'") + '"'
+    remarks = [f"LATENT_GAP sample {gap.at} length {gap.n_samples}" for gap in gaps]
+    with suppress(RunError):
+        write_whole(
+            audio.with_suffix(".cue"),
+            cue_sheet(tracks, title=title, remarks=remarks),
+        )

@@ -2,8 +2,8 @@
 
 Threads: the callback writes to `Recorder.tap`, which copies and counts. The
 recorder's own thread drains it, encodes, and is the only one to touch a file. Any
-control thread starts, stops and marks. When anything fails, the recording ends with
-one message and what there is of it is kept; the music does not notice.
+control thread starts, stops and adds chapters. When anything fails, the recording ends
+with one message and what there is of it is kept; the music goes on.
 """
 
 import os
@@ -20,10 +20,10 @@ from effects.audio.levels import Samples
 from effects.audio.replaygain import LoudnessMeter
 from effects.base.errors import LatentError, RunError
 from engine.live.tap import Gap, Tap
-from engine.recording.chapters import Mark, chapters, cue_sheet, write_cue
+from engine.recording.chapters import Chapter, chapters_of_file, write_cue_sheet
 from engine.recording.flac import FIRST_SAMPLE
 from engine.recording.naming import recording_path
-from engine.recording.segment import Segment, Tags, retag_file, to_24_bits
+from engine.recording.segment import FlacSegment, Tags, retag_file, to_24_bits
 
 BLOCK = 4096  # samples: what libFLAC makes one frame of
 POLL_S = 0.05  # between looks into the tap
@@ -38,7 +38,7 @@ Event = Mapping[str, object]
 
 @dataclass(frozen=True)
 class RecorderState:
-    """Where a recording stands."""
+    """The state of a recording."""
 
     active: bool
     path: Path | None  # being written, by the name it will have
@@ -97,12 +97,12 @@ class Recorder:
         self._reserve = usual if reserve_bytes is None else reserve_bytes
         self._thread = threading.Thread(target=self._run, name="recorder", daemon=True)
         self._stopping = threading.Event()
-        self._new_marks: deque[Mark] = deque()
+        self._new_chapters: deque[Chapter] = deque()
         # From here on the recorder's thread's own, once it runs.
-        self._segment: Segment | None = None
+        self._segment: FlacSegment | None = None
         self._n_segments = 0
         self._first = 0  # sample of the session that the segment begins with
-        self._marks: list[Mark] = []
+        self._chapters: list[Chapter] = []
         self._gaps: list[Gap] = []  # of the segment, at samples of the session
         self._meter = LoudnessMeter(sample_rate, channels)
         self._finished: list[tuple[Path, Tags]] = []
@@ -139,12 +139,12 @@ class Recorder:
             self._thread.join(timeout)
         return not self._thread.is_alive() and self._failure is None
 
-    def mark(self, title: str, sample: int) -> None:
-        """A song begins at a sample of the session, which may be yet to come."""
-        self._new_marks.append(Mark(sample, title))
+    def add_chapter(self, title: str, sample: int) -> None:
+        """Note that a song begins at a sample of the session, past or to come."""
+        self._new_chapters.append(Chapter(sample, title))
 
     def state(self) -> RecorderState:
-        """Where the recording stands; for any thread."""
+        """The state of the recording; for any thread."""
         segment = self._segment
         return RecorderState(
             self._thread.is_alive(),
@@ -205,7 +205,7 @@ class Recorder:
         return gap is not None
 
     def _fill(self, gap: Gap) -> None:
-        """Silence in the place of what was dropped, and word of it."""
+        """Write silence in the place of what was dropped, and report it."""
         at = (self.tap.first_sample or 0) + self._n_samples
         self._ready_segment()
         self._gaps.append(Gap(at, gap.n_samples))
@@ -222,7 +222,7 @@ class Recorder:
             )
             self._said, self._unsaid = time.monotonic(), 0
 
-    def _ready_segment(self) -> Segment:
+    def _ready_segment(self) -> FlacSegment:
         """The segment to write to, the next one when this one is full."""
         if self._segment is not None and self._segment.n_samples >= self._longest:
             self._close()
@@ -238,13 +238,13 @@ class Recorder:
         path = self._target
         if self._n_segments > 1:
             path = path.with_stem(f"{path.stem}-{self._n_segments:03d}")
-        self._segment = Segment(path, self._rate, self._channels)
+        self._segment = FlacSegment(path, self._rate, self._channels)
         if self._free() < self._reserve:
             self._segment.discard()
             self._segment = None
             raise RunError(self._too_full())
 
-    def _begin(self, segment: Segment) -> None:
+    def _begin(self, segment: FlacSegment) -> None:
         self._first = (self.tap.first_sample or 0) + self._n_samples
         segment.set_tags(self._all_tags(segment))
         row = {"file": str(segment.path), "state": "begin"}
@@ -258,21 +258,18 @@ class Recorder:
             segment.discard()
         else:
             tags = self._all_tags(segment)
-            marks = chapters(self._marks, self._first, segment.n_samples)
+            chapters = self._chapters_of(segment)
             self._syncing = segment.close(tags)
             self._finished.append((segment.path, tags))
             title = dict(self._tags).get("TITLE", segment.path.stem)
-            if marks or self._gaps:
-                write_cue(
-                    segment.path.with_suffix(".cue"),
-                    cue_sheet(segment.path.name, title, marks, self._gaps, self._rate),
-                )
+            if chapters or self._gaps:
+                write_cue_sheet(segment.path, title, chapters, self._gaps, self._rate)
             self._tell_end(segment)
         self._segment = None
         self._meter.next_track()
         self._gaps = []
 
-    def _tell_end(self, segment: Segment) -> None:
+    def _tell_end(self, segment: FlacSegment) -> None:
         row = {
             "file": str(segment.path),
             "state": "end",
@@ -282,28 +279,31 @@ class Recorder:
         }
         self._on_event({"at": self._first + segment.n_samples, "recording": row})
 
-    def _all_tags(self, segment: Segment) -> list[tuple[str, str]]:
-        self._collect_marks()
+    def _all_tags(self, segment: FlacSegment) -> list[tuple[str, str]]:
+        self._collect_chapters()
         tags = [*self._tags, (FIRST_SAMPLE, str(self._first))]
         if self._longest < self._n_samples or self._n_segments > 1:
             tags.append(("TRACKNUMBER", str(self._n_segments)))
         tags += self._meter.track_tags()
         tags += [("LATENT_GAP", f"{gap.at} {gap.n_samples}") for gap in self._gaps]
-        length = max(segment.n_samples, 1)
-        for number, mark in enumerate(chapters(self._marks, self._first, length), 1):
-            tags += mark.tags(number, self._rate)
+        for number, chapter in enumerate(self._chapters_of(segment), 1):
+            tags += chapter.tags(number, self._rate)
         return tags
 
-    def _collect_marks(self) -> None:
-        while self._new_marks:
-            self._marks.append(self._new_marks.popleft())
-        self._marks.sort(key=lambda mark: mark.sample)
-        # Of those before this segment, only the song that is still on matters.
-        begun = [mark for mark in self._marks if mark.sample <= self._first]
-        self._marks = begun[-1:] + self._marks[len(begun) :]
+    def _chapters_of(self, segment: FlacSegment) -> list[Chapter]:
+        length = max(segment.n_samples, 1)
+        return chapters_of_file(self._chapters, self._first, length)
+
+    def _collect_chapters(self) -> None:
+        while self._new_chapters:
+            self._chapters.append(self._new_chapters.popleft())
+        self._chapters.sort(key=lambda chapter: chapter.sample)
+        # Only the latest song that began before this segment can still be heard in it.
+        begun = [c for c in self._chapters if c.sample <= self._first]
+        self._chapters = begun[-1:] + self._chapters[len(begun) :]
 
     def _tag_album(self) -> None:
-        """One gain for all files of the set, which would step in level otherwise."""
+        """Tag all files of the set with one gain, so that no level steps between."""
         if len(self._finished) > 1:
             album = self._meter.album_tags()
             for path, tags in self._finished:

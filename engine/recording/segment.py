@@ -18,8 +18,9 @@ from numpy.typing import NDArray
 from effects.audio.levels import Samples
 from effects.base.errors import InputError, RunError
 from engine.recording import flac
+from engine.recording.file_lock import try_lock
 from engine.recording.naming import PARTIAL, publish, sync_folder, unused
-from engine.recording.recovery import Repair, repair_flac, try_lock
+from engine.recording.recovery import Repair, repair_flac
 
 FULL_SCALE = 1 << 23  # of 24 bits
 FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
@@ -46,7 +47,7 @@ def to_24_bits(samples: Samples) -> tuple[NDArray[np.int32], int]:
     return steps.astype(np.int32) << 8, n_bad
 
 
-class Segment:
+class FlacSegment:
     """A FLAC file that is being written, as `NAME.flac.partial` until it is closed.
 
     Args:
@@ -128,7 +129,7 @@ class Segment:
         _retag(self._descriptor, head, list(tags))
 
     def sync(self) -> threading.Thread:
-        """Begin to have what was written survive a power cut; returns who does it.
+        """Begin to bring what was written to the disk; returns the thread that does.
 
         Waiting for the disk here would keep sound in memory, which a kill would cost.
         """
@@ -146,7 +147,7 @@ class Segment:
         return thread
 
     def close(self, tags: Tags) -> threading.Thread:
-        """Finish the file and give it its name; returns who brings it to disk.
+        """Finish the file and give it its name; returns the thread that syncs it.
 
         Raises:
             RunError: the disk is full, or fails; call `abandon` then.

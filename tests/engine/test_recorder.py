@@ -138,15 +138,15 @@ def test_it_begins_at_the_sample_that_was_asked_for(tmp_path: Path) -> None:
     assert first == ["1000700"]
 
 
-def test_songs_are_marked_in_tags_and_in_a_cue_sheet(tmp_path: Path) -> None:
-    def mark(recorder: Recorder) -> None:
-        recorder.mark("Second", 3 * RATE // 2)
-        recorder.mark('First "one"\n', 0)
-        recorder.mark("Third", 5 * RATE // 2)
-        recorder.mark("Never", 9 * RATE)
+def test_songs_are_chapters_in_tags_and_in_a_cue_sheet(tmp_path: Path) -> None:
+    def add_chapters(recorder: Recorder) -> None:
+        recorder.add_chapter("Second", 3 * RATE // 2)
+        recorder.add_chapter('First "one"\n', 0)
+        recorder.add_chapter("Third", 5 * RATE // 2)
+        recorder.add_chapter("Never", 9 * RATE)
 
     recorder = record(
-        tmp_path / "set.flac", music(3.0), segment_seconds=2.0, before_stop=mark
+        tmp_path / "set.flac", music(3.0), segment_seconds=2.0, before_stop=add_chapters
     )
     tags = [mutagen.flac.FLAC(path) for path in recorder.state().files]
     assert tags[0]["chapter002"] == ["00:00:01.500"]
@@ -161,12 +161,12 @@ def test_songs_are_marked_in_tags_and_in_a_cue_sheet(tmp_path: Path) -> None:
     assert (tmp_path / "set-002.cue").exists()
 
 
-def test_more_marks_than_there_is_room_for(tmp_path: Path) -> None:
-    def mark(recorder: Recorder) -> None:
+def test_more_chapters_than_there_is_room_for(tmp_path: Path) -> None:
+    def add_chapters(recorder: Recorder) -> None:
         for number in range(500):
-            recorder.mark(f"{number} " + 300 * "ü", number * 80)
+            recorder.add_chapter(f"{number} " + 300 * "ü", number * 80)
 
-    record(tmp_path / "a.flac", music(1.0), before_stop=mark)
+    record(tmp_path / "a.flac", music(1.0), before_stop=add_chapters)
     assert passes(tmp_path / "a.flac")
     assert "replaygain_track_gain" in mutagen.flac.FLAC(tmp_path / "a.flac")
 

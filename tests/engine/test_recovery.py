@@ -14,13 +14,9 @@ from numpy.typing import NDArray
 from effects.base.errors import InputError, RunError
 from engine.cli.recover import recover
 from engine.recording import flac
-from engine.recording.recovery import (
-    find_unfinished,
-    repair_all,
-    repair_flac,
-    try_lock,
-)
-from engine.recording.segment import Segment
+from engine.recording.file_lock import try_lock
+from engine.recording.recovery import find_unfinished, repair_all, repair_flac
+from engine.recording.segment import FlacSegment
 
 RATE = 44_100
 LENGTH_AT, MD5_AT = 18, 26  # of the sample count and the checksum in the file
@@ -177,7 +173,7 @@ def test_sound_behind_a_hole_is_kept_beside(tmp_path: Path) -> None:
 def test_many_frames_and_more_than_one_window(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("engine.recording.recovery.WINDOW", 100_000)
+    monkeypatch.setattr("engine.recording.frame_scan.WINDOW", 100_000)
     audio = noise(300 * 4096 + 1)
     path = write(tmp_path / "a.flac", audio, killed=True)
     assert repair_flac(path).n_samples == len(audio)  # numbers of one and two bytes
@@ -244,12 +240,15 @@ def test_partial_files_get_their_name_and_overwrite_nothing(tmp_path: Path) -> N
 
 def test_a_recording_without_a_frame_goes_and_other_files_stay(tmp_path: Path) -> None:
     (tmp_path / "a.flac.partial").touch()
-    blank = Segment(tmp_path / "b.flac", RATE, 2)
+    blank = FlacSegment(tmp_path / "b.flac", RATE, 2)
     blank.set_tags([(flac.FIRST_SAMPLE, "0")])
     blank.write(noise(100))
     started = blank.partial.read_bytes()
     blank.discard()
     (tmp_path / "b.flac.partial").write_bytes(started + b"torn")
+    for length in (1, 4, 30, 60, 20_000):
+        torn = tmp_path / f"b-{length}.flac.partial"
+        torn.write_bytes(started[:length])
     foreign = write(tmp_path / "c.flac.partial", noise(10))
     foreign.write_bytes(foreign.read_bytes()[:-1])
     (tmp_path / "d.flac.partial").write_bytes(b"something else")
