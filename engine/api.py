@@ -27,7 +27,7 @@ from engine.control.controls import snapshot_of
 from engine.graph import Settings
 from engine.offline.render import render as turn
 from engine.offline.render import render_to_file
-from engine.offline.song_card import Card, card_of, read, settings_from_card
+from engine.offline.song_card import SongCard, card_of, read_card, settings_from_card
 from model.inference import TimbreModel
 
 SHORTEST_MINUTES = 0.05
@@ -46,7 +46,7 @@ class Song:
     preset: str = ""
 
     @cached_property
-    def card(self) -> Card:
+    def card(self) -> SongCard:
         """From which the same samples can be rendered again."""
         return card_of(self.settings, graphs.build(self.settings), self.preset)
 
@@ -210,7 +210,7 @@ def from_card(path: str | Path, model: str | Path | None = None) -> Song:
     Raises:
         InputError: no card, or one that needs another model.
     """
-    card = read(Path(path))
+    card = read_card(Path(path))
     folder = None if model is None else Path(model)
     return Song(settings_from_card(card, folder), card.preset)
 

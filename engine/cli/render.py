@@ -21,7 +21,7 @@ from engine.cli.progress import bar
 
 if TYPE_CHECKING:
     from engine.graph import Settings
-    from engine.offline.song_card import Card
+    from engine.offline.song_card import SongCard
 
 DEFAULT_MINUTES = 4.0
 DEFAULT_RATE = 44_100
@@ -88,7 +88,7 @@ def _settings_again(
     path: Path, minutes: float | None, rate: int | None, options: Mapping[str, Any]
 ) -> "tuple[Settings, str]":
     """Settings and preset of a card; what it decides cannot be asked for as well."""
-    from engine.offline.song_card import read, settings_from_card
+    from engine.offline.song_card import read_card, settings_from_card
     from engine.version import VERSION
 
     given = {"minutes": minutes, **options}
@@ -96,7 +96,7 @@ def _settings_again(
         if value not in (None, False) and name not in _BESIDE_CARD:
             flag = name.removesuffix("_name").replace("_", "-")
             raise InputError(f"--{flag}: the card decides this; leave it out")
-    card = read(path)
+    card = read_card(path)
     if card.latent != VERSION:
         click.echo(
             f"latent: the card was written by version {card.latent}, this is "
@@ -116,7 +116,7 @@ def _rate(out: Path, rate: int | None) -> int:
 
 
 def _report(
-    out: Path, beside: Path, card: "Card", seconds: float, as_json: bool
+    out: Path, beside: Path, card: "SongCard", seconds: float, as_json: bool
 ) -> None:
     if as_json:
         made = {

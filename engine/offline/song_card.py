@@ -1,20 +1,26 @@
 """Song cards: what a song is rendered from again, in under 1 kB of text.
 
-A card is JSON under a first line for people, as it stands in a file's comment tag and
-beside the file. It names the model by its hash, so that a card never gives another
-song under the same name: it gives the same samples, or says what is missing.
+A song card is JSON under a first line for people. It stands in the comment tag of a
+sound file and in a `.card` file beside it. It names the model by its hash, so it gives
+the same samples again or says what is missing, and never another song.
 """
 
 import hashlib
 import json
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Annotated, TypeAlias, TypedDict
+
+from msgspec import Meta
 
 from effects.audio.sound_formats import is_sound
-from effects.base.errors import InputError, RunError
+from effects.audio.sound_reader import opened
+from effects.base.errors import InputError
+from effects.base.one_line import shown
+from effects.base.open_file import read_text
+from effects.base.schema import decode_json
+from effects.base.whole_file import write_whole
 from engine.compose import grammar as grammars
 from engine.compose.grammar import Grammar
 from engine.control.controls import Value, defaults, snapshot_of
@@ -22,15 +28,19 @@ from engine.graph import Graph, Settings
 from engine.version import VERSION
 from model.inference import TimbreModel
 
-FORMAT_VERSION = 1
+FORMAT = 2  # since version 0.2.0
 SUFFIX = ".card"
 MAX_TEXT = 1000  # bytes of a card as it is written
 MAX_FILE = 64 * 1024  # bytes of a file that is read as one
+MAX_NAMES = 200  # effects by name; more do not fit in `MAX_TEXT` bytes
+
+_Name: TypeAlias = Annotated[str, Meta(max_length=200)]
+_Rule: TypeAlias = Annotated[str, Meta(max_length=grammars.MAX_PATTERN)]
 
 
 @dataclass(frozen=True)
-class Card:
-    """What decides every sample of a song, and two facts for people.
+class SongCard:
+    """What decides every sample of a song, and some facts for people.
 
     Attributes:
         seed: of everything random.
@@ -42,8 +52,8 @@ class Card:
         controls: those that are not at their default.
         grammar: a bundled grammar's name, the rules of another, or the digest of one
             that is too long to stand here, as `sha256:...`.
-        effects: names to choose from; None for no bed; a text `sha256:...` for a
-            shelf too long to stand here.
+        effects: names to choose from; None for no bed; a text `sha256:...` in place
+            of more names than fit.
         pattern: of the first song.
         key: tonic and scale.
         like: point that the sounds lie near, or nothing.
@@ -63,11 +73,11 @@ class Card:
     pattern: str = ""
     key: str = ""
     like: str = ""
-    format: int = FORMAT_VERSION
+    format: int = FORMAT
     latent: str = VERSION
 
     def text(self) -> str:
-        """The card as it is written: under 1 kB, one field a line."""
+        """The song card as it is written: under 1 kB, one field a line."""
         fields: dict[str, object] = {
             "card": self.format,
             "latent": self.latent,
@@ -98,12 +108,12 @@ class Card:
         return written
 
 
-def card_of(settings: Settings, graph: Graph, preset: str = "") -> Card:
-    """The card of a song that these settings give.
+def card_of(settings: Settings, graph: Graph, preset: str = "") -> SongCard:
+    """The song card of what these settings give.
 
     Args:
         settings: with a duration.
-        graph: built from them, not yet turned.
+        graph: built from them, nothing of it rendered yet.
         preset: name that the controls came from.
 
     Raises:
@@ -116,7 +126,7 @@ def card_of(settings: Settings, graph: Graph, preset: str = "") -> Card:
     grammar: str | dict[str, tuple[str, ...]] = settings.grammar
     if settings.grammar not in grammars.bundled_names():
         grammar = dict(grammars.load(settings.grammar).rules)
-    return Card(
+    return SongCard(
         seed=settings.seed,
         seconds=settings.duration,
         sample_rate=settings.sample_rate,
@@ -133,9 +143,9 @@ def card_of(settings: Settings, graph: Graph, preset: str = "") -> Card:
 
 
 def settings_from_card(
-    card: Card, model: Path | None = None, grammar: str | None = None
+    card: SongCard, model: Path | None = None, grammar: str | None = None
 ) -> Settings:
-    """The settings that give the card's song again.
+    """The settings that give a card's song again.
 
     Args:
         card: of the song.
@@ -168,120 +178,119 @@ def settings_from_card(
     )
 
 
-def read(path: Path) -> Card:
-    """The card in a .card file, or in the comment of an audio file.
+def read_card(path: Path) -> SongCard:
+    """Read the song card in a .card file, or in the comment of a sound file.
 
     Raises:
         InputError: there is none, or it is damaged.
     """
-    if not path.is_file():
-        raise InputError(f"{path}: no such file")
     if is_sound(path):
-        return parse(_comment(path), str(path))
-    try:
-        with path.open("rb") as file:
-            content = file.read(MAX_FILE + 1)
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror})") from error
-    if len(content) > MAX_FILE:
-        raise InputError(f"{path}: over {MAX_FILE} bytes; is it a card?")
-    return parse(content.decode("utf-8-sig", "replace"), str(path))
+        with opened(path.resolve()) as file:
+            text = str(file.copy_metadata().get("comment", ""))
+    else:
+        text = read_text(path, MAX_FILE, "song card")
+    return parse_card(text, shown(path))
 
 
-def write_beside(card: Card, audio: Path) -> Path:
-    """Write the card beside its audio file, and return where.
+def write_beside(card: SongCard, audio: Path) -> Path:
+    """Write a song card beside its sound file, and return its path.
 
     Raises:
         RunError: it could not be written.
     """
     path = audio.with_suffix(SUFFIX)
-    part = path.with_name(f".latent-{os.getpid()}-{path.name}")
-    try:
-        part.write_text(card.text(), encoding="utf-8")
-        os.replace(part, path)
-    except OSError as error:
-        part.unlink(missing_ok=True)
-        raise RunError(f"{path}: cannot be written ({error.strerror})") from error
+    write_whole(path, card.text())
     return path
 
 
-def parse(text: str, where: str = "card") -> Card:
-    """The card that a text holds, whatever stands around it.
+@dataclass(frozen=True)
+class _CardFile:
+    """The fields of a song card as they are written."""
+
+    seed: Annotated[int, Meta(ge=0, le=2**31 - 1)]
+    seconds: Annotated[float, Meta(ge=3.0, le=86_400.0)]
+    sample_rate: Annotated[int, Meta(ge=22_050, le=192_000)]
+    model: _Name
+    model_name: _Name = ""
+    preset: _Name = ""
+    controls: dict[str, Value] = field(default_factory=dict)
+    grammar: _Name | dict[_Name, list[_Rule]] = "seed"
+    effects: (
+        Annotated[tuple[_Name, ...], Meta(max_length=MAX_NAMES)] | _Name | None
+    ) = ()
+    pattern: _Rule = ""
+    key: _Name = ""
+    like: _Name = ""
+    latent: _Name = ""
+
+
+class _Format(TypedDict, total=False):
+    """The field that says which format a song card has."""
+
+    card: int
+
+
+def parse_card(text: str, where: str = "card") -> SongCard:
+    """The song card that a text holds, whatever stands around it.
+
+    Args:
+        text: of a comment, or of a `.card` file.
+        where: the file, for messages.
 
     Raises:
-        InputError: no card, one of a later format, or a field that does not fit.
+        InputError: no card, one of another format, or a field that does not fit.
     """
     begin, end = text.find("{"), text.rfind("}")
     if begin < 0 or end < begin:
         raise InputError(f"{where}: holds no song card")
-    try:
-        fields = json.loads(text[begin : end + 1], strict=False)
-    except (ValueError, RecursionError):
-        raise InputError(f"{where}: the song card is damaged") from None
-    if not isinstance(fields, dict) or "card" not in fields:
+    content = text[begin : end + 1].encode("utf-8", "replace")
+    found = decode_json(content, _Format, where).get("card")
+    if found is None:
         raise InputError(f"{where}: holds no song card")
-    if fields["card"] != FORMAT_VERSION:
+    if found != FORMAT:
+        age = "an older" if found < FORMAT else "a newer"
         raise InputError(
-            f"{where}: a card of format {fields['card']!r:.20}; this version of "
-            f"latent reads {FORMAT_VERSION}"
+            f"{where}: a song card of format {found}, but this version reads format "
+            f"{FORMAT}; render it with {age} version of Latent, the one that wrote it"
         )
-    return _card(fields, where)
-
-
-def _card(fields: Mapping[str, Any], where: str) -> Card:
+    fields = decode_json(content, _CardFile, where)
     try:
-        controls = snapshot_of(fields.get("controls", {}))
-        named = {name: controls[name] for name in fields.get("controls", {})}
-        card = Card(
-            seed=_whole(fields["seed"], 0, 2**31 - 1),
-            seconds=float(fields["seconds"]),
-            sample_rate=_whole(fields["sample_rate"], 22_050, 192_000),
-            model=str(fields["model"]),
-            model_name=str(fields.get("model_name", "")),
-            preset=str(fields.get("preset", "")),
-            controls=named,
-            grammar=_rules(fields.get("grammar", "seed")),
-            effects=_names(fields.get("effects", [])),
-            pattern=str(fields.get("pattern", "")),
-            key=str(fields.get("key", "")),
-            like=str(fields.get("like", "")),
-            latent=str(fields.get("latent", "")),
-        )
+        return _checked(fields)
     except InputError as error:
         raise InputError(f"{where}: {error}") from None
-    except KeyError as error:
-        raise InputError(f"{where}: the card lacks {error.args[0]}") from None
-    except (TypeError, ValueError, AttributeError, OverflowError) as error:
-        raise InputError(f"{where}: the card is damaged ({error})") from None
-    if not 3.0 <= card.seconds <= 86_400.0:
-        raise InputError(f"{where}: a song of {card.seconds:g} s is not rendered")
-    return card
 
 
-def _whole(value: object, low: int, high: int) -> int:
-    if isinstance(value, bool) or not isinstance(value, int):
-        raise ValueError(f"{value!r:.20} is not a whole number")
-    if not low <= value <= high:
-        raise ValueError(f"{value} is not in {low}..{high}")
-    return value
+def _checked(fields: _CardFile) -> SongCard:
+    """The card of fields that are of the right types.
 
-
-def _names(value: object) -> tuple[str, ...] | str | None:
-    if value is None or isinstance(value, str):
-        return value
-    if isinstance(value, list) and all(isinstance(name, str) for name in value):
-        return tuple(value)
-    raise ValueError("effects are not a list of names")
-
-
-def _rules(value: object) -> str | dict[str, tuple[str, ...]]:
-    if isinstance(value, str):
-        return value
-    if not isinstance(value, dict):
-        raise ValueError("the grammar is neither a name nor rules")
-    rules = {symbol: tuple(map(str, right)) for symbol, right in value.items()}
-    grammars.parse(_rules_text(rules), "grammar of the card")
-    return rules
+    Raises:
+        InputError: a control, a grammar or a list of effects that cannot be.
+    """
+    controls = snapshot_of(fields.controls)
+    grammar: str | dict[str, tuple[str, ...]]
+    if isinstance(fields.grammar, str):
+        grammar = fields.grammar
+    else:
+        grammar = {symbol: tuple(right) for symbol, right in fields.grammar.items()}
+        grammars.parse(_rules_text(grammar), "grammar of the card")
+    names = fields.effects if isinstance(fields.effects, tuple) else ()
+    if len(set(names)) < len(names):
+        raise InputError("effects: a name stands there twice")
+    return SongCard(
+        seed=fields.seed,
+        seconds=fields.seconds,
+        sample_rate=fields.sample_rate,
+        model=fields.model,
+        model_name=fields.model_name,
+        preset=fields.preset,
+        controls={name: controls[name] for name in fields.controls},
+        grammar=grammar,
+        effects=fields.effects,
+        pattern=fields.pattern,
+        key=fields.key,
+        like=fields.like,
+        latent=fields.latent,
+    )
 
 
 def _grammar(wanted: str | Mapping[str, tuple[str, ...]], given: str | None) -> str:
@@ -329,13 +338,3 @@ def _digest(text: str) -> str:
 def _written(seed: int, fields: Mapping[str, object]) -> str:
     lines = ",\n".join(f'"{k}": {json.dumps(v)}' for k, v in fields.items())
     return f"latent seed {seed}\n{{{lines}}}\n"
-
-
-def _comment(path: Path) -> str:
-    import soundfile as sf
-
-    try:
-        with sf.SoundFile(path) as file:
-            return str(file.copy_metadata().get("comment", ""))
-    except (sf.LibsndfileError, OSError) as error:
-        raise InputError(f"{path}: cannot be read as audio") from error

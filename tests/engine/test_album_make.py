@@ -19,7 +19,7 @@ from engine.album import gate
 from engine.album.plan import Plan, check, read_state, song_settings
 from engine.album.skim import EXCERPT_S, cue_time, excerpt
 from engine.control.controls import KEYS
-from engine.offline.song_card import read
+from engine.offline.song_card import read_card
 from model.config import SAMPLE_RATE
 from model.inference import TimbreModel
 from tests.support import audio
@@ -60,8 +60,8 @@ def test_every_song_has_audio_card_and_picture(made: Path) -> None:
     for number, row in rows.items():
         path = made / row["file"]
         assert sf.info(path).frames == round(0.12 * 60 * 44_100)
-        assert read(path) == read(path.with_suffix(".card"))
-        assert read(path).seed == row["seed"] == song_settings(plan, number).seed
+        assert read_card(path) == read_card(path.with_suffix(".card"))
+        assert read_card(path).seed == row["seed"] == song_settings(plan, number).seed
         assert path.with_suffix(".png").read_bytes().startswith(b"\x89PNG")
     assert not list(made.glob(".latent-*"))
     assert not list((made / ".work").glob(".latent-*"))

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import os
 import random
 from pathlib import Path
 
@@ -19,8 +20,8 @@ from engine.offline.render import render
 from engine.offline.song_card import (
     MAX_TEXT,
     card_of,
-    parse,
-    read,
+    parse_card,
+    read_card,
     settings_from_card,
     write_beside,
 )
@@ -49,7 +50,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_text_and_back_is_the_same_card() -> None:
     card = card_of(*song(), preset="dark")
-    assert parse(card.text()) == card
+    assert parse_card(card.text()) == card
     assert len(card.text().encode()) < 1024
     assert card.key == "G dorian"
     assert set(card.pattern) <= set("ABCDE")
@@ -59,15 +60,15 @@ def test_text_and_back_is_the_same_card() -> None:
 def test_a_card_survives_what_tags_do_to_it() -> None:
     card = card_of(*song())
     text = card.text()
-    assert parse("\ufeff" + text) == card
-    assert parse(text.replace("\n", "\r\n")) == card
-    assert parse(text.replace("\n", " ")) == card
-    assert parse("ripped by somebody\n" + text + "\nthe end") == card
+    assert parse_card("\ufeff" + text) == card
+    assert parse_card(text.replace("\n", "\r\n")) == card
+    assert parse_card(text.replace("\n", " ")) == card
+    assert parse_card("ripped by somebody\n" + text + "\nthe end") == card
 
 
 def test_the_card_gives_the_same_samples() -> None:
     settings, graph = song(duration=4.1)
-    card = parse(card_of(settings, graph).text())
+    card = parse_card(card_of(settings, graph).text())
     again = settings_from_card(card)
     assert again.duration == settings.duration
     assert np.array_equal(rendered(build(again)), rendered(graph))
@@ -79,7 +80,7 @@ def test_rules_of_ones_own_travel_with_the_card(tmp_path: Path) -> None:
     settings, graph = song(grammar=str(path))
     card = card_of(settings, graph)
     path.unlink()
-    again = build(settings_from_card(parse(card.text())))
+    again = build(settings_from_card(parse_card(card.text())))
     assert again.music.now(0).pattern == card.pattern == graph.music.now(0).pattern
 
 
@@ -93,7 +94,7 @@ def test_a_card_stays_small_whatever_it_names(tmp_path: Path) -> None:
         card_of(*song()), effects=many, grammar=rules, pattern="ABCDE" * 100
     )
     assert len(card.text().encode()) <= MAX_TEXT
-    small = parse(card.text())
+    small = parse_card(card.text())
     path = tmp_path / "long.txt"
     path.write_text("".join(f"S => {right}\n" for right in rules["S"]))
     with pytest.raises(InputError, match="--grammar"):
@@ -123,7 +124,14 @@ DAMAGED = {
     "nothing": "",
     "no card": '{"seed": 3}',
     "cut": "TEXT[:100]}",
-    "later": '{"card": 2}',
+    "older": '{"card": 1}',
+    "later": '{"card": 3}',
+    "deep": '{"x": ' + 50_000 * "[" + "}",
+    "digits": '"seed": 5|"seed": ' + 400 * "9",
+    "surrogate": '"key": "G|"key": "\\ud800',
+    "many": '"effects": null|"effects": ["rain"' + 4999 * ', "rain"' + "]",
+    "twice": '"effects": null|"effects": ["rain", "rain"]',
+    "long": '"preset": "|"preset": "' + 300 * "x",
     "seed": '"seed": 5|"seed": "five"',
     "length": '"seconds": 4.0|"seconds": 1e9',
     "nan": '"seconds": 4.0|"seconds": NaN',
@@ -147,8 +155,26 @@ def test_a_damaged_card_is_one_line(case: str, tmp_path: Path) -> None:
     path = tmp_path / "song.card"
     path.write_text(broken)
     with pytest.raises(InputError, match=r"song\.card: ") as caught:
-        read(path)
+        read_card(path)
     assert "\n" not in str(caught.value)
+
+
+def test_a_card_of_another_format_says_what_to_do(tmp_path: Path) -> None:
+    path = tmp_path / "song.card"
+    path.write_text(card_of(*song()).text().replace('"card": 2', '"card": 1'))
+    with pytest.raises(InputError, match=r"format 1, .* format 2; .* an older version"):
+        read_card(path)
+
+
+@pytest.mark.parametrize("name", ["fifo.card", "fifo.flac"])
+@pytest.mark.timeout(60)
+def test_a_fifo_is_no_card(tmp_path: Path, name: str) -> None:
+    os.mkfifo(tmp_path / name)
+    done = latent(
+        "render", tmp_path / "x.flac", "--card", tmp_path / name, home=tmp_path
+    )
+    assert done.returncode == 2
+    assert "not a regular file" in done.stderr or "no regular file" in done.stderr
 
 
 def test_random_text_never_raises_anything_else() -> None:
@@ -159,7 +185,7 @@ def test_random_text_never_raises_anything_else() -> None:
         for _ in range(rng.randrange(1, 6)):
             letters[rng.randrange(len(letters))] = rng.choice('{}[]":,0aN-\\\x00é')
         try:
-            parse("".join(letters))
+            parse_card("".join(letters))
         except InputError:
             continue
 
@@ -168,7 +194,7 @@ def test_the_card_beside_the_file(tmp_path: Path) -> None:
     card = card_of(*song())
     path = write_beside(card, tmp_path / "a.b.flac")
     assert path.name == "a.b.card"
-    assert read(path) == card
+    assert read_card(path) == card
     assert [p.name for p in tmp_path.iterdir()] == ["a.b.card"]
 
 
@@ -178,7 +204,7 @@ def test_the_comment_of_every_format_holds_it(ending: str, tmp_path: Path) -> No
     path = tmp_path / f"song{ending}"
     silence = np.zeros((44_100, 2), np.float32)
     write_sound(path, silence, 44_100, tags={"comment": card.text()})
-    assert read(path) == card
+    assert read_card(path) == card
 
 
 def test_same_card_same_samples_in_a_fresh_process(home: Path, tmp_path: Path) -> None:
@@ -196,7 +222,7 @@ def test_same_card_same_samples_in_a_fresh_process(home: Path, tmp_path: Path) -
         expected, _ = sf.read(first, dtype="int32")
         found, _ = sf.read(again, dtype="int32")
         assert np.array_equal(found, expected)
-    assert read(again) == read(first)
+    assert read_card(again) == read_card(first)
 
 
 def test_what_the_card_decides_cannot_be_asked_for(home: Path, tmp_path: Path) -> None:
