@@ -38,9 +38,10 @@ class Purpose(IntEnum):
     CONCEALMENT = 37  # seed, sample
 
     BED_ORDER = 50  # seed, round
-    BED_START = 51  # seed, span
-    BED_SECOND = 52  # seed, span
-    BED_JUMP = 53  # seed, number of the jump
+    BED_START = 51  # seed, voice, slot or span
+    BED_SECOND = 52  # seed, slot
+    BED_FIRST = 53  # seed, round
+    BED_SECOND_NAME = 54  # seed, slot
 
     EFFECT = 70  # version, seed, name of the generator
     TEXTURE = 71  # name of the recording

@@ -1,30 +1,32 @@
-"""From a schedule to layers: the control side of the bed.
+"""From a schedule to the layers that a player mixes.
 
-Not for the callback: loops are loaded here. Call `layers` every few seconds for what
-comes next, and hand the result to `BedPlayer.set_layers`.
+Not for the callback: loops are loaded here. Call `layers_between` every few seconds for
+what comes next, and hand the result to `BedPlayer.set_layers`.
 """
 
 from collections.abc import Callable
 
-from effects.bed.player import Layer
-from effects.bed.schedule import FOREVER, Rotation, Segment
+from effects.bed.player import LoopLayer
+from effects.bed.schedule import EffectSchedule
+from effects.bed.timeline import FOREVER
+from effects.bed.voices import Region
 from effects.shelf.loops import Loop
 
 
-def layers(
-    rotation: Rotation,
+def layers_between(
+    schedule: EffectSchedule,
     load: Callable[[str, int], Loop],
     sample_rate: int,
     begin: int,
     end: int,
-) -> tuple[Layer, ...]:
+) -> tuple[LoopLayer, ...]:
     """Layers of all that sounds at positions [begin, end).
 
-    The same segment gives an equal layer whenever it is asked for, so that calls with
-    overlapping ranges replace one another without a jump.
+    A region gives an equal layer whenever it is asked for, so that the layers of
+    overlapping stretches replace one another without a jump.
 
     Args:
-        rotation: the schedule.
+        schedule: of the effects.
         load: `Library.load`.
         sample_rate: Hz, of the positions and loops.
         begin: first absolute sample.
@@ -36,25 +38,25 @@ def layers(
     Raises:
         InputError: an effect cannot be loaded.
     """
-    segments = rotation.segments_between(begin / sample_rate, end / sample_rate)
+    regions = schedule.regions_between(begin / sample_rate, end / sample_rate)
     return tuple(
-        layer_of(segment, load(segment.name, sample_rate), sample_rate)
-        for segment in segments
+        layer_of(region, load(region.name, sample_rate), sample_rate)
+        for region in regions
     )
 
 
-def layer_of(segment: Segment, loop: Loop, sample_rate: int) -> Layer:
-    """One segment as a layer."""
+def layer_of(region: Region, loop: Loop, sample_rate: int) -> LoopLayer:
+    """The layer that plays a region's loop, with positions in samples."""
     stop = None
-    if segment.stop_s < FOREVER:
-        stop = round(segment.stop_s * sample_rate)
-    return Layer(
+    if region.stop_s < FOREVER:
+        stop = round(region.stop_s * sample_rate)
+    return LoopLayer(
         loop.samples,
-        start=round(segment.start_s * sample_rate),
-        fade_in=round(segment.fade_in_s * sample_rate),
+        start=round(region.start_s * sample_rate),
+        fade_in=round(region.fade_in_s * sample_rate),
         stop=stop,
-        fade_out=round(segment.fade_out_s * sample_rate),
-        gain=segment.gain,
-        offset=int(segment.offset * len(loop.samples)),
+        fade_out=round(region.fade_out_s * sample_rate),
+        gain=region.gain,
+        offset=int(region.offset * len(loop.samples)),
         power=loop.power,
     )

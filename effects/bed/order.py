@@ -1,7 +1,11 @@
-"""The order of effects: tours that visit each once, by short steps.
+"""Order of the effects: rounds in which each of them comes once, by short steps.
 
-Tour number `e` is decided by the seed and `e` alone. It starts where the tour before
-meant to lead, so no memory is needed to find any tour, and no effect follows itself.
+Every effect has one slot in a round, and slots are numbered from the first of all. A
+round is decided by the seed and its own number: it ends near the effect with which the
+next round starts, and not on it. So any slot is found without the slots before it, and
+no effect follows itself.
+
+Times are in units of the dwell time, the mean length of a slot.
 """
 
 from dataclasses import dataclass
@@ -10,86 +14,99 @@ from itertools import pairwise
 
 import numpy as np
 
-DWELL_SPREAD = 0.3  # a stay is up to so much longer or shorter than the dwell time
-CANDIDATES = 3  # nearest ones left, among which chance decides
-ATTEMPTS = 12  # tours drawn, of which the one with the shortest steps is taken
+from effects.base.streams import Purpose, stream
+
+DWELL_SPREAD = 0.3  # a slot is up to so much longer or shorter than the dwell time
+CANDIDATES = 3  # nearest effects left, among which chance decides
+ATTEMPTS = 12  # orders drawn for a round, of which the one of shortest steps is taken
 
 
 @dataclass(frozen=True)
-class Plan:
-    """What decides all tours: how many effects, the seed, and which are alike."""
+class OrderBasis:
+    """What decides the order of all rounds.
 
-    n_names: int
-    seed: int
-    similarity: tuple[tuple[float, ...], ...]  # (n, n), higher is nearer
-
-
-@dataclass(frozen=True)
-class Tour:
-    """One visit to every effect: their indices, and when each stay begins.
-
-    `begins` is in units of the dwell time from the tour's start; the tour lasts
-    `len(order)` of them.
+    Attributes:
+        seed: another seed, another order.
+        similarity: of the effects to one another, shape (n, n), higher is nearer.
     """
 
-    order: tuple[int, ...]
+    seed: int
+    similarity: tuple[tuple[float, ...], ...]
+
+    @property
+    def n_effects(self) -> int:
+        """How many effects there are."""
+        return len(self.similarity)
+
+
+@dataclass(frozen=True)
+class EffectRound:
+    """One round over all effects; it lasts as many dwell times as there are effects.
+
+    Attributes:
+        effects: index of the effect in each slot.
+        begins: of each slot, from the beginning of the round.
+    """
+
+    effects: tuple[int, ...]
     begins: tuple[float, ...]
 
 
-def name_index(plan: Plan, stay: int) -> int:
-    """Which effect stay number `stay` is, counted from the very first."""
-    number, place = divmod(stay, plan.n_names)
-    return tour(plan, number).order[place]
+def effect_in(basis: OrderBasis, slot: int) -> int:
+    """Index of the effect in slot number `slot`."""
+    number, place = divmod(slot, basis.n_effects)
+    return round_of(basis, number).effects[place]
 
 
-def begin(plan: Plan, stay: int) -> float:
-    """When a stay begins, in units of the dwell time."""
-    number, place = divmod(stay, plan.n_names)
-    return number * plan.n_names + tour(plan, number).begins[place]
+def slot_begin(basis: OrderBasis, slot: int) -> float:
+    """Beginning of slot number `slot`."""
+    number, place = divmod(slot, basis.n_effects)
+    return number * basis.n_effects + round_of(basis, number).begins[place]
 
 
-def stay_at(plan: Plan, clock: float) -> int:
-    """The stay in force at a time in units of the dwell time."""
-    number = int(max(0.0, clock) // plan.n_names)
-    begins = tour(plan, number).begins
-    offset = clock - number * plan.n_names
+def slot_at(basis: OrderBasis, clock: float) -> int:
+    """Number of the slot that is in force at a time."""
+    number = int(max(0.0, clock) // basis.n_effects)
+    begins = round_of(basis, number).begins
+    offset = clock - number * basis.n_effects
     place = int(np.searchsorted(begins, offset, side="right")) - 1
-    stay = number * plan.n_names + max(0, place)
-    # At its very beginning, as `begin` rounds it, a stay is in force already.
-    return stay + (begin(plan, stay + 1) <= clock)
+    slot = number * basis.n_effects + max(0, place)
+    # `offset` is rounded: at its beginning, as `slot_begin` gives it, a slot is on.
+    return slot + (slot_begin(basis, slot + 1) <= clock)
 
 
 @lru_cache(maxsize=256)
-def tour(plan: Plan, number: int) -> Tour:
-    """Tour number `number` of a plan."""
-    rng = np.random.default_rng([plan.seed & (2**63 - 1), number, 2])
-    start, onward = _start(plan, number), _start(plan, number + 1)
-    attempts = [_attempt(plan, start, onward, rng) for _ in range(ATTEMPTS)]
-    order = max(attempts, key=lambda order: _nearness(plan, (*order, onward)))
-    stays = 1.0 + DWELL_SPREAD * rng.uniform(-1.0, 1.0, plan.n_names)
-    stays *= plan.n_names / stays.sum()
-    begins = np.concatenate([[0.0], np.cumsum(stays)[:-1]])
-    return Tour(order, tuple(begins.tolist()))
+def round_of(basis: OrderBasis, number: int) -> EffectRound:
+    """Round number `number`."""
+    rng = stream(Purpose.BED_ORDER, basis.seed, number)
+    first, onward = _first(basis, number), _first(basis, number + 1)
+    attempts = [_attempt(basis, first, onward, rng) for _ in range(ATTEMPTS)]
+    effects = max(attempts, key=lambda order: _nearness(basis, (*order, onward)))
+    lengths = 1.0 + DWELL_SPREAD * rng.uniform(-1.0, 1.0, basis.n_effects)
+    lengths *= basis.n_effects / lengths.sum()
+    begins = np.concatenate([[0.0], np.cumsum(lengths)[:-1]])
+    return EffectRound(effects, tuple(begins.tolist()))
 
 
-def _start(plan: Plan, number: int) -> int:
-    if plan.n_names < 3:
-        return 0  # of two, only a fixed start keeps them in turn
-    rng = np.random.default_rng([plan.seed & (2**63 - 1), number, 1])
-    return int(rng.integers(plan.n_names))
+def _first(basis: OrderBasis, number: int) -> int:
+    """The effect with which a round starts."""
+    if basis.n_effects < 3:
+        return 0  # two effects take turns only if every round starts with the same
+    rng = stream(Purpose.BED_FIRST, basis.seed, number)
+    return int(rng.integers(basis.n_effects))
 
 
 def _attempt(
-    plan: Plan, start: int, onward: int, rng: np.random.Generator
+    basis: OrderBasis, first: int, onward: int, rng: np.random.Generator
 ) -> tuple[int, ...]:
-    """A walk from `start` through all others that does not end on `onward`."""
-    order = [start]
-    left = [i for i in range(plan.n_names) if i != start]
+    """An order of all effects that starts with `first` and does not end on `onward`."""
+    order = [first]
+    left = [i for i in range(basis.n_effects) if i != first]
     while left:
         if len(left) == 2 and onward in left:
-            choice = onward  # else it would come last, and then twice in a row
+            choice = onward  # as the last, it would come twice in a row
         else:
-            row = plan.similarity[order[-1]]
+            row = basis.similarity[order[-1]]
             near = sorted(left, key=lambda i: -row[i])[:CANDIDATES]
             choice = int(near[int(rng.integers(len(near)))])
         order.append(choice)
@@ -97,6 +114,5 @@ def _attempt(
     return tuple(order)
 
 
-def _nearness(plan: Plan, order: tuple[int, ...]) -> float:
-    steps = pairwise(order)
-    return sum(plan.similarity[a][b] for a, b in steps)
+def _nearness(basis: OrderBasis, order: tuple[int, ...]) -> float:
+    return sum(basis.similarity[a][b] for a, b in pairwise(order))

@@ -27,7 +27,7 @@ ANSWER_EVERY_S = 0.005  # that a control thread looks for the callback's answer
 
 
 @dataclass(frozen=True, eq=False)
-class Layer:
+class LoopLayer:
     """One loop, playing from `start` on.
 
     Positions are absolute samples. The loop's own sample at position p is number
@@ -70,7 +70,7 @@ class Layer:
 
 @dataclass(frozen=True, eq=False)
 class _Offer:
-    layers: tuple[Layer, ...] = ()
+    layers: tuple[LoopLayer, ...] = ()
     until: int = -1  # the last position at which it may be taken
 
 
@@ -78,7 +78,7 @@ class BedPlayer:
     """Mixes layers into blocks.
 
     >>> player = BedPlayer(max_block=4)
-    >>> player.set_layers([Layer(np.ones((3, 2), np.float32), start=2)])
+    >>> player.set_layers([LoopLayer(np.ones((3, 2), np.float32), start=2)])
     >>> out = np.zeros((4, 2), np.float32)
     >>> player.mix_into(out, position=0)
     >>> out[:, 0].tolist()
@@ -86,7 +86,7 @@ class BedPlayer:
     """
 
     def __init__(self, max_block: int = 8192, channels: int = 2) -> None:
-        self._layers: tuple[Layer, ...] = ()
+        self._layers: tuple[LoopLayer, ...] = ()
         self._offer = self._answered = _Offer()
         self._taken = False
         self._chunk = max(1, max_block)
@@ -98,11 +98,11 @@ class BedPlayer:
         self._curve = np.zeros(self._chunk, np.float64)
 
     @property
-    def layers(self) -> tuple[Layer, ...]:
+    def layers(self) -> tuple[LoopLayer, ...]:
         """The layers in force."""
         return self._layers
 
-    def set_layers(self, layers: Iterable[Layer]) -> None:
+    def set_layers(self, layers: Iterable[LoopLayer]) -> None:
         """Control thread: play these from the next block on.
 
         A layer that is to go on must keep its start, offset and gain; only a stop
@@ -111,7 +111,7 @@ class BedPlayer:
         self._layers = tuple(layers)  # one reference, swapped whole
 
     def offer(
-        self, layers: Iterable[Layer], until: int, give_up: Callable[[], bool]
+        self, layers: Iterable[LoopLayer], until: int, give_up: Callable[[], bool]
     ) -> bool:
         """Control thread: play these, if it is not too late; waits for the callback.
 
@@ -158,7 +158,7 @@ class BedPlayer:
             for layer in layers:
                 self._add(layer, chunk, position + begin)
 
-    def _add(self, layer: Layer, chunk: Samples, position: int) -> None:
+    def _add(self, layer: LoopLayer, chunk: Samples, position: int) -> None:
         first = max(position, layer.start)
         last = position + len(chunk)
         if layer.stop is not None:
@@ -189,7 +189,7 @@ class BedPlayer:
             cursor = 0
         np.add(target, mixed, out=target)
 
-    def _gain_curve(self, layer: Layer, first: int, n: int) -> NDArray[np.float32]:
+    def _gain_curve(self, layer: LoopLayer, first: int, n: int) -> NDArray[np.float32]:
         gains = self._gains[:n]
         gains.fill(layer.gain)
         since_start = first - layer.start

@@ -74,7 +74,7 @@ class Outcome:
 
 
 @dataclass(frozen=True)
-class Report:
+class IntakeReport:
     """Outcomes of all files, in order of path."""
 
     outcomes: tuple[Outcome, ...]
@@ -101,7 +101,7 @@ def add(
     mode: str = "auto",
     workers: int | None = None,
     progress: Callable[[int, int, Outcome], None] | None = None,
-) -> Report:
+) -> IntakeReport:
     """Prepare files and folders of recordings.
 
     Args:
@@ -141,7 +141,7 @@ def add(
             known[job.digest] = (job.name, "")
     for outcome in _run(jobs, workers):
         note(outcome)
-    return Report(tuple(outcomes[path] for path in dict.fromkeys(files)))
+    return IntakeReport(tuple(outcomes[path] for path in dict.fromkeys(files)))
 
 
 def prepare(path: Path | str, name: str, mode: str = "auto") -> Loop:

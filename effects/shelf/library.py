@@ -142,7 +142,7 @@ class Library:
         names: Sequence[str],
         heard: Mapping[str, NDArray[np.float64]] | None = None,
     ) -> NDArray[np.float64]:
-        """How alike effects are, for a `Rotation`.
+        """How alike effects are, as an `EffectSchedule` takes it.
 
         Args:
             names: the effects.

@@ -7,9 +7,10 @@ plays at a sample depends on names, seed and controls alone.
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
-from effects.bed.layers import layers
-from effects.bed.player import BedPlayer, Layer
-from effects.bed.schedule import Event, Rotation, Settings
+from effects.bed.layers import layers_between
+from effects.bed.player import BedPlayer, LoopLayer
+from effects.bed.schedule import EffectSchedule
+from effects.bed.timeline import BedEvent, BedSettings
 from effects.shelf.library import Library
 from engine.compose.loudness_plan import FADE_OUT_S
 from engine.control.controls import CONTROLS, Controls, Snapshot, Value
@@ -71,7 +72,7 @@ class Bed:
         chosen = tuple(self._library.entry(name).name for name in names)
         self._available = tuple(self._library.names())
         chosen = chosen or self._available
-        self._rotation = Rotation(
+        self._schedule = EffectSchedule(
             chosen,
             seed,
             similarity=self._library.similarity(
@@ -84,7 +85,7 @@ class Bed:
     @property
     def names(self) -> tuple[str, ...]:
         """The effects to choose from."""
-        return self._rotation.names
+        return self._schedule.names
 
     @property
     def available(self) -> tuple[str, ...]:
@@ -94,8 +95,8 @@ class Bed:
     def sounding(self, position: int) -> tuple[str, ...]:
         """Names of the effects that sound at a sample."""
         seconds = position / self._sample_rate
-        segments = self._rotation.segments_between(seconds, seconds + 0.01)
-        return tuple(segment.name for segment in segments)
+        regions = self._schedule.regions_between(seconds, seconds + 0.01)
+        return tuple(region.name for region in regions)
 
     def check(self, name: str, args: tuple[object, ...] = ()) -> None:
         """Any thread: refuse a command that cannot be carried out.
@@ -125,12 +126,12 @@ class Bed:
             self._values = {**self._values, **values}
         return done
 
-    def _try(self, rotation: Rotation, when: When) -> bool:
+    def _try(self, schedule: EffectSchedule, when: When) -> bool:
         near_s = (when.at - when.position) / self._sample_rate + NEAR_S
-        layers = self._load(rotation, when.position, near_s)
+        layers = self._load(schedule, when.position, near_s)
         if not self.player.offer(layers, when.at, when.give_up):
             return False
-        self._rotation, self._next_at = rotation, 0
+        self._schedule, self._next_at = schedule, 0
         return True
 
     def command(self, at: int, name: str, args: tuple[object, ...] = ()) -> None:
@@ -139,14 +140,16 @@ class Bed:
         Raises:
             InputError: there is no such effect.
         """
-        self._rotation = self._commanded(at, name, args)
+        self._schedule = self._commanded(at, name, args)
         self._next_at = 0
 
-    def _commanded(self, at: int, name: str, args: tuple[object, ...]) -> Rotation:
+    def _commanded(
+        self, at: int, name: str, args: tuple[object, ...]
+    ) -> EffectSchedule:
         self.check(name, args)
         effect = str(args[0]) if args and args[0] else ""
         kind = "next" if name == "effects/next" else "only" if effect else "all"
-        return self._rotation.with_event(Event(at / self._sample_rate, kind, effect))
+        return self._schedule.with_event(BedEvent(at / self._sample_rate, kind, effect))
 
     def turned(self, snapshot: Snapshot) -> Mapping[str, Value]:
         """The bed's own controls that are not as they were when it was told last."""
@@ -155,14 +158,14 @@ class Bed:
 
     def turn(self, at: int, values: Mapping[str, Value]) -> None:
         """From sample `at` on, effects follow one another under these controls."""
-        self._rotation = self._turned(at, values)
+        self._schedule = self._turned(at, values)
         self._values = {**self._values, **values}
         self._next_at = 0
 
-    def _turned(self, at: int, values: Mapping[str, Value]) -> Rotation:
+    def _turned(self, at: int, values: Mapping[str, Value]) -> EffectSchedule:
         settings = _settings({**self._values, **values})
-        event = Event(at / self._sample_rate, "settings", settings=settings)
-        return self._rotation.with_event(event)
+        event = BedEvent(at / self._sample_rate, "settings", settings=settings)
+        return self._schedule.with_event(event)
 
     def prepare(self, position: int, ahead_s: float = LOOK_AHEAD_S) -> None:
         """Make sure that the loops of the time ahead are there.
@@ -183,16 +186,18 @@ class Bed:
         every_s = min(PREPARE_EVERY_S, ahead_s / 4.0)
         self._next_at = position + round(every_s * self._sample_rate)
         if changed and ahead_s > NEAR_S:  # the rest may take seconds to be made
-            self.player.set_layers(self._load(self._rotation, position, NEAR_S))
-        self.player.set_layers(self._load(self._rotation, position, ahead_s))
+            self.player.set_layers(self._load(self._schedule, position, NEAR_S))
+        self.player.set_layers(self._load(self._schedule, position, ahead_s))
 
-    def _load(self, rotation: Rotation, begin: int, seconds: float) -> list[Layer]:
+    def _load(
+        self, schedule: EffectSchedule, begin: int, seconds: float
+    ) -> list[LoopLayer]:
         end = begin + round(seconds * self._sample_rate)
         load = self._library.load
-        found = layers(rotation, load, self._sample_rate, begin, end)
+        found = layers_between(schedule, load, self._sample_rate, begin, end)
         return [self._within(layer) for layer in found]
 
-    def _within(self, layer: Layer) -> Layer:
+    def _within(self, layer: LoopLayer) -> LoopLayer:
         """The layer, faded away at the end of the stream."""
         total = self._n_samples
         if total is None or (layer.stop is not None and layer.stop <= total):
@@ -205,8 +210,8 @@ def _values(snapshot: Snapshot) -> dict[str, Value]:
     return {k: v for k, v in snapshot.items() if CONTROLS[k].acts == "bed"}
 
 
-def _settings(values: Mapping[str, Value]) -> Settings:
-    return Settings(
+def _settings(values: Mapping[str, Value]) -> BedSettings:
+    return BedSettings(
         dwell_s=float(values["effects/dwell"]),
         crossfade_s=float(values["effects/crossfade"]),
         density=float(values["effects/density"]),

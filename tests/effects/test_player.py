@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from effects.audio.levels import Samples
-from effects.bed.player import BedPlayer, Layer
+from effects.bed.player import BedPlayer, LoopLayer
 
 RATE = 48_000
 
@@ -23,11 +23,11 @@ def _mixed(player: BedPlayer, n: int, start: int = 0) -> Samples:
     return out
 
 
-def _scene() -> list[Layer]:
+def _scene() -> list[LoopLayer]:
     first, second = _loop(997, 1), _loop(2400, 2)
     return [
-        Layer(first, 30, 400, 3000, 900, 0.7, 12),
-        Layer(second, 2100, 900, None, 0, 1.0, 5),
+        LoopLayer(first, 30, 400, 3000, 900, 0.7, 12),
+        LoopLayer(second, 2100, 900, None, 0, 1.0, 5),
     ]
 
 
@@ -53,7 +53,7 @@ def test_the_cut_into_blocks_changes_no_bit(sizes: list[int], max_block: int) ->
 def test_a_loop_goes_round_and_round() -> None:
     loop = _loop(100)
     player = BedPlayer(64)
-    player.set_layers([Layer(loop, start=0, offset=37)])
+    player.set_layers([LoopLayer(loop, start=0, offset=37)])
     expected = np.roll(np.tile(loop, (5, 1)), -37, axis=0)
     assert np.array_equal(_mixed(player, 500), expected)
     far = 100 * 10**10  # a bed that has run for months
@@ -63,7 +63,7 @@ def test_a_loop_goes_round_and_round() -> None:
 def test_the_power_of_the_bands_follows_the_fades() -> None:
     loop, power = _loop(4000, 3), np.arange(24.0)
     player, out = BedPlayer(), np.ones(24)
-    player.set_layers([Layer(loop, 1000, 800, 5000, 400, 0.5, power=power)])
+    player.set_layers([LoopLayer(loop, 1000, 800, 5000, 400, 0.5, power=power)])
     for position, gain in (
         (900, 0.0),
         (1400, 0.5 * 0.5**0.5),
@@ -77,8 +77,8 @@ def test_the_power_of_the_bands_follows_the_fades() -> None:
 
 def test_crossfading_layers_hold_the_power() -> None:
     fade, n = 40_000, 200_000
-    first = Layer(_loop(60_000, 3), 0, 0, 120_000, fade)
-    second = Layer(_loop(70_000, 4), 80_000, fade)
+    first = LoopLayer(_loop(60_000, 3), 0, 0, 120_000, fade)
+    second = LoopLayer(_loop(70_000, 4), 80_000, fade)
     player = BedPlayer()
     player.set_layers([first, second])
     out = _mixed(player, n)
@@ -87,7 +87,7 @@ def test_crossfading_layers_hold_the_power() -> None:
     assert not _mixed_alone(first, 120_000).any()
 
 
-def _mixed_alone(layer: Layer, start: int) -> Samples:
+def _mixed_alone(layer: LoopLayer, start: int) -> Samples:
     player = BedPlayer()
     player.set_layers([layer])
     return _mixed(player, 100, start)
@@ -96,9 +96,9 @@ def _mixed_alone(layer: Layer, start: int) -> Samples:
 def test_publishing_a_stop_leaves_what_was_heard_alone() -> None:
     loop = _loop(5000)
     player = BedPlayer(512)
-    player.set_layers([Layer(loop, 0)])
+    player.set_layers([LoopLayer(loop, 0)])
     before = _mixed(player, 2000)
-    player.set_layers([Layer(loop, 0, stop=9000, fade_out=4000)])
+    player.set_layers([LoopLayer(loop, 0, stop=9000, fade_out=4000)])
     assert np.array_equal(_mixed(player, 2000), before)
     assert not _mixed(player, 2000, 9000).any()
 
@@ -106,7 +106,10 @@ def test_publishing_a_stop_leaves_what_was_heard_alone() -> None:
 @pytest.mark.parametrize("late", [False, True])
 def test_an_offer_is_taken_only_if_it_is_in_time(late: bool) -> None:
     player = BedPlayer(512)
-    first, second = Layer(_loop(5000), 0, stop=3000), Layer(_loop(5000, 1), 2048)
+    first, second = (
+        LoopLayer(_loop(5000), 0, stop=3000),
+        LoopLayer(_loop(5000, 1), 2048),
+    )
     player.set_layers([first])
     answers: list[bool] = []
     thread = threading.Thread(
@@ -127,9 +130,9 @@ def test_nobody_waits_for_ever_for_a_callback_that_has_ended() -> None:
 
 def test_layers_that_cannot_be_played_are_refused() -> None:
     with pytest.raises(ValueError, match="float32"):
-        Layer(np.zeros((10, 2)), 0)  # type: ignore[arg-type]
+        LoopLayer(np.zeros((10, 2)), 0)  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="at least one"):
-        Layer(np.zeros((0, 2), np.float32), 0)
+        LoopLayer(np.zeros((0, 2), np.float32), 0)
 
 
 def test_mixing_holds_on_to_no_memory() -> None:

@@ -10,7 +10,7 @@ from effects.audio.levels import Samples
 from effects.audio.third_octaves import N_BANDS, Bands, band_sums, loop_power
 from effects.bed.ducking import YieldingBed
 from effects.bed.masking import Course
-from effects.bed.player import BedPlayer, Layer
+from effects.bed.player import BedPlayer, LoopLayer
 from tests.support.signals import clicks
 
 RATE = 48_000
@@ -22,9 +22,9 @@ def _noise(seconds: float, seed: int = 0) -> Samples:
     return (0.03 * noise).astype(np.float32)
 
 
-def _layer(seconds: float = 4.0, seed: int = 0, **fades: int) -> Layer:
+def _layer(seconds: float = 4.0, seed: int = 0, **fades: int) -> LoopLayer:
     loop = _noise(seconds, seed)
-    return Layer(loop, 0, power=loop_power(loop, RATE), **fades)
+    return LoopLayer(loop, 0, power=loop_power(loop, RATE), **fades)
 
 
 def _partials() -> Bands:
@@ -38,7 +38,7 @@ def _held(power: Bands) -> Course:
     return Course((0,), (power,))
 
 
-def _bed(layers: list[Layer]) -> YieldingBed:
+def _bed(layers: list[LoopLayer]) -> YieldingBed:
     player = BedPlayer()
     player.set_layers(layers)
     return YieldingBed(player, RATE)

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from effects.audio.levels import Samples
 from effects.bed.masking import Course
-from effects.bed.player import BedPlayer, Layer
+from effects.bed.player import BedPlayer, LoopLayer
 from engine.control.controls import Controls, Snapshot
 from engine.live.fade import FadeKind
 from engine.live.metrics import Metrics
@@ -55,7 +55,9 @@ def bed() -> BedPlayer:
     rng = np.random.default_rng(9)
     loop = (0.01 * rng.standard_normal((700, 2))).astype(np.float32)
     player = BedPlayer(MAX_BLOCK)
-    player.set_layers([Layer(loop, 100, 300, 4000, 500), Layer(loop, 2500, 900)])
+    player.set_layers(
+        [LoopLayer(loop, 100, 300, 4000, 500), LoopLayer(loop, 2500, 900)]
+    )
     return player
 
 

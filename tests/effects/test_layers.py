@@ -1,9 +1,12 @@
+"""Layers of a schedule sound the same however often they are published."""
+
 import numpy as np
 
 from effects.audio.levels import Samples
-from effects.bed.layers import layers
+from effects.bed.layers import layers_between
 from effects.bed.player import BedPlayer
-from effects.bed.schedule import Event, Rotation, Settings
+from effects.bed.schedule import EffectSchedule
+from effects.bed.timeline import BedEvent, BedSettings
 from effects.shelf.loops import Loop
 
 RATE = 1_000
@@ -16,30 +19,30 @@ def _load(name: str, sample_rate: int) -> Loop:
     return Loop(name, samples, sample_rate)
 
 
-def _played(rotation: Rotation, seconds: int, every: int, ahead: int) -> Samples:
+def _played(schedule: EffectSchedule, seconds: int, every: int, ahead: int) -> Samples:
     """The bed, its layers published anew every so often and some time ahead."""
     player, out = BedPlayer(512), np.zeros((seconds * RATE, 2), np.float32)
     for begin in range(0, len(out), every * RATE):
         end = begin + (every + ahead) * RATE
-        player.set_layers(layers(rotation, _load, RATE, begin, end))
+        player.set_layers(layers_between(schedule, _load, RATE, begin, end))
         player.mix_into(out[begin : begin + every * RATE], begin)
     return out
 
 
 def test_how_often_layers_are_published_is_not_heard() -> None:
-    rotation = Rotation(NAMES, 4, settings=Settings(40.0, 12.0, 1.0))
-    whole = _played(rotation, 300, 300, 0)
-    assert np.array_equal(_played(rotation, 300, 10, 30), whole)
-    assert np.array_equal(_played(rotation, 300, 3, 1), whole)
+    schedule = EffectSchedule(NAMES, 4, settings=BedSettings(40.0, 12.0, 1.0))
+    whole = _played(schedule, 300, 300, 0)
+    assert np.array_equal(_played(schedule, 300, 10, 30), whole)
+    assert np.array_equal(_played(schedule, 300, 3, 1), whole)
 
 
 def test_an_event_is_heard_without_a_jump() -> None:
-    settings = Settings(40.0, 12.0, 0.5)
-    rotation = Rotation(NAMES, 4, settings=settings)
-    moved = rotation.with_event(Event(100.0, "next")).with_event(
-        Event(103.0, "only", "e")
+    settings = BedSettings(40.0, 12.0, 0.5)
+    schedule = EffectSchedule(NAMES, 4, settings=settings)
+    moved = schedule.with_event(BedEvent(100.0, "next")).with_event(
+        BedEvent(103.0, "only", "e")
     )
-    before, after = _played(rotation, 200, 10, 10), _played(moved, 200, 10, 10)
+    before, after = _played(schedule, 200, 10, 10), _played(moved, 200, 10, 10)
     assert np.array_equal(before[: 100 * RATE], after[: 100 * RATE])
     assert not np.array_equal(before[110 * RATE :], after[110 * RATE :])
     change = np.abs(after - before)[100 * RATE :]

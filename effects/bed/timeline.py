@@ -1,0 +1,170 @@
+"""When each slot of the order begins, after all that was asked for on the way.
+
+A clock counts dwell times from the start of the stream and says which slot is in force.
+Events act on the clock: `next` lets it jump to the next slot, `only` to the next slot
+and stops it there while one chosen effect plays, new settings change its speed. Between
+events it runs evenly, so any moment is found at once.
+"""
+
+from bisect import bisect_right
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+from effects.bed.order import OrderBasis, effect_in, slot_at, slot_begin
+
+FOREVER = float("inf")
+KINDS = ("next", "only", "all", "settings")
+
+
+@dataclass(frozen=True)
+class BedSettings:
+    """How effects follow one another.
+
+    Attributes:
+        dwell_s: mean time from one effect's entry to the next one's.
+        crossfade_s: length of the transition.
+        density: share of slots in which a second effect joins, 0..1.
+    """
+
+    dwell_s: float = 90.0
+    crossfade_s: float = 20.0
+    density: float = 0.5
+
+
+@dataclass(frozen=True)
+class BedEvent:
+    """A change of what the bed plays.
+
+    Attributes:
+        time_s: from which it holds.
+        kind: "next" goes on to the next effect, "only" to a chosen one, "all" from
+            there back to the order, and "settings" changes the settings.
+        name: of the chosen effect; it need not be in the order.
+        settings: the new ones.
+    """
+
+    time_s: float
+    kind: str
+    name: str = ""
+    settings: BedSettings = BedSettings()
+
+
+@dataclass(frozen=True)
+class ClockSpan:
+    """A span of time in which the clock runs evenly, or stands still.
+
+    Attributes:
+        start_s: its beginning.
+        clock: of the slots, at `start_s`, in dwell times.
+        settings: in force.
+        chosen: effect that plays while the clock stands still, or nothing.
+    """
+
+    start_s: float
+    clock: float
+    settings: BedSettings
+    chosen: str = ""
+
+    @property
+    def speed(self) -> float:
+        """Dwell times a second."""
+        return 0.0 if self.chosen else 1.0 / self.settings.dwell_s
+
+    def clock_at(self, time_s: float) -> float:
+        """The clock at a time in the span."""
+        return self.clock + max(0.0, time_s - self.start_s) * self.speed
+
+
+@dataclass(frozen=True)
+class Timeline:
+    """The spans of a stream, from its start to all time.
+
+    Attributes:
+        names: of the effects in the order.
+        basis: of the order.
+        spans: in order of time, the first of them from 0 s on.
+    """
+
+    names: tuple[str, ...]
+    basis: OrderBasis
+    spans: tuple[ClockSpan, ...]
+
+    @cached_property
+    def ends(self) -> tuple[float, ...]:
+        """Where each span ends, in seconds; the last never does."""
+        return (*(span.start_s for span in self.spans[1:]), FOREVER)
+
+    def span_at(self, time_s: float) -> ClockSpan:
+        """The span that holds at a time."""
+        index = bisect_right(self.spans, time_s, key=lambda span: span.start_s) - 1
+        return self.spans[max(0, index)]
+
+    def slot_at(self, time_s: float) -> int:
+        """Number of the slot in force at a time."""
+        return slot_at(self.basis, self.span_at(time_s).clock_at(time_s))
+
+    def name_in(self, slot: int) -> str:
+        """Name of the effect in a slot."""
+        return self.names[effect_in(self.basis, slot)]
+
+    def time_after(self, clock: float) -> float:
+        """The last time at which the clock shows `clock`, in seconds."""
+        for span, end_s in zip(reversed(self.spans), reversed(self.ends), strict=True):
+            if span.clock <= clock and span.speed:
+                return min(span.start_s + (clock - span.clock) / span.speed, end_s)
+        return 0.0 if self.spans[0].speed else FOREVER
+
+    def time_until(self, clock: float) -> float:
+        """The first time at which the clock has come to `clock`, in seconds."""
+        for span, end_s in zip(self.spans, self.ends, strict=True):
+            if span.clock >= clock:
+                return span.start_s
+            if span.speed:
+                time_s = span.start_s + (clock - span.clock) / span.speed
+                if time_s < end_s:
+                    return time_s
+        return FOREVER
+
+
+def timeline_of(
+    names: tuple[str, ...],
+    basis: OrderBasis,
+    settings: BedSettings,
+    events: Sequence[BedEvent],
+) -> Timeline:
+    """The timeline that events make of an even one.
+
+    Args:
+        names: of the effects in the order.
+        basis: of the order.
+        settings: in force at the start.
+        events: in order of time.
+    """
+    spans = [ClockSpan(0.0, 0.0, settings)]
+    for event in events:
+        last = spans[-1]
+        clock = last.clock_at(event.time_s)
+        settings, chosen = last.settings, last.chosen
+        if event.kind == "settings":
+            settings = event.settings
+        elif event.kind == "all" and not chosen:
+            continue
+        else:
+            clock = _next_slot(names, basis, clock, chosen)
+            chosen = event.name if event.kind == "only" else ""
+        if last.start_s == event.time_s:  # of events at one time the last counts
+            spans.pop()
+        spans.append(ClockSpan(event.time_s, clock, settings, chosen))
+    return Timeline(names, basis, tuple(spans))
+
+
+def _next_slot(
+    names: tuple[str, ...], basis: OrderBasis, clock: float, chosen: str
+) -> float:
+    """Beginning of the slot that follows; after a chosen effect, not its own slot."""
+    slot = slot_at(basis, clock)
+    is_own = names[effect_in(basis, slot)] == chosen and len(names) > 1
+    if is_own or not chosen:
+        slot += 1
+    return slot_begin(basis, slot)
