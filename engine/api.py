@@ -23,8 +23,9 @@ from effects.base.errors import InputError
 from engine import graph as graphs
 from engine.compose import preset as presets
 from engine.compose.likeness import hear
+from engine.compose.preset import DEFAULT_PRESET
 from engine.control.controls import snapshot_of
-from engine.graph import Settings
+from engine.graph import RENDER_RATE, Settings
 from engine.offline.render import render as turn
 from engine.offline.render import render_to_file
 from engine.offline.song_card import SongCard, card_of, read_card, settings_from_card
@@ -162,13 +163,13 @@ class Playing:
 def compose(
     seed: int | None = None,
     minutes: float = 4.0,
-    preset: str = "shoreline",
+    preset: str = DEFAULT_PRESET,
     *,
     controls: Mapping[str, Any] | None = None,
     grammar: str = "seed",
     model: str | Path | None = None,
     effects: bool = True,
-    sample_rate: int = 44_100,
+    sample_rate: int = RENDER_RATE,
     like: str | Path | None = None,
 ) -> Song:
     """A song; nothing is rendered yet.

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from effects.bed.player import BedPlayer
+from effects.shelf.loops import BED_LUFS
 from engine.compose import grammar as grammars
 from engine.compose import likeness
 from engine.control.controls import Controls, Snapshot, defaults
@@ -18,7 +19,8 @@ from engine.sound.music import Music
 from model.inference import TimbreModel
 
 TARGET_LUFS = -18.0
-BED_LUFS = -30.0
+RENDER_RATE = 44_100  # Hz, of files unless another is asked for
+LIVE_RATE = 48_000  # Hz, of a session on no device
 
 
 @dataclass(frozen=True)
@@ -39,7 +41,7 @@ class Settings:
     """
 
     seed: int
-    sample_rate: int = 44_100
+    sample_rate: int = RENDER_RATE
     duration: float | None = None
     controls: Snapshot | None = None
     model: Path | None = None

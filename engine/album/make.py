@@ -26,7 +26,6 @@ from effects.base.workers import begin_worker
 from engine.album.gate import measure, reasons, smoothed, timbres_of
 from engine.album.picture import draw_spectrogram
 from engine.album.plan import (
-    SAMPLE_RATE,
     STATE,
     Plan,
     file_name,
@@ -37,7 +36,7 @@ from engine.album.plan import (
     write_text,
 )
 from engine.album.skim import cue_sheet, excerpt, moments, write_skim
-from engine.graph import build
+from engine.graph import RENDER_RATE, build
 from engine.offline.render import render
 from engine.offline.song_card import card_of, write_beside
 from model.inference import TimbreModel
@@ -133,7 +132,7 @@ def make_song(folder: Path, plan: Plan, number: int, draw: bool) -> Row:
     blocks: list[Samples] = []
     tags = {"title": f"Song {number}", "comment": card.text()}
     part = work / f"{stem}.flac"
-    with whole_sound_file(part, SAMPLE_RATE, tags) as write:
+    with whole_sound_file(part, RENDER_RATE, tags) as write:
 
         def keep(block: Samples) -> None:
             blocks.append(block.copy())
@@ -145,15 +144,15 @@ def make_song(folder: Path, plan: Plan, number: int, draw: bool) -> Row:
     measures = measure(samples, timbres, graph.model)
     why = reasons(measures)
     home = folder / ASIDE if why else folder
-    with whole_sound_file(work / f"{stem}-skim.flac", SAMPLE_RATE) as write:
-        write(excerpt(samples, SAMPLE_RATE, pure))
+    with whole_sound_file(work / f"{stem}-skim.flac", RENDER_RATE) as write:
+        write(excerpt(samples, RENDER_RATE, pure))
     with (work / f"{stem}.npy").open("wb") as file:
         np.save(file, smoothed(timbres))
     audio = home / f"{stem}.flac"
     write_beside(card, audio)
     if draw:
         title = f"{stem}  {card.preset}  {card.key}  {card.pattern}"
-        draw_spectrogram(samples, SAMPLE_RATE, audio.with_suffix(".png"), title)
+        draw_spectrogram(samples, RENDER_RATE, audio.with_suffix(".png"), title)
     row: Row = {
         "number": number,
         "file": str(audio.relative_to(folder)),
@@ -263,7 +262,7 @@ def _make_skim(folder: Path, rows: dict[int, Row]) -> None:
         (row["file"], folder / WORK / f"{Path(row['file']).stem}-skim.flac")
         for row in passed
     ]
-    starts = write_skim(excerpts, skim, SAMPLE_RATE)
+    starts = write_skim(excerpts, skim, RENDER_RATE)
     for row, (_, second) in zip(passed, starts, strict=True):
         row["skim_s"] = round(second, 3)
     write_text(skim.with_suffix(".cue"), cue_sheet(SKIM, starts))

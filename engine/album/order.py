@@ -4,7 +4,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from engine.control.controls import KEYS
+from engine.control.harmony import KEYS
 
 ARC_WEIGHT = 10.0  # of a song's distance from the arc, against fifths between keys
 _MOST_ROUNDS = 40

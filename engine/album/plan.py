@@ -23,15 +23,15 @@ import numpy as np
 
 from effects.base.errors import InputError, RunError
 from engine.compose import preset as presets
-from engine.control.controls import KEYS, snapshot_of
-from engine.graph import Settings
+from engine.control.controls import snapshot_of
+from engine.control.harmony import KEYS
+from engine.graph import RENDER_RATE, Settings
 
 FORMAT = "latent-album"
 FORMAT_VERSION = 1
 STATE = "album.json"
 SONGS = (1, 999)
 MINUTES = (0.05, 20.0)  # a song is held in memory while it is measured
-SAMPLE_RATE = 44_100
 FIFTHS_AROUND = 2  # songs leave their preset's key by so many fifths at most
 BRIGHTNESS_AROUND = 0.25  # and its brightness by so much ranking weight
 
@@ -106,7 +106,7 @@ def song_settings(plan: Plan, number: int) -> Settings:
     values["song/minutes"] = max(0.5, plan.minutes)  # one song a file
     return Settings(
         seed=int(rng.integers(2**31)),
-        sample_rate=SAMPLE_RATE,
+        sample_rate=RENDER_RATE,
         duration=60.0 * plan.minutes,
         controls=snapshot_of(values),
         model=None if plan.model is None else Path(plan.model),

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING
 import click
 
 from effects.base.errors import InputError
-from engine.cli.options import DEFAULT_PRESET, like_from
+from engine.cli.options import like_from
 from engine.cli.progress import bar
+from engine.compose.preset import DEFAULT_PRESET
 
 if TYPE_CHECKING:
     from engine.album.make import Made

@@ -24,7 +24,6 @@ from engine.cli.quiet import silenced
 Verdict = Literal["ok", "note", "bad"]  # `bad` alone keeps it from playing
 
 OLDEST_PYTHON = (3, 11)
-RATE = 48_000
 LOW_DISK = 1_000_000_000  # bytes: some two hours of recording
 SPEED_S = 1.0  # of trying how fast it is
 SLOW = 4.0  # x real time: less leaves little for anything else
@@ -101,7 +100,7 @@ def check_packages() -> Finding:
             broken.append(f"{package} ({_told(error)})")
     if broken:
         hint = (
-            "bin/latent installs them; so does pip install -r requirements/runtime.lock"
+            "bin/latent installs them, so does pip install -r requirements/runtime.lock"
         )
         return Finding("packages", "bad", f"missing: {', '.join(broken)}", (hint,))
     there = [name for name in (*PACKAGES, *EXTRAS) if (_version(name))]
@@ -185,16 +184,18 @@ def device_hints() -> tuple[str, ...]:
 
 def check_speed(folder: Path | None) -> Finding:
     """How much faster than real time music is made, decoded and synthesised."""
-    from engine.graph import Settings, build
+    from engine.graph import LIVE_RATE, Settings, build
 
-    music = build(Settings(seed=1, sample_rate=RATE, model=folder, effects=None)).music
+    music = build(
+        Settings(seed=1, sample_rate=LIVE_RATE, model=folder, effects=None)
+    ).music
     music.next()  # composes the song, which is done once in minutes
     began, n_samples = time.perf_counter(), 0
     while time.perf_counter() - began < SPEED_S:
         hop = music.next()
         n_samples += 0 if hop is None else len(hop)
-    speed = n_samples / RATE / (time.perf_counter() - began)
-    text = f"{speed:.0f} x real time at {RATE} Hz, one thread"
+    speed = n_samples / LIVE_RATE / (time.perf_counter() - began)
+    text = f"{speed:.0f} x real time at {LIVE_RATE} Hz, one thread"
     if speed < 1.0:
         return Finding("speed", "bad", f"{speed:.2f} x real time: too slow to play")
     return Finding("speed", "note" if speed < SLOW else "ok", text)

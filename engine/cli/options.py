@@ -9,12 +9,12 @@ import click
 
 from effects.base.errors import InputError
 from engine.compose import preset as presets
+from engine.compose.preset import DEFAULT_PRESET
 from engine.control.controls import TABLE, Snapshot, snapshot_of
 from engine.graph import Settings
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
-DEFAULT_PRESET = "shoreline"
 MAX_MINUTES = 24 * 60.0
 RATES = (22_050, 192_000)
 

@@ -1,11 +1,11 @@
 """`latent osc`: surfaces for tablets, and what there is to send."""
 
-import os
 from pathlib import Path
 
 import click
 
 from effects.base.errors import InputError
+from effects.base.whole_file import write_whole
 
 SUFFIXES = {"touchosc": ".tosc", "open-stage-control": ".json"}
 
@@ -56,7 +56,7 @@ def layout(program: str, host: str, port: int, reply_port: int, out: Path) -> No
     else:
         content = open_stage_control(surface, host, port)
         hint = f"start it with: open-stage-control --load {out} --send {host}:{port}"
-    _write(out, content)
+    write_whole(out, content)
     click.echo(f"{out}: {len(surface)} items; {hint}")
 
 
@@ -93,13 +93,3 @@ def addresses() -> None:
         ("error", "-> ss", "Address and what was wrong with it."),
     ):
         click.echo(f"{ROOT}{name:28s} {types:6s} {text}")
-
-
-def _write(out: Path, content: bytes) -> None:
-    part = out.with_name(out.name + ".part")
-    try:
-        part.write_bytes(content)
-        os.replace(part, out)
-    except OSError as error:
-        part.unlink(missing_ok=True)
-        raise InputError(f"{out}: {error.strerror}") from error

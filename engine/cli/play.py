@@ -8,20 +8,14 @@ import click
 
 from effects.base.errors import InputError, RunError
 from engine.cli.durations import Duration, TimeOfDay, next_time
-from engine.cli.options import (
-    DEFAULT_PRESET,
-    check_rate,
-    composition_options,
-    settings_from,
-)
+from engine.cli.options import check_rate, composition_options, settings_from
 from engine.cli.quiet import limit_threads, silence_libraries
+from engine.compose.preset import DEFAULT_PRESET
 
 if TYPE_CHECKING:
     from engine.app.options import AppOptions
     from engine.live.device_watch import DeviceChoice
     from engine.osc.server import OscSettings
-
-DEFAULT_RATE = 48_000  # of a session that plays to nobody
 
 
 @click.command()
@@ -71,11 +65,11 @@ def play(
     limit_threads()
     silence_libraries()
     from engine.cli.runner import Runner, wait_until
-    from engine.graph import build
+    from engine.graph import LIVE_RATE, build
 
     if at is not None:
         # What is wrong with the options is reported now, not in the morning.
-        build(settings_from(options, sample_rate=DEFAULT_RATE, minutes=minutes))
+        build(settings_from(options, sample_rate=LIVE_RATE, minutes=minutes))
         if not wait_until(next_time(at, datetime.now())):
             return
     app_options = _app_options(options)
@@ -126,15 +120,16 @@ def _rate(device: "DeviceChoice | None", rate: int | None) -> int:
         InputError: the rate is out of range, or there is no device of that name.
         RunError: there is no device.
     """
+    from engine.graph import LIVE_RATE
     from engine.live.output import choose, list_devices, native_rate
 
     if rate is not None:
         return check_rate(rate)
     if device is None:
-        return DEFAULT_RATE
+        return LIVE_RATE
     try:
         return native_rate(choose(list_devices(), device.name))
     except RunError:
         if device.wait:
-            return DEFAULT_RATE
+            return LIVE_RATE
         raise

@@ -12,19 +12,18 @@ import click
 
 from effects.base.errors import InputError
 from engine.cli.options import (
-    DEFAULT_PRESET,
     check_rate,
     composition_options,
     settings_from,
 )
 from engine.cli.progress import bar
+from engine.compose.preset import DEFAULT_PRESET
 
 if TYPE_CHECKING:
     from engine.graph import Settings
     from engine.offline.song_card import SongCard
 
 DEFAULT_MINUTES = 4.0
-DEFAULT_RATE = 44_100
 _BESIDE_CARD = ("model_dir", "grammar")  # options that a card leaves open
 
 
@@ -111,8 +110,9 @@ def _settings_again(
 
 def _rate(out: Path, rate: int | None) -> int:
     from effects.audio.sound_formats import format_of
+    from engine.graph import RENDER_RATE
 
-    return check_rate(rate or format_of(out).rate_for(DEFAULT_RATE))
+    return check_rate(rate or format_of(out).rate_for(RENDER_RATE))
 
 
 def _report(

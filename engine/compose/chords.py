@@ -6,20 +6,11 @@ scale with more or fewer notes, a degree is the note that lies nearest to where 
 scale has it.
 """
 
-from collections.abc import Mapping
-
 import numpy as np
 from numpy.typing import NDArray
 
-# Degrees of A, B, C, D, E; 1 is the tonic.
-CHORDS: Mapping[str, tuple[int, ...]] = {
-    "drone": (1, 1, 1, 1, 1),  # all on one root: colour without harmony
-    "open": (1, 5, 1, 4, 5),  # tonic and its two neighbours in the circle of fifths
-    "plagal": (1, 4, 1, 6, 4),  # the tonic and what shares its notes below
-    "thirds": (1, 3, 5, 6, 3),  # from third to third
-    "fifths": (1, 5, 2, 6, 3),  # up the circle of fifths
-    "falling": (1, 7, 6, 5, 4),  # stepwise down, as a lament
-}
+from engine.control.harmony import CHORDS
+
 # Share of the strength at which a sound has come all the way to its degree.
 ARRIVED = 0.75
 

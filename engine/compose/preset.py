@@ -12,6 +12,7 @@ from effects.base.errors import InputError
 from effects.base.paths import config_dir
 from engine.control.controls import CONTROLS, Value
 
+DEFAULT_PRESET = "shoreline"
 MAX_FILE = 64 * 1024  # bytes
 
 

@@ -10,23 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.compose.chords import degrees, move
-from engine.control.controls import KEYS, Snapshot
+from engine.control.controls import Snapshot
+from engine.control.harmony import KEYS, SCALES
 from model.config import Axis
 from model.spectrum import surroundings
-
-# Degrees in cents above the tonic. Just intonation after Ptolemy's intense diatonic.
-SCALES: dict[str, tuple[float, ...]] = {
-    "chromatic": tuple(100.0 * i for i in range(12)),
-    "major": (0, 200, 400, 500, 700, 900, 1100),
-    "minor": (0, 200, 300, 500, 700, 800, 1000),
-    "dorian": (0, 200, 300, 500, 700, 900, 1000),
-    "phrygian": (0, 100, 300, 500, 700, 800, 1000),
-    "lydian": (0, 200, 400, 600, 700, 900, 1100),
-    "mixolydian": (0, 200, 400, 500, 700, 900, 1000),
-    "pentatonic": (0, 200, 400, 700, 900),
-    "minor-pentatonic": (0, 300, 500, 700, 1000),
-    "just": (0, 203.91, 386.31, 498.04, 701.96, 884.36, 1088.27),
-}
 
 PEAK_DB = 6.0  # a partial stands so far above its third of an octave
 SURE = 0.25  # confidence from which a sound is drawn to key with full strength

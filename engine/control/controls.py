@@ -14,6 +14,7 @@ from types import MappingProxyType
 from typing import Literal, TypeAlias
 
 from effects.base.errors import InputError
+from engine.control.harmony import CHORDS, KEYS, SCALES
 
 Value: TypeAlias = float | bool | str
 Snapshot: TypeAlias = Mapping[str, Value]
@@ -22,21 +23,6 @@ Snapshot: TypeAlias = Mapping[str, Value]
 # renders the unheard part again; `song` waits for the next song; `bed` changes how
 # effects follow one another from half a second ahead on.
 Acts: TypeAlias = Literal["block", "plan", "song", "bed"]
-
-KEYS = ("C", "C#", "D", "D#", "E", "F", "F#", "G", "G#", "A", "A#", "B")
-SCALES = (
-    "chromatic",
-    "major",
-    "minor",
-    "dorian",
-    "phrygian",
-    "lydian",
-    "mixolydian",
-    "pentatonic",
-    "minor-pentatonic",
-    "just",
-)
-CHORDS = ("off", "drone", "open", "plagal", "thirds", "fifths", "falling")
 
 
 @dataclass(frozen=True)
@@ -179,13 +165,15 @@ TABLE: tuple[Control, ...] = (
     ),
     Control("tuning/strength", 0.8, "How far tonal sounds are drawn to key.", "plan"),
     Control("tuning/key", "D", "Tonic of the key.", "plan", choices=KEYS),
-    Control("tuning/scale", "dorian", "Scale of the key.", "plan", choices=SCALES),
+    Control(
+        "tuning/scale", "dorian", "Scale of the key.", "plan", choices=tuple(SCALES)
+    ),
     Control(
         "tuning/chords",
         "open",
         "Degrees of the key that the five sounds stand on.",
         "plan",
-        choices=CHORDS,
+        choices=("off", *CHORDS),
     ),
     Control("tuning/a4", 440.0, "Concert pitch.", "plan", 400.0, 480.0, "Hz"),
     Control("hold", False, "Stay at this place of the song.", "plan"),

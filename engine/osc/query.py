@@ -26,6 +26,9 @@ MAX_CLIENTS = 8
 CLIENT_TIMEOUT_S = 5.0
 POLL_S = 0.1  # how soon it ends when it is told to
 SERVICE = "_oscjson._tcp.local."
+NO_ZEROCONF = (
+    "mDNS needs the package zeroconf: 'bin/latent play --oscquery PORT' installs it"
+)
 
 
 class QueryServer:
@@ -128,7 +131,7 @@ class QueryServer:
         try:
             from zeroconf import ServiceInfo, Zeroconf
         except ImportError:
-            self._say("mDNS needs the extra 'live': pip install 'latent[live]'")
+            self._say(NO_ZEROCONF)
             return
         try:
             addresses = _addresses(self._host)

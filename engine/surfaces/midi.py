@@ -8,15 +8,15 @@ in `midi.json` in the configuration folder, a row for each:
 """
 
 import json
-import os
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Protocol, TypeAlias
 
-from effects.base.errors import InputError, LatentError
+from effects.base.errors import InputError, LatentError, RunError
 from effects.base.paths import config_dir
+from effects.base.whole_file import write_whole
 from engine.control.commands import COMMANDS_BY_NAME, Actions
 from engine.control.controls import CONTROLS, Controls, Snapshot
 
@@ -78,12 +78,17 @@ def load(path: Path) -> dict[MidiSource, str]:
 
 
 def save(path: Path, bindings: dict[MidiSource, str]) -> None:
-    """Write bindings; the file is whole at any time."""
+    """Write bindings to a file, whole or not at all.
+
+    Raises:
+        RunError: the file cannot be written.
+    """
     rows = [{**asdict(source), "to": target} for source, target in bindings.items()]
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(path.name + ".part")
-    part.write_text(json.dumps(rows, indent=1) + "\n")
-    os.replace(part, path)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise RunError(f"{path}: cannot be written ({error.strerror})") from error
+    write_whole(path, json.dumps(rows, indent=1) + "\n")
 
 
 class MidiBridge:
@@ -191,8 +196,8 @@ class MidiBridge:
         self._bindings = {**self._bindings, source: target}
         try:
             save(self._path, self._bindings)
-        except OSError as error:
-            self._say(f"MIDI: {self._path}: {error.strerror}; bound until the end only")
+        except RunError as error:
+            self._say(f"MIDI: {error}; bound until the end only")
         where = f"{source.message} {source.number} on channel {source.channel + 1}"
         self._say(f"MIDI: {where} is {target} now")
 
@@ -285,8 +290,9 @@ def _mido() -> MidiBackend:
         import rtmidi  # noqa: F401 - mido would find it missing only later
     except ImportError as error:
         raise InputError(
-            "MIDI needs the extra 'midi': pip install 'latent[midi]'"
-        ) from (error)
+            "MIDI needs the package python-rtmidi: 'bin/latent play --midi NAME' "
+            "installs it"
+        ) from error
     found: MidiBackend = mido
     return found
 

@@ -18,7 +18,7 @@ from engine.album.finish import finish, followed_by_gap
 from engine.album.order import Placeable, arranged, fifths_apart
 from engine.album.review import Review
 from engine.album.titles import title_for
-from engine.control.controls import KEYS
+from engine.control.harmony import KEYS
 from tests.support import audio
 from tests.support.albums import planted_album
 from tests.support.command import latent

@@ -18,7 +18,7 @@ from effects.base.errors import InputError
 from engine.album import gate
 from engine.album.plan import Plan, check, read_state, song_settings
 from engine.album.skim import EXCERPT_S, cue_time, excerpt
-from engine.control.controls import KEYS
+from engine.control.harmony import KEYS
 from engine.offline.song_card import read_card
 from model.config import SAMPLE_RATE
 from model.inference import TimbreModel

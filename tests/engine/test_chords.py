@@ -8,11 +8,10 @@ from numpy.typing import NDArray
 
 from effects.audio.levels import Samples
 from engine.compose import grammar as grammars
-from engine.compose.chords import CHORDS, degrees, move
+from engine.compose.chords import degrees, move
 from engine.compose.composer import compose
 from engine.compose.path import SYMBOLS
 from engine.compose.tuning import (
-    SCALES,
     SURE,
     Plan,
     dissolved,
@@ -20,8 +19,8 @@ from engine.compose.tuning import (
     point_moves,
     point_shifts,
 )
-from engine.control import controls
-from engine.control.controls import Snapshot, snapshot_of
+from engine.control.controls import CONTROLS, Snapshot, snapshot_of
+from engine.control.harmony import CHORDS, SCALES
 from engine.sound.music import Music
 from model.config import AXIS, SAMPLE_RATE
 from model.inference import TimbreModel
@@ -60,7 +59,7 @@ def cents_apart(
 
 
 def test_the_control_and_the_plans_agree() -> None:
-    assert ("off", *CHORDS) == controls.CHORDS
+    assert ("off", *CHORDS) == CONTROLS["tuning/chords"].choices
     assert all(len(plan) == len(SYMBOLS) for plan in CHORDS.values())
     assert all(plan[0] == 1 for plan in CHORDS.values()), "A is at home"
 

@@ -13,7 +13,7 @@ import pytest
 from engine.control.commands import COMMANDS, READINGS
 from engine.control.controls import TABLE, Controls
 from engine.control.status import SessionStatus
-from engine.osc.query import MAX_CLIENTS, SERVICE, QueryServer
+from engine.osc.query import MAX_CLIENTS, NO_ZEROCONF, SERVICE, QueryServer
 from tests.support.osc import FakeSession
 
 HOST = "127.0.0.1"
@@ -191,7 +191,7 @@ def test_it_is_found_by_mdns() -> None:
         server.stop()
 
 
-def test_without_the_extra_there_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_zeroconf_there_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
     import sys
 
     monkeypatch.setitem(sys.modules, "zeroconf", None)
@@ -199,4 +199,5 @@ def test_without_the_extra_there_is_one_line(monkeypatch: pytest.MonkeyPatch) ->
     server = QueryServer(Controls(), FakeSession(), HOST, 9472, say=said.append)
     server.start()
     server.stop()
-    assert said == ["mDNS needs the extra 'live': pip install 'latent[live]'"]
+    assert said == [NO_ZEROCONF]
+    assert "bin/latent play" in NO_ZEROCONF

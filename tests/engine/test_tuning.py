@@ -64,7 +64,7 @@ def test_the_root_is_found_and_another_pitch_standard_heeded() -> None:
 
 @pytest.mark.parametrize("scale", ["major", "minor-pentatonic", "just"])
 def test_roots_come_into_the_scale(scale: str) -> None:
-    from engine.compose.tuning import SCALES
+    from engine.control.harmony import SCALES
 
     rng = np.random.default_rng(3)
     plan = Plan(2, scale, 440.0, 1.0)
