@@ -26,7 +26,7 @@ from engine.compose.likeness import hear
 from engine.compose.preset import DEFAULT_PRESET
 from engine.control.controls import snapshot_of
 from engine.graph import RENDER_RATE, Settings
-from engine.offline.render import render as turn
+from engine.offline.render import render as render_graph
 from engine.offline.render import render_to_file
 from engine.offline.song_card import SongCard, card_of, read_card, settings_from_card
 from model.inference import TimbreModel
@@ -36,7 +36,7 @@ SHORTEST_MINUTES = 0.05
 
 @dataclass(frozen=True)
 class Song:
-    """A song that can be rendered, saved and played, each as often as one likes.
+    """A song that can be rendered, saved and played, any number of times.
 
     Attributes:
         settings: that decide every sample.
@@ -48,7 +48,7 @@ class Song:
 
     @cached_property
     def card(self) -> SongCard:
-        """From which the same samples can be rendered again."""
+        """The song card, from which the same samples can be rendered again."""
         return card_of(self.settings, graphs.build(self.settings), self.preset)
 
     @property
@@ -58,11 +58,11 @@ class Song:
 
     @property
     def pattern(self) -> str:
-        """Order of the five sounds, as `ABABABECCDDE`."""
+        """Order of the five sounds, such as `ABABABECCDDE`."""
         return self.card.pattern
 
     def render(self) -> Samples:
-        """The whole song, float32 of shape (n_samples, 2)."""
+        """Render the whole song, float32 of shape (n_samples, 2)."""
         graph = graphs.build(self.settings)
         total = graph.music.n_samples
         assert total is not None
@@ -74,11 +74,11 @@ class Song:
             samples[done : done + len(block)] = block
             done += len(block)
 
-        turn(graph, keep)
+        render_graph(graph, keep)
         return samples
 
     def save(self, path: str | Path) -> Path:
-        """Render into a file, by its ending, with the card in its comment.
+        """Render into a file in the format of its ending, with the card in its comment.
 
         Raises:
             InputError: the path cannot be written.
@@ -95,7 +95,10 @@ class Song:
 
         Args:
             device: number or name.
-            wait: return when it has ended; else at once, with what can stop it.
+            wait: return when it has ended, not at once.
+
+        Returns:
+            The playing song, which can be stopped.
 
         Raises:
             RunError: there is no device.
@@ -128,7 +131,7 @@ class Playing:
 
     @property
     def seconds(self) -> float:
-        """How long it has played."""
+        """Seconds played so far."""
         return self._session.seconds
 
     def stop(self) -> None:
@@ -140,7 +143,7 @@ class Playing:
         """Return when the song has ended; an interrupt ends it.
 
         Raises:
-            RunError: it could not be played.
+            LatentError: it could not be played.
         """
         try:
             self._thread.join()
@@ -153,9 +156,9 @@ class Playing:
     def _run(self) -> None:
         try:
             self._session.run()
-        except BaseException as error:  # raised again where somebody waits
+        except BaseException as error:  # raised again by `wait`
             self._error = error
-        finally:  # the notebook goes on, and wants its own pace back
+        finally:  # the notebook goes on: undo what the session set
             sys.setswitchinterval(self._switch_interval)
             gc.unfreeze()
 
@@ -172,13 +175,13 @@ def compose(
     sample_rate: int = RENDER_RATE,
     like: str | Path | None = None,
 ) -> Song:
-    """A song; nothing is rendered yet.
+    """Compose a song; nothing is rendered yet.
 
     Args:
-        seed: same seed, same song; a random one by default.
+        seed: of everything random; a new one by default.
         minutes: length.
         preset: name or TOML file.
-        controls: values in place of the preset's, by name, as {"tuning/key": "G"}.
+        controls: values in place of the preset's, such as {"tuning/key": "G"}.
         grammar: name, file, or rules as text.
         model: folder, or None for the bundled one.
         effects: whether there is a bed of nature sounds.
@@ -206,7 +209,7 @@ def compose(
 
 
 def from_card(path: str | Path, model: str | Path | None = None) -> Song:
-    """The song of a card, or of an audio file that holds one.
+    """Return the song of a card, or of an audio file that holds one.
 
     Raises:
         InputError: no card, or one that needs another model.
@@ -217,10 +220,10 @@ def from_card(path: str | Path, model: str | Path | None = None) -> Song:
 
 
 def render(song: Song) -> Samples:
-    """The whole song, float32 of shape (n_samples, 2)."""
+    """Render a whole song, float32 of shape (n_samples, 2)."""
     return song.render()
 
 
 def play(song: Song, device: str | None = None, *, wait: bool = True) -> Playing:
-    """Play a song, and return when it has ended, or at once."""
+    """Play a song; see `Song.play`."""
     return song.play(device, wait=wait)

@@ -1,7 +1,7 @@
-"""What sounds: model, composition, music and bed, built from one value.
+"""The graph of everything that sounds: model, controls, music and bed.
 
-A live session and an offline render build the same graph from the same `Settings`;
-they differ only in who turns the crank.
+A live session and an offline render build the same graph from the same `Settings`; they
+differ only in what reads from it.
 """
 
 from dataclasses import dataclass
@@ -34,10 +34,9 @@ class Settings:
         controls: in force at the start.
         model: folder, or None for the bundled one.
         grammar: file or name.
-        effects: names of the effects to choose from: none for all there are, or
-            None for no bed at all.
-        like: point that all sounds lie near, as `compose.likeness` writes it, or
-            nothing.
+        effects: names of the effects to choose from; empty for all, None for no bed.
+        like: point that all sounds lie near, as `compose.likeness` writes it; empty
+            for none.
     """
 
     seed: int
@@ -52,7 +51,7 @@ class Settings:
 
 @dataclass(frozen=True)
 class Graph:
-    """The parts that make sound, before anybody turns the crank."""
+    """The parts that make sound, at the beginning of the stream."""
 
     settings: Settings
     model: TimbreModel
@@ -67,12 +66,12 @@ class Graph:
 
     @property
     def player(self) -> BedPlayer | None:
-        """What the mixer plays the bed from."""
+        """The player that the mixer reads the bed from; None without a bed."""
         return self.bed.player if self.bed else None
 
 
 def build(settings: Settings) -> Graph:
-    """The graph of these settings.
+    """Build the graph of these settings.
 
     Raises:
         InputError: the model, the grammar, the likeness or an effect cannot be used.
@@ -107,7 +106,7 @@ def build(settings: Settings) -> Graph:
 
 
 def _music_lufs(*, with_bed: bool) -> float:
-    """Loudness of the music such that with its bed it meets the target."""
+    """Return the loudness at which music and bed together meet the target, LUFS."""
     if not with_bed:
         return TARGET_LUFS
     power = 10.0 ** (TARGET_LUFS / 10.0) - 10.0 ** (BED_LUFS / 10.0)

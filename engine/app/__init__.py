@@ -1,1 +1,1 @@
-"""What `latent play` wires together: session, surfaces, recording."""
+"""The app of `latent play`: session, surfaces and recording, wired together."""

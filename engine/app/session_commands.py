@@ -1,8 +1,8 @@
-"""The desk: what can be done to a session besides turning controls, and its readings.
+"""The commands of a session and its status, for every surface.
 
-Surfaces (OSC, keys, media keys) call `command` and `status` from their threads; the
-session's own thread calls `poll`. Commands return at once: what takes time is done by
-the producer, the recorder or a process of its own.
+Surfaces (OSC, MIDI, terminal, media keys) call `command` and `status` from their
+threads; the session's own thread calls `poll`. Commands return at once: what takes time
+is done by the producer, the recorder or a separate process.
 """
 
 import threading
@@ -21,14 +21,14 @@ from engine.recording.recorder import Recorder
 from engine.sound.music import Now
 
 PAUSE_S = 1.0
-SLEEP_LEAD_S = 0.3  # of silence after a sleep fade, before the end
+SLEEP_TAIL_S = 0.3  # of silence after a sleep fade, before the end
 
 Say = Callable[[str], None]
 Argument = float | bool | str
 
 
 class SessionCommands:
-    """Commands and readings of one session.
+    """Carries out the commands of one session, and gives its status.
 
     Args:
         session: that is played.
@@ -36,8 +36,8 @@ class SessionCommands:
         keep: saves the last so many seconds; must return at once.
         say: takes one line for the user.
         on_event: takes rows for the journal.
-        levels: gives what the meters show.
-        preset: name of the preset in force.
+        levels: gives the levels of the master.
+        preset: name of the preset that the session began with.
     """
 
     def __init__(
@@ -53,10 +53,10 @@ class SessionCommands:
         self._session, self._recordings = session, recordings
         self._keep, self._say, self._on_event = keep, say, on_event
         self._levels = levels
-        self._lock = threading.Lock()  # of commands, which come from several threads
+        self._lock = threading.Lock()  # held by commands of any thread
         self._recorder: Recorder | None = None
         self._paused = False
-        self._sleep_at: float | None = None  # seconds played, when it ends
+        self._sleep_at: float | None = None  # seconds played at the end of a sleep fade
         self._sleep_after: tuple[float, float] | None = None  # see `wake`
         self._preset = preset
         self._song = -1
@@ -77,11 +77,11 @@ class SessionCommands:
         }
 
     def add_command(self, name: str, do: Callable[..., None]) -> None:
-        """Lend the surfaces another command, before they are started."""
+        """Add a command that a surface carries out, before surfaces are started."""
         self._commands[name] = do
 
     def command(self, name: str, *args: Argument) -> None:
-        """Any thread: do what a command says.
+        """Any thread: carry out a command of `COMMANDS`.
 
         Raises:
             LatentError: there is no such command, or it cannot be done now.
@@ -122,7 +122,7 @@ class SessionCommands:
         )
 
     def poll(self) -> None:
-        """The session's thread: what follows from time going by."""
+        """The session's thread: write down songs, and end or sleep when it is time."""
         now = self._session.now()
         if now is not None and now.index != self._song:
             self._song = now.index
@@ -144,46 +144,50 @@ class SessionCommands:
             self._session.stop()
 
     def close(self) -> None:
-        """The session's thread, after the music has ended: close what is open."""
+        """The session's thread, after the music has ended: end the recording."""
         with self._lock:
             self.stop_recording()
 
     def pause(self) -> None:
-        """Fade out and stay at this place."""
+        """Fade out and hold the music at its place."""
         if not self._paused:
             self._paused = True
             self._session.fade(FadeKind.MAIN, PAUSE_S, 0.0)
             self._set("hold", True)
 
     def resume(self) -> None:
-        """Come back from a pause."""
+        """Go on after a pause."""
         if self._paused:
             self._paused = False
             self._set("hold", False)
             self._session.fade(FadeKind.MAIN, PAUSE_S, 1.0)
 
     def wake(self, seconds: float, sleep: float | None = None) -> None:
-        """Before the session starts: rise from silence; then fade again, if asked.
+        """Before the session starts: have it rise from silence, then fade if asked.
 
         Args:
-            seconds: to rise in.
-            sleep: seconds of the fade that follows, after which it ends.
+            seconds: that the rise takes.
+            sleep: seconds of the fade after it, which ends the session; None: no fade.
         """
         self._session.rise(seconds)
         self._sleep_after = None if sleep is None else (seconds, sleep)
 
     def sleep(self, seconds: float) -> None:
-        """Fade to silence over so long, and end; 0 takes it back."""
+        """Fade to silence over so many seconds, and end; 0 takes that back."""
         self._sleep_after = None
         if seconds <= 0.0:
             self._sleep_at = None
             self._session.fade(FadeKind.SLEEP, PAUSE_S, 1.0)
             return
         self._session.fade(FadeKind.SLEEP, seconds, 0.0)
-        self._sleep_at = self._session.seconds + seconds + SLEEP_LEAD_S
+        self._sleep_at = self._session.seconds + seconds + SLEEP_TAIL_S
 
     def load_preset(self, name: str) -> None:
-        """Take a preset's values; what it does not name stays."""
+        """Set the controls that a preset names; others stay as they are.
+
+        Raises:
+            InputError: there is no such preset.
+        """
         if name not in self._presets:  # names only: no path comes over a network
             raise InputError(f"{name}: no such preset")
         preset = presets.load(name)
@@ -191,7 +195,15 @@ class SessionCommands:
         self._preset = name
 
     def start_recording(self, name: str | Path = "") -> None:
-        """Record into a new file: of this name in the folder, or a whole path."""
+        """Record into a new file.
+
+        Args:
+            name: of a file in the folder of recordings, or a path; empty for a name
+                made of the time.
+
+        Raises:
+            LatentError: a recording runs, or the file cannot be written.
+        """
         if self._recorder is not None:
             raise InputError("a recording is running already")
         target = name if isinstance(name, Path) else self._recordings
@@ -223,7 +235,7 @@ class SessionCommands:
         recorder.stop()
         state = recorder.state()
         for path in state.files:
-            if str(path) not in (state.failure or ""):  # which told of it
+            if str(path) not in (state.failure or ""):  # the message named it
                 self._say(f"recorded {path}")
 
     def _set(self, name: str, value: Argument) -> None:
@@ -253,7 +265,7 @@ class SessionCommands:
         return RecordingStatus(state.path.name if state.path else "", seconds)
 
     def _seconds_into(self, now: Now) -> float:
-        """Time since the song began; `now` stands where the hop began."""
+        """Return the time since the song began; `now` is where the last hop began."""
         session = self._session
         since = (session.mixer.position - now.position) / session.graph.sample_rate
         held = session.graph.controls.snapshot["hold"]

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from effects.base.errors import InputError
+from effects.base.errors import InputError, RunError
 from effects.base.whole_file import write_whole
 
 SUFFIXES = {"touchosc": ".tosc", "open-stage-control": ".json"}
@@ -56,7 +56,10 @@ def layout(program: str, host: str, port: int, reply_port: int, out: Path) -> No
     else:
         content = open_stage_control(surface, host, port)
         hint = f"start it with: open-stage-control --load {out} --send {host}:{port}"
-    write_whole(out, content)
+    try:
+        write_whole(out, content)
+    except RunError as error:  # the path is what was given
+        raise InputError(str(error)) from error
     click.echo(f"{out}: {len(surface)} items; {hint}")
 
 

@@ -1,1 +1,1 @@
-"""The real-time path and what surrounds it."""
+"""The real-time path: producer, ring, mixer, device and session."""

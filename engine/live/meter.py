@@ -2,7 +2,7 @@
 
 Threads: the callback writes to `Meter.tap`, which copies. The meter's own thread
 drains it ten times a second and publishes one immutable `MeterLevels`, which any thread
-reads without a lock. When it is late, the tap drops blocks; the music does not notice.
+reads without a lock. When it is late, the tap drops blocks, and the music goes on.
 """
 
 import threading
@@ -26,7 +26,7 @@ RING_S = 2.0
 
 @dataclass(frozen=True)
 class MeterLevels:
-    """What was heard lately."""
+    """Levels of the last seconds of a stream."""
 
     momentary_lufs: float = SILENCE_DB  # of the last 0.4 s
     short_term_lufs: float = SILENCE_DB  # of the last 3 s, or what there is of them
@@ -34,7 +34,7 @@ class MeterLevels:
 
 
 class LevelMeter:
-    """Measures a stream in pieces of any length.
+    """Measures a stream that comes in pieces of any length.
 
     Args:
         sample_rate: Hz.
@@ -50,7 +50,7 @@ class LevelMeter:
         self._tail: Samples = np.zeros((TAPS, channels), np.float32)
 
     def add(self, samples: Samples) -> MeterLevels:
-        """Listen to more of the stream, shape (n, channels); returns the levels."""
+        """Measure more of the stream, shape (n, channels), and return its levels."""
         if not np.all(np.isfinite(samples)):
             samples = np.nan_to_num(samples, posinf=0.0, neginf=0.0)
         self._powers.extend(self._blocks.add(samples))
@@ -65,7 +65,7 @@ class LevelMeter:
         )
 
     def _add_peak(self, samples: Samples) -> None:
-        # The end of the last piece again: a peak may lie between it and this one.
+        # The end of the last piece is measured again: a peak may lie between the two.
         joined = np.concatenate([self._tail, samples])
         self._tail = joined[-TAPS:].copy()
         peak = db_to_amplitude(true_peak_db(joined, self._rate))
@@ -80,7 +80,14 @@ class LevelMeter:
 
 
 class Meter:
-    """A meter with a thread of its own: give `tap` to the mixer, then `start` it."""
+    """Measures the master in a thread of its own.
+
+    Give `tap` to the mixer, then call `start`; `levels` is replaced ten times a second.
+
+    Args:
+        sample_rate: Hz.
+        channels: of the master.
+    """
 
     def __init__(self, sample_rate: int, channels: int = 2) -> None:
         self.tap = Tap(sample_rate, channels, RING_S)

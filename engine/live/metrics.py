@@ -5,13 +5,13 @@ from dataclasses import dataclass
 
 @dataclass
 class Metrics:
-    """What happened so far; plain numbers, so that reading needs no lock.
+    """Counts of what happened so far: plain numbers, so that reading needs no lock.
 
-    The callback writes `blocks` to `peak_right`, the session the two of devices, the
-    producer the rest.
+    The callback writes `blocks` to `peak_right`, the device watch `device_losses` and
+    `away_s`, the producer the rest.
     """
 
-    blocks: int = 0  # callbacks so far: also the heartbeat that shows it is alive
+    blocks: int = 0  # callbacks so far; a device that counts none is gone
     samples: int = 0  # samples asked for
     block: int = 0  # samples of the last callback
     underruns: int = 0  # blocks for which the ring had too little
@@ -20,8 +20,8 @@ class Metrics:
     peak_left: float = 0.0  # highest sample magnitude of the last block
     peak_right: float = 0.0
     device_losses: int = 0  # times that the device went away
-    away_s: float = 0.0  # seconds without one, up to the last that came
+    away_s: float = 0.0  # seconds without a device, until it came back last
     frames: int = 0  # frames synthesised
     replans: int = 0  # times the unheard part was rendered again
-    late: int = 0  # times a splice was made again because the reader came by
+    late: int = 0  # times a splice was made again because the reader had passed it
     bad_frames: int = 0  # decoded timbres that were not finite

@@ -1,8 +1,8 @@
 """The mixer: layers of music and the bed of effects to the master, block by block.
 
-`Mixer.render` is the body of the audio callback and equally the crank of the offline
-render. It copies and mixes preallocated float32 arrays; it takes no lock, opens
-nothing, logs nothing. It reads one snapshot of controls a block.
+`Mixer.render` is the body of the audio callback; an offline render calls it, too. It
+copies and mixes preallocated float32 arrays; it takes no lock, opens nothing, logs
+nothing. It reads one snapshot of controls a block.
 
 Every gain moves along a straight ramp of fixed length from the sample at which the
 change was first seen, and everything else is computed per absolute sample, so that
@@ -24,7 +24,7 @@ from engine.control.controls import Snapshot, defaults
 from engine.live.fade import Fade, FadeKind
 from engine.live.metrics import Metrics
 
-RAMP_S = 0.05  # within which a turned gain arrives
+RAMP_S = 0.05  # duration of a ramp to a changed gain
 MAX_BLOCK = 4096  # longer blocks are rendered in parts
 MAX_CHANGES = 256
 
@@ -33,7 +33,7 @@ _LOW, _HIGH, _SIDE_LOW, _SIDE_HIGH, _BED = range(_N_GAINS)
 
 
 class MusicSource(Protocol):
-    """What the mixer reads music from: a ring, or the stream itself offline."""
+    """The source of a mixer's music: the ring's reader, or offline the stream."""
 
     @property
     def room(self) -> Course:
@@ -44,10 +44,10 @@ class MusicSource(Protocol):
 
 
 class MasterSink(Protocol):
-    """Where the master goes besides the speaker."""
+    """A receiver of the master besides the speaker."""
 
     def write(self, samples: Samples) -> bool:
-        """Take a block, or refuse it; never blocks."""
+        """Take a block, or refuse it and return False; never waits."""
 
 
 class Mixer:
@@ -55,10 +55,10 @@ class Mixer:
 
     Args:
         source: of music, shape (n, 4), layers as in `synthesis.LAYERS`.
-        bed: the effects, or None.
+        bed: player of the effects, or None.
         sample_rate: Hz.
         snapshot: gives the controls in force.
-        metrics: counters to keep.
+        metrics: `peak_left` and `peak_right` are set here.
     """
 
     def __init__(
@@ -71,7 +71,7 @@ class Mixer:
     ) -> None:
         self.position = 0  # the next sample to render
         self.taps: tuple[MasterSink, ...] = ()  # replaced as a whole, never changed
-        self.n_changes = 0  # snapshots seen so far; the latest are in `changes`
+        self.n_changes = 0  # snapshots seen so far; the last ones are in `changes`
         self.changes: list[tuple[int, Snapshot]]
         self.fades = {kind: Fade(sample_rate, MAX_BLOCK) for kind in FadeKind}
         self._source = source
@@ -93,13 +93,17 @@ class Mixer:
 
     @property
     def latency(self) -> int:
-        """Samples by which the master comes behind what was read."""
+        """Delay of the master behind the music that was read, in samples."""
         return self._limiter.latency
 
     def render(self, out: Samples) -> int:
-        """Fill `out`, shape (n, 2), with the next block; returns samples of music."""
+        """Fill `out`, shape (n, 2), with the next block of the master.
+
+        Returns:
+            How many samples held music.
+        """
         n_music = 0
-        with np.errstate(all="ignore"):  # the limiter scrubs what is not finite
+        with np.errstate(all="ignore"):  # the limiter replaces what is not finite
             for start in range(0, len(out), MAX_BLOCK):
                 n_music += self._render_part(out[start : start + MAX_BLOCK])
         return n_music
@@ -139,7 +143,7 @@ class Mixer:
         return n_music
 
     def _turn(self, snapshot: Snapshot) -> None:
-        """Begin a ramp to the gains of a snapshot that was not seen before."""
+        """Begin a ramp to the gains of a snapshot, if it is a new one."""
         if snapshot is self._seen:
             return
         first = self._seen is None

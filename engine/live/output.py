@@ -21,7 +21,7 @@ from effects.audio.levels import Samples
 from effects.base.errors import InputError, RunError
 from engine.live.metrics import Metrics
 
-FADE_IN_S = 0.05  # on a device that comes back in the middle of the music
+FADE_IN_S = 0.05  # on a device that comes back while music plays
 LATENCY_S = 0.2  # hides a tenth of a second in which another thread holds the GIL
 CLOSE_LIMIT_S = 2.0
 
@@ -47,7 +47,7 @@ class Device:
 
 
 def list_devices(*, refresh: bool = False) -> list[Device]:
-    """The output devices there are; empty when there is none.
+    """List the output devices; empty when there is none.
 
     Args:
         refresh: scan again; PortAudio otherwise keeps the list of the first call.
@@ -75,14 +75,18 @@ def list_devices(*, refresh: bool = False) -> list[Device]:
 
 
 def choose(devices: list[Device], wanted: str | None) -> Device:
-    """The device of that number or (part of a) name, or the default one.
+    """Return the device of a number or (part of a) name, or the default one.
 
-    A name that several devices share is settled by an exact match; it is never
-    silently another device.
+    Among several devices whose names contain `wanted`, one with exactly that name is
+    taken; no device is ever taken in place of another.
+
+    Args:
+        devices: to choose from.
+        wanted: number, or part of a name in any case; None for the default device.
 
     Raises:
         RunError: there is no device at all.
-        InputError: none, or more than one, is called so.
+        InputError: no device, or more than one, has that name.
     """
     if not devices:
         raise RunError(NO_DEVICE)
@@ -98,14 +102,14 @@ def choose(devices: list[Device], wanted: str | None) -> Device:
         return matching[0]
     problem = "no device" if not matching else "more than one device"
     names = ", ".join(f"{d.index} {d.name!r}" for d in matching or devices)
-    raise InputError(f"--device {wanted}: {problem} is called so; there are {names}")
+    raise InputError(f"--device {wanted}: {problem} has that name; there are {names}")
 
 
 def native_rate(device: Device) -> int:
-    """Sample rate at which the device plays without resampling.
+    """Return the sample rate in Hz at which a device plays without resampling.
 
     PulseAudio's PortAudio device reports 44.1 kHz whatever its sink runs at, and
-    then resamples; its own tool tells the truth.
+    then resamples, so PulseAudio's own tool is asked.
     """
     if device.name not in ("pulse", "default") or not shutil.which("pactl"):
         return device.sample_rate
@@ -124,7 +128,7 @@ def native_rate(device: Device) -> int:
 
 
 def refusal(device: Device, sample_rate: int) -> str | None:
-    """Why a device cannot be opened in stereo at a rate, or None if it can."""
+    """Return why a device cannot be opened in stereo at a rate; None if it can."""
     sd = _sounddevice()
     try:
         sd.check_output_settings(
@@ -143,10 +147,10 @@ class Output:
         sample_rate: Hz.
         render: fills a block of shape (n, 2); runs in the callback.
         metrics: `blocks` is the heartbeat.
-        fade_in: begin softly, on this device alone: taps get the samples as they are.
+        fade_in: ramp the first samples up on this device; taps get them unchanged.
 
     Raises:
-        RunError: the device cannot be opened so.
+        RunError: the device cannot be opened at that rate.
     """
 
     def __init__(
@@ -203,7 +207,7 @@ class Output:
 
     @property
     def load(self) -> float:
-        """Share of the time that the callback takes, 0..1."""
+        """Share of the time that the callback takes, 0..1, as PortAudio measures it."""
         return float(self._stream.cpu_load)
 
     def start(self) -> None:
@@ -219,7 +223,7 @@ class Output:
             raise RunError(f"cannot start {self.device.name!r}: {error}") from error
 
     def close(self) -> bool:
-        """Stop and close; False when PortAudio did not come back in time."""
+        """Stop and close; returns False when PortAudio did not return in time."""
         closer = threading.Thread(target=self._close, daemon=True, name="closer")
         closer.start()
         closer.join(CLOSE_LIMIT_S)
@@ -249,9 +253,9 @@ def _pactl(*args: str) -> str:
 
 
 def _sounddevice() -> Any:
-    # PulseAudio knows ALSA's clients as "ALSA plug-in [python3]", and keeps where one
-    # of them was moved to for all of them: with a name of our own, the stream is seen
-    # in mixers, and follows the default output whatever other programs do.
+    # PulseAudio lists ALSA's clients as "ALSA plug-in [python3]" and remembers one
+    # output for all of them. Under its own name the stream is recognised in mixers,
+    # and follows the default output whatever other programs do.
     os.environ.setdefault("PULSE_PROP_OVERRIDE_application.name", "Latent")
     try:
         import sounddevice

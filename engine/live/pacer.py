@@ -1,8 +1,8 @@
 """A clock instead of a device: asks for blocks in real time and drops them.
 
-While no device is there, the music, its recording and its listeners go on as if one
-were. Time is counted in blocks from the start, so a late wake-up is made up for and
-nothing drifts; after a long sleep of the machine nothing is made up.
+It lets the music, its recording and its listeners go on while there is no device. Time
+is counted in blocks from the start, so a late block is followed by a quicker one and
+nothing drifts; after a sleep of the machine the clock starts anew.
 """
 
 import threading
@@ -19,7 +19,13 @@ RESTART_AFTER_S = 1.0  # farther behind than this, the clock starts anew
 
 
 class Pacer:
-    """Calls `render` at the pace of `sample_rate` from a thread of its own."""
+    """Calls `render` at the pace of a device, from a thread of its own.
+
+    Args:
+        sample_rate: Hz.
+        render: fills a block of shape (n, 2).
+        metrics: `blocks`, `samples` and `block` are counted here.
+    """
 
     latency_s = 0.0
 
@@ -37,7 +43,7 @@ class Pacer:
         self._thread.start()
 
     def close(self) -> bool:
-        """Stop; always succeeds within a block."""
+        """Stop within a block; returns True, as a pacer always ends."""
         self._stopping.set()
         self._thread.join()
         return True

@@ -1,11 +1,11 @@
 """The producer: keeps the ring full, and renders its unheard part again on a change.
 
-Threads: `run` is the producer thread; it alone owns the `Music` and writes the ring.
-`command` and `wake` may be called from any thread. A change of plan holds from just
-ahead of the reader on, and is spliced in as soon as its first samples are made, a
-block ahead of where the reader then is: near enough to be heard at once, and too far
-for the reader to come by. The producer may be late by as much as the ring holds; for
-what is beyond, it keeps a standby of the sound at the ring's end.
+Threads: the producer thread alone owns the `Music` and writes the ring. `command` and
+`wake` may be called from any thread. A change of plan holds from just ahead of the
+reader on, and is spliced in as soon as its first samples are made, a block ahead of
+where the reader then is: near enough to be heard at once, and far enough that the
+reader cannot pass it before it is written. The producer may be late by as much as the
+ring holds; for longer delays it keeps a concealment loop of the ring's last sound.
 """
 
 import queue
@@ -30,21 +30,21 @@ from engine.sound.splice import SPLICE_S, splice
 from engine.sound.synthesis import N_LAYERS
 from model.spectrum import loudness
 
-SPARE_HOPS = 2.0  # times that a hop takes to make: so much comes with a splice
-HOP_DECAY = 0.9  # of the longest time, from one hop to the next
+SPARE_HOPS = 2.0  # rendered with a splice, in times that a hop takes to make
+HOP_DECAY = 0.9  # of the longest time to make a hop, from one hop to the next
 MAX_SPARE_S = 1.0
-GUARD_S = 0.01  # from a splice to the reader's next block, when it is written
-REPLAN_EVERY_S = 0.05  # changes that come faster are taken together
-CONCEALMENT_EVERY_S = 8.0  # at most: to make one takes as long as some eight hops
-CONCEALMENT_MOST = 4.0  # gain of a standby made in a softer place
-CONCEALMENT_LIKE_DB = 4.0  # while it differs by less, it is not made again
-POSITIONS = 256  # kept of where the music is: more than the ring holds hops
+GUARD_S = 0.01  # from the reader's next block to a splice that is written
+REPLAN_EVERY_S = 0.05  # changes that come faster are made together
+CONCEALMENT_EVERY_S = 8.0  # at most: a loop takes as long as some eight hops
+CONCEALMENT_MOST = 4.0  # gain of a loop that was made in a softer place
+CONCEALMENT_LIKE_DB = 4.0  # a loop that differs by less is not made again
+POSITIONS = 256  # kept of the hops: more than the ring holds
 
 OnEvent = Callable[[Mapping[str, object]], None]
 
 
 def planned(snapshot: Snapshot) -> dict[str, object]:
-    """The part of a snapshot for which the music must be planned again."""
+    """Return the controls whose change means that music must be rendered again."""
     return {
         name: value
         for name, value in snapshot.items()
@@ -58,10 +58,13 @@ class Producer:
     Args:
         music: the stream; from `start` on it belongs to the producer thread.
         ring: of layers, as long as the look-ahead is to be.
-        reader: told when the stream has ended.
-        controls: where changes come from.
-        metrics: counters to keep.
-        on_event: told of every change of plan and the sample at which it holds.
+        reader: of the ring; gets masking, concealment and the end of the stream.
+        controls: whose changes are followed.
+        metrics: `frames`, `replans`, `late` and `bad_frames` are counted here.
+        on_event: takes a row for the journal of every change, with its samples.
+
+    Raises:
+        ValueError: the ring holds no two hops.
     """
 
     def __init__(
@@ -74,10 +77,12 @@ class Producer:
         on_event: OnEvent,
     ) -> None:
         self.failure: BaseException | None = None
-        self.positions: deque[Now] = deque(maxlen=POSITIONS)  # where each hop begins
+        self.positions: deque[Now] = deque(
+            maxlen=POSITIONS
+        )  # of the music, where each hop begins
         self._music, self._ring, self._reader = music, ring, reader
         self._controls, self._metrics, self._on_event = controls, metrics, on_event
-        # Room for a hop that begins just before, and one more after a splice.
+        # Space is left for a hop that begins just before, and one after a splice.
         self._ahead = ring.capacity - 2 * round(CONTROLS["hop"].high * self._rate)
         # After so much of a new plan, the next change need not wait for the rest.
         self._enough = round(2.5 * self._rate)
@@ -88,11 +93,11 @@ class Producer:
         self._commands = queue.SimpleQueue()
         self._wake = threading.Event()
         self._stopping = threading.Event()
-        self._heard = 0  # the sample of the last splice
-        self._stale: tuple[int, int] | None = None  # stretch in the ring of an old plan
-        self._stands_for: NDArray[np.float64] | None = None  # band powers
-        self._stood_by = 0.0  # monotonic time at which the standby was made
-        self._hop_s = 0.0  # that a hop lately took to make, at most
+        self._heard = 0  # sample of the last splice
+        self._stale: tuple[int, int] | None = None  # span of an old plan
+        self._concealed: NDArray[np.float64] | None = None  # band powers of the loop
+        self._concealed_at = 0.0  # monotonic time at which the loop was made
+        self._hop_s = 0.0  # longest time that a hop took lately
         self._thread = threading.Thread(target=self._run, name="producer", daemon=True)
 
     def prime(self, seconds: float) -> None:
@@ -114,12 +119,12 @@ class Producer:
             self._thread.join(timeout)
 
     def command(self, name: str, *args: object) -> None:
-        """Any thread: do this as soon as it can be heard."""
+        """Any thread: give the music a command; see `Music.command`."""
         self._commands.put((name, args))
         self._wake.set()
 
     def wake(self) -> None:
-        """Any thread: controls have changed."""
+        """Any thread: have the controls compared with what is rendered."""
         self._wake.set()
 
     def _run(self) -> None:
@@ -127,14 +132,14 @@ class Producer:
             while not self._stopping.is_set():
                 if self._take_changes():
                     self._stopping.wait(REPLAN_EVERY_S)
-                elif self._stale is not None:  # the change was taken back meanwhile
+                elif self._stale is not None:  # the change was taken back
                     self._overwrite(*self._stale)
                 elif not self._produce():
                     self._music.foresee()
                     self._keep_concealment()
                     self._wake.wait(0.1 * self._ahead / self._rate)
                     self._wake.clear()
-        except BaseException as error:  # the session reports it; the ring plays on
+        except BaseException as error:  # the session reports it; the ring plays out
             self.failure = error
             raise
 
@@ -165,28 +170,28 @@ class Producer:
         return written
 
     def _keep_concealment(self) -> None:
-        """Make the standby again if the music has moved on and nothing else waits."""
+        """Make the loop again if the music has moved on and nothing else waits."""
         if (
             self._has_changes()
-            or time.monotonic() < self._stood_by + CONCEALMENT_EVERY_S
+            or time.monotonic() < self._concealed_at + CONCEALMENT_EVERY_S
         ):
             return
-        made, ending = self._stands_for, self._music.ending
+        made, ending = self._concealed, self._music.ending
         if made is None or unlikeness(made, ending) > CONCEALMENT_LIKE_DB:
             self._renew_concealment()
         else:
             self._level_concealment()
 
     def _renew_concealment(self) -> None:
-        self._stands_for = self._music.ending
+        self._concealed = self._music.ending
         self._reader.concealment = self._music.standby()
-        self._stood_by = time.monotonic()
+        self._concealed_at = time.monotonic()
 
     def _level_concealment(self) -> None:
-        """As loud as the sound at the ring's end."""
-        if self._stands_for is None:
+        """Make the loop as loud as the sound at the ring's end."""
+        if self._concealed is None:
             return
-        more = loudness(self._music.ending) - loudness(self._stands_for)
+        more = loudness(self._music.ending) - loudness(self._concealed)
         gain = min(db_to_amplitude(float(more)), CONCEALMENT_MOST)
         self._reader.concealment = replace(self._reader.concealment, gain=gain)
 
@@ -223,13 +228,13 @@ class Producer:
         """Change the music from just ahead of the reader on, and overwrite the ring.
 
         While the first samples of the new plan are made, the reader goes on; they are
-        heard from where it can no longer come by before they are written.
+        spliced in from a sample that it cannot pass before they are written.
 
         Args:
-            change: tells the music, given the sample from which the change holds.
+            change: makes the change in the music, from the sample that it is given.
             row: for the journal, which gets that sample as `at`, and as `heard` the
-                one at which the change is spliced in. It is told before anything of
-                the change can be heard, and so recorded, in case we are killed.
+                one at which the change is spliced in. It is written before anything
+                of the change can be heard, in case the process is killed.
         """
         guard, end, room = self._guard, self._ring.written, self._music.room
         at = max(self._heard, min(self._ring.read + guard, end))
@@ -259,11 +264,11 @@ class Producer:
 
     @property
     def _guard(self) -> int:
-        """Samples before the reader that it may take at any moment, and a few more."""
+        """Samples that the reader may take at any moment, and a few more."""
         return round(GUARD_S * self._rate) + self._metrics.block
 
     def _until_heard(self, new: Samples, at: int, end: int) -> tuple[Samples, int]:
-        """`new`, which begins at sample `at`, made longer as far as a splice reaches.
+        """Render more of `new`, which begins at sample `at`, for a splice.
 
         Returns:
             The samples, and the sample at which they can be spliced in.
@@ -272,7 +277,7 @@ class Producer:
             heard = max(at, min(self._ring.read + self._guard, end))
             length = min(round(SPLICE_S * self._rate), end - heard)
             piece = None
-            # After that, the next hop has to be there before the reader is.
+            # The next hop has to be made before the reader comes to its beginning.
             spare = round(min(SPARE_HOPS * self._hop_s, MAX_SPARE_S) * self._rate)
             if len(new) < heard - at + max(1, length) + min(spare, end - heard):
                 piece = self._next_hop()
@@ -283,8 +288,8 @@ class Producer:
     def _overwrite(self, at: int, end: int, first: Samples | None = None) -> None:
         """Write the new plan from `at` to the end of what was written before.
 
-        It may stop early for another change, which will overwrite the rest; but however
-        many of them wait, the reader is given some of this one first.
+        It may stop early for another change, which will overwrite the rest; but it
+        writes `_enough` samples first, however many changes wait.
         """
         position, piece, self._stale = at, first, None
         while True:

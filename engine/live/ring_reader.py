@@ -1,8 +1,8 @@
-"""The callback's side of the ring: music that never stops at an edge.
+"""The callback's side of the ring, with concealment of what comes too late.
 
-While the ring is nearly empty, the music is crossfaded into a standby with what is left
-of it, and comes back the same way: a producer that is too late is heard as a sound that
-stays where it was, not as a gap. Read by the callback only.
+While the ring is nearly empty, what is left of the music is crossfaded into a loop of
+its last sound, and music that comes again is crossfaded back: a late producer is heard
+as a sound that stays, not as a gap. Read by the callback only.
 """
 
 import numpy as np
@@ -13,11 +13,11 @@ from engine.live.metrics import Metrics
 from engine.live.ring import RingBuffer
 from engine.sound.concealment import Concealment
 
-STARVED_S = 0.3  # the last stretch of the ring, over which the music gives way
+STARVED_S = 0.3  # the last stretch of the ring, over which the crossfade is made
 
 
 class RingReader:
-    """A mixer's source over a ring; counts underruns.
+    """Reads music from a ring for a mixer, conceals underruns and counts them.
 
     Args:
         ring: of layers, shape (n, 4).
@@ -36,15 +36,19 @@ class RingReader:
         self.finished = False  # set by the producer: no more will be written
         self._ring, self._metrics = ring, metrics
         self._starved = max(1, round(STARVED_S * sample_rate))
-        self._level = 1.0  # share of the way to music that the last block ended with
-        self._sounding = self.concealment  # the one of this underrun
-        self._looped = 0  # samples of standby so far
+        self._level = 1.0  # share of music at the end of the last block, 0..1
+        self._sounding = self.concealment  # of the present underrun
+        self._looped = 0  # samples of the loop that were played
         self._index = np.arange(1, max_block + 1, dtype=np.float32)
         self._share, self._gain = (np.zeros(max_block, np.float32) for _ in range(2))
         self._scratch = np.zeros((max_block, self._ring.channels), np.float32)
 
     def read_into(self, out: Samples) -> int:
-        """Fill `out` with music, or with the standby where there is none."""
+        """Fill `out`, shape (n, 4), with music, or with concealment where it lacks.
+
+        Returns:
+            How many samples were music.
+        """
         n = len(out)
         finished = self.finished  # read before the ring: it is set after the last write
         available = self._ring.available
@@ -60,7 +64,7 @@ class RingReader:
         return min(n, available)
 
     def _crossfade(self, out: Samples, available: int) -> None:
-        """Music by what is left of the ring, or on its way back; the rest standby."""
+        """Mix music and concealment, by what is left in the ring after each sample."""
         n = len(out)
         share, gain = self._share[:n], self._gain[:n]
         np.subtract(available, self._index[:n], out=share)  # left after each sample
@@ -71,7 +75,7 @@ class RingReader:
         np.minimum(share, gain, out=share)
         self._level = float(share[-1]) if n else self._level
         share *= 0.5 * np.pi
-        np.sin(share, out=gain)  # equal power: the standby's phases are its own
+        np.sin(share, out=gain)  # equal power: the loop has phases of its own
         out *= gain[:, None]
         np.cos(share, out=gain)
         gain *= self._sounding.gain

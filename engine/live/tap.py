@@ -1,4 +1,4 @@
-"""A tap: a ring of its own that the mixer fills and a slower reader drains.
+"""A tap: a ring that the mixer fills with the master and a slower reader drains.
 
 The callback calls `write`, which copies and counts, and never waits. One other thread
 calls `read_into` and `take_gaps`. What does not fit is dropped as a whole block and
@@ -13,20 +13,20 @@ from dataclasses import dataclass
 from effects.audio.levels import Samples
 from engine.live.ring import RingBuffer
 
-RING_S = 60.0  # a disk may be away for as long without loss
-MAX_GAPS = 1000  # waiting to be read; more are joined to the last
+RING_S = 60.0  # a disk may stall for as long without loss
+MAX_GAPS = 1000  # waiting to be read; later ones are joined to the last
 
 
 @dataclass(frozen=True)
 class Gap:
-    """Samples that were dropped."""
+    """A run of samples that were dropped."""
 
     at: int  # samples that were kept before it
     n_samples: int
 
 
 class Tap:
-    """Takes the master from the mixer, from an exact sample on.
+    """A ring for the master, from an exact sample of the session on.
 
     Args:
         sample_rate: Hz.
@@ -48,7 +48,7 @@ class Tap:
         self._counted = 0  # samples offered so far; callback only
         self._pending = 0  # dropped since the last block that fitted; callback only
         self._gaps: deque[Gap] = deque()
-        self.start_at = 0  # samples before this one are let pass; set before use
+        self.start_at = 0  # samples before this one are not taken; set before use
         self.first_sample: int | None = None  # written once by the callback
         self.dropped = 0  # samples; callback only
         self.closed = False  # set by the reader: nothing more is taken
@@ -77,7 +77,7 @@ class Tap:
                 self._pending += n
                 self.dropped += n
                 return False
-            # Before the samples: who sees those must know of the gap.
+            # Before the samples: a reader that sees those must know of the gap.
             self._gaps.append(Gap(self._ring.written, self._pending))
             self._pending = 0
         if self._ring.write(samples):
@@ -97,13 +97,13 @@ class Tap:
         return self._ring.read_into(out[:n])
 
     def next_gap(self) -> Gap | None:
-        """Reader: the gap that the reading has come to, once."""
+        """Reader: return the gap that reading has come to, once; else None."""
         if self._gaps and self._gaps[0].at == self._ring.read:
             return self._gaps.popleft()
         return None
 
     def last_gap(self) -> Gap | None:
-        """Reader, once closed and emptied: what was dropped at the end."""
+        """Reader, once the tap is closed and empty: return the gap at the end."""
         if self._pending:
             gap, self._pending = Gap(self._ring.written, self._pending), 0
             return gap

@@ -213,11 +213,11 @@ def test_ports_come_and_go(rig: Rig) -> None:
     assert [line.split()[-1] for line in said] == ["1", "gone", "2"]
 
 
-def test_without_the_extra_there_is_one_clear_error(
+def test_without_rtmidi_there_is_one_clear_error(
     rig: Rig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, "rtmidi", None)
-    with pytest.raises(InputError, match=r"extra 'midi'"):
+    with pytest.raises(InputError, match="needs the package python-rtmidi"):
         MidiInputs(rig.bridge).start()
 
 
