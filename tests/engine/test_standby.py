@@ -214,7 +214,7 @@ def test_the_standby_follows_the_music_while_it_plays() -> None:
     rig = Rig(**{"wiggle/amount": 2.0, "wiggle/rate": 0.07})
     rig.producer.prime(4.0)
     first = rig.reader.concealment
-    rig.producer._stood_by = -np.inf  # as if it were made long ago
+    rig.producer._concealed_at = -np.inf  # as if it were made long ago
     rig.producer.start()
     try:
         _wait(lambda: rig.reader.concealment.loop is not first.loop)
