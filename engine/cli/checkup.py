@@ -1,7 +1,7 @@
-"""Whether Latent can play here: one finding for each thing that it needs.
+"""Checks of whether Latent can play here: one finding for each thing that it needs.
 
-Nothing is changed, and no check can fail but as a finding: what a check stumbles over
-is what it found. Heavy packages are imported by the checks that are about them.
+Nothing is changed, and an exception in a check becomes its finding. Heavy packages are
+imported by the checks that need them.
 """
 
 import importlib
@@ -21,13 +21,13 @@ from typing import Literal
 from effects.base.errors import LatentError
 from engine.cli.quiet import silenced
 
-Verdict = Literal["ok", "note", "bad"]  # `bad` alone keeps it from playing
+Verdict = Literal["ok", "note", "bad"]  # only `bad` keeps it from playing
 
 OLDEST_PYTHON = (3, 11)
 LOW_DISK = 1_000_000_000  # bytes: some two hours of recording
-SPEED_S = 1.0  # of trying how fast it is
-SLOW = 4.0  # x real time: less leaves little for anything else
-# Package -> module, of what is needed to play; sounddevice is the device's matter.
+SPEED_S = 1.0  # duration of the speed check
+SLOW = 4.0  # times real time: less leaves little for other programs
+# Package -> module, of what playing needs; the device check is about sounddevice.
 PACKAGES = {
     "click": "click",
     "numpy": "numpy",
@@ -46,13 +46,13 @@ PULSE_PLUGIN = "alsa-lib/libasound_module_pcm_pulse.so"
 
 @dataclass(frozen=True)
 class Finding:
-    """What one check found.
+    """The result of one check.
 
     Attributes:
         name: of the check.
-        verdict: fine, worth knowing, or a reason why it cannot play.
+        verdict: `ok`, `note` (worth knowing) or `bad` (it cannot play).
         text: the facts, in one line.
-        hints: what may be done about it, a line each.
+        hints: lines on what can be done about it.
     """
 
     name: str
@@ -62,7 +62,7 @@ class Finding:
 
 
 def checkup(model: Path | None = None, device: str | None = None) -> Iterator[Finding]:
-    """All checks, one after the other; a few seconds in all.
+    """Run all checks, one after the other; takes a few seconds.
 
     Args:
         model: folder to check; None for the bundled one.
@@ -79,7 +79,7 @@ def checkup(model: Path | None = None, device: str | None = None) -> Iterator[Fi
 
 
 def check_python() -> Finding:
-    """The interpreter, and how many cores it may use."""
+    """Check the interpreter, and count the cores it may use."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else None
     text = (
         f"{platform.python_version()} on {platform.system()} {platform.machine()}, "
@@ -91,7 +91,7 @@ def check_python() -> Finding:
 
 
 def check_packages() -> Finding:
-    """What is installed, and whether it can be imported."""
+    """Check that the packages can be imported."""
     broken = []
     for package, module in PACKAGES.items():
         try:
@@ -109,7 +109,7 @@ def check_packages() -> Finding:
 
 
 def check_model(folder: Path | None) -> Finding:
-    """The model: its files, their hashes, a trial run."""
+    """Check the model: its files, their hashes, a trial run."""
     from model.inference import TimbreModel
 
     loaded = TimbreModel.load(folder)
@@ -120,7 +120,7 @@ def check_model(folder: Path | None) -> Finding:
 
 
 def check_files() -> Finding:
-    """Whether journals, loops and recordings can be written, and how much fits."""
+    """Check that journals, loops and recordings can be written, and how much fits."""
     from effects.base.paths import cache_dir, data_dir, state_dir
 
     folders = [data_dir(), cache_dir(), state_dir()]
@@ -130,7 +130,7 @@ def check_files() -> Finding:
             with tempfile.TemporaryFile(dir=there):
                 pass
         except OSError as error:
-            hint = "name a folder of yours: LATENT_HOME=/path/to/folder"
+            hint = "name a folder that you may write: LATENT_HOME=/path/to/folder"
             text = f"{folder} cannot be written: {error.strerror}"
             return Finding("files", "bad", text, (hint,))
     free = shutil.disk_usage(_nearest(folders[0])).free
@@ -141,10 +141,10 @@ def check_files() -> Finding:
 
 
 def check_device(wanted: str | None) -> Finding:
-    """The sound devices, and whether the one that would be used can be opened."""
+    """Check that there is a sound device and that it can be opened."""
     from engine.live.output import choose, list_devices, native_rate, refusal
 
-    with silenced():  # ALSA complains of each card that is not there
+    with silenced():  # ALSA prints a line for each missing card
         found = list_devices()
         if not found:
             return Finding("device", "bad", "no sound device found", device_hints())
@@ -159,7 +159,7 @@ def check_device(wanted: str | None) -> Finding:
 
 
 def device_hints() -> tuple[str, ...]:
-    """What keeps a Linux machine from having a device, as far as can be seen."""
+    """Return why a Linux machine may have no device, as far as can be seen."""
     hints = []
     server = _sound_server()
     cards = _text(Path("/proc/asound/cards"))
@@ -183,7 +183,7 @@ def device_hints() -> tuple[str, ...]:
 
 
 def check_speed(folder: Path | None) -> Finding:
-    """How much faster than real time music is made, decoded and synthesised."""
+    """Measure how much faster than real time music is made."""
     from engine.graph import LIVE_RATE, Settings, build
 
     music = build(
@@ -202,7 +202,7 @@ def check_speed(folder: Path | None) -> Finding:
 
 
 def check_osc() -> Finding:
-    """Whether the port for OSC is free."""
+    """Check that the port for OSC is free."""
     from engine.osc.server import HOST, PORT
 
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
@@ -216,18 +216,18 @@ def check_osc() -> Finding:
 
 
 def check_desktop() -> Finding:
-    """Whether media keys will work."""
+    """Check that media keys will work."""
     from engine.surfaces.mpris import missing
 
     if lacking := missing():
-        return Finding("desktop", "note", f"no media keys: there is not {lacking}")
+        return Finding("desktop", "note", f"no media keys without {lacking}")
     return Finding("desktop", "ok", "a D-Bus session bus for media keys")
 
 
 def _guarded(name: str, check: Callable[[], Finding]) -> Finding:
     try:
         return check()
-    except Exception as error:  # what a check stumbles over is what it found
+    except Exception as error:
         verdict: Verdict = "note" if name in ("osc", "desktop") else "bad"
         return Finding(name, verdict, _told(error))
 
@@ -246,7 +246,7 @@ def _version(package: str) -> str:
 
 
 def _nearest(folder: Path) -> Path:
-    """The folder, or the nearest one above it that is there."""
+    """Return the folder, or the nearest one above it that exists."""
     while not folder.exists() and folder != folder.parent:
         folder = folder.parent
     return folder
@@ -258,7 +258,7 @@ def _sound_server() -> str | None:
         return None
     sockets = {"PulseAudio": "pulse/native", "PipeWire": "pipewire-0"}
     found = [n for n, path in sockets.items() if Path(runtime, path).is_socket()]
-    return found[-1] if found else None  # PipeWire has PulseAudio's socket, too
+    return found[-1] if found else None  # PipeWire also has PulseAudio's socket
 
 
 def _has_pulse_plugin(root: str) -> bool:

@@ -1,4 +1,4 @@
-"""`latent controls`: the table of what can be changed while it plays."""
+"""`latent controls`: the table of controls, which can be changed while it plays."""
 
 import json
 import sys
@@ -41,7 +41,7 @@ def controls(as_json: bool) -> None:
             ACTS[control.acts],
             control.text,
         )
-    # To a pipe, a line stays a line.
+    # Lines that go to a pipe are not wrapped.
     Console(width=None if sys.stdout.isatty() else 400).print(table)
     click.echo("\nflag: --wiggle-amount 0.5   OSC: /latent/wiggle/amount 0.5")
 

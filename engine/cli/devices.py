@@ -1,4 +1,4 @@
-"""`latent devices`: the sound devices that there are."""
+"""`latent devices`: the sound devices of this machine."""
 
 import json
 from dataclasses import asdict

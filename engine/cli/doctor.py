@@ -1,4 +1,4 @@
-"""`latent doctor`: whether it can play here, and if not, why not."""
+"""`latent doctor`: whether Latent can play here, and if not, why not."""
 
 import json
 import os
@@ -15,7 +15,7 @@ from engine.cli.checkup import checkup
 @click.option("--device", help="Number or name of the device to check.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def doctor(model: Path | None, device: str | None, as_json: bool) -> int:
-    """Say what there is here, and whether it is enough to play.
+    """Check what Latent needs to play here, and say what is missing.
 
     Exits 0 if it can play, 1 if not. Nothing is changed.
 

@@ -1,4 +1,4 @@
-"""Times as people write them: lengths, and times of day."""
+"""Types of options: lengths of time, and times of day."""
 
 import math
 import re
@@ -11,12 +11,16 @@ _UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0}
 
 
 class Duration(click.ParamType[float]):
-    """Seconds from `90`, `90s`, `45m` or `1.5h`."""
+    """A length of time in seconds, written `90`, `90s`, `45m` or `1.5h`."""
 
     name = "duration"
 
     def convert(self, value: Any, param: Any, ctx: Any) -> float:
-        """The seconds; a usage error if it is no length of time."""
+        """Return the seconds.
+
+        Raises:
+            UsageError: it is no length of time up to a week.
+        """
         if isinstance(value, float):
             return value
         text = str(value).strip().lower()
@@ -31,12 +35,16 @@ class Duration(click.ParamType[float]):
 
 
 class TimeOfDay(click.ParamType[time]):
-    """A time on the clock from `6:30`, `06:30` or `06:30:15`."""
+    """A time of day, written `6:30`, `06:30` or `06:30:15`."""
 
     name = "time"
 
     def convert(self, value: Any, param: Any, ctx: Any) -> time:
-        """The time; a usage error if there is no such one."""
+        """Return the time.
+
+        Raises:
+            UsageError: there is no such time of day.
+        """
         if isinstance(value, time):
             return value
         text = str(value).strip()
@@ -50,6 +58,6 @@ class TimeOfDay(click.ParamType[time]):
 
 
 def next_time(clock: time, now: datetime) -> datetime:
-    """When the clock will next show that time; `now` itself is too late."""
+    """Return when the clock will next show a time of day, after `now`."""
     today = datetime.combine(now.date(), clock)
     return today if today > now else today + timedelta(days=1)

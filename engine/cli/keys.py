@@ -1,4 +1,4 @@
-"""Keys of a terminal as they are hit, without waiting for the end of a line."""
+"""Keys of a terminal as they are pressed, without waiting for the end of a line."""
 
 import os
 import select
@@ -9,22 +9,26 @@ from contextlib import contextmanager
 import click
 
 _ARROWS = {b"C": ".", b"B": ".", b"D": ",", b"A": ","}
-_ESCAPE_S = 0.05  # an arrow's bytes come together; a lone escape does not
+_ESCAPE_S = 0.05  # within which the bytes of an arrow key come
 
 
 class Keys:
-    """Bytes of standard input as keys and lines.
+    """Reads keys and lines from standard input.
 
     Args:
         handle: to read from.
-        is_terminal: whether what is typed is to be shown.
+        is_terminal: whether to echo what is typed.
     """
 
     def __init__(self, handle: int, *, is_terminal: bool) -> None:
         self._handle, self._echo = handle, is_terminal
 
     def next(self, timeout: float | None = None) -> str:
-        """The next key; `q` at the end of the input, "" when none came in time."""
+        """Return the next key; `q` at the end of the input, "" when none came in time.
+
+        Args:
+            timeout: seconds to wait; None for as long as it takes.
+        """
         if timeout is not None and not self._waiting(timeout):
             return ""
         byte = os.read(self._handle, 1)
@@ -37,7 +41,7 @@ class Keys:
         return _ARROWS.get(os.read(self._handle, 1), "")
 
     def renew(self) -> None:
-        """Take single keys again, where a shell that had us stopped has ended that."""
+        """Read single keys again after a shell has changed the terminal's mode."""
         if self._echo:
             import termios
             import tty
@@ -46,7 +50,7 @@ class Keys:
                 tty.setcbreak(self._handle, termios.TCSANOW)
 
     def line(self) -> str:
-        """What is typed up to the end of the line; empty when escape is hit."""
+        """Return what is typed up to the end of the line; empty after escape."""
         typed = b""
         while (byte := os.read(self._handle, 1)) not in (b"\n", b"\r", b""):
             if byte == b"\x1b":
@@ -68,7 +72,7 @@ class Keys:
 
 @contextmanager
 def keys() -> Iterator[Keys]:
-    """Keys of standard input; a terminal is put back in order at the end."""
+    """Read keys of standard input within the block; restores the terminal."""
     handle = sys.stdin.fileno()
     if not sys.stdin.isatty():
         yield Keys(handle, is_terminal=False)
@@ -78,14 +82,14 @@ def keys() -> Iterator[Keys]:
 
     before = termios.tcgetattr(handle)
     try:
-        tty.setcbreak(handle, termios.TCSANOW)  # what was typed ahead stays
+        tty.setcbreak(handle, termios.TCSANOW)  # keeps what was typed ahead
         yield Keys(handle, is_terminal=True)
     finally:
         termios.tcsetattr(handle, termios.TCSANOW, before)
 
 
 def in_foreground(handle: int) -> bool:
-    """Whether a terminal is ours to draw on and read: not that of a job behind."""
+    """Whether this process is in the foreground of a terminal."""
     try:
         return os.isatty(handle) and os.tcgetpgrp(handle) == os.getpgrp()
     except OSError:

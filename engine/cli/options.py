@@ -1,4 +1,4 @@
-"""Options that several commands share, and what they mean together."""
+"""Options that several commands share, and the settings that they stand for."""
 
 import secrets
 from collections.abc import Callable, Mapping
@@ -20,7 +20,7 @@ RATES = (22_050, 192_000)
 
 
 def composition_options(command: Command) -> Command:
-    """Seed, model, preset, grammar, effects, and a flag for every control."""
+    """Add options for seed, model, preset, grammar, effects and every control."""
     for control in reversed(TABLE):
         flag = "--" + control.name.replace("/", "-")
         span = "" if control.choices else f" {control.low:g}..{control.high:g}"
@@ -34,7 +34,11 @@ def composition_options(command: Command) -> Command:
         )
         command = option(command)
     options = [
-        click.option("--seed", type=click.IntRange(0, 2**31 - 1), help="Same, same."),
+        click.option(
+            "--seed",
+            type=click.IntRange(0, 2**31 - 1),
+            help="Seed [default: drawn]; a seed gives the same song again.",
+        ),
         click.option("--preset", "preset_name", help="Name or TOML file."),
         click.option("--grammar", help="Name or file of the song grammar."),
         click.option("--model", "model_dir", type=Path, help="Model folder."),
@@ -49,7 +53,7 @@ def composition_options(command: Command) -> Command:
 def settings_from(
     options: Mapping[str, Any], *, sample_rate: int, minutes: float | None
 ) -> Settings:
-    """The settings that the shared options ask for.
+    """Return the settings that the shared options ask for.
 
     Raises:
         InputError: a preset, a value or a length that cannot be used.
@@ -73,7 +77,7 @@ def settings_from(
 
 
 def like_from(sound: Path | None, model_dir: Path | None) -> str:
-    """Where the model hears a sound, as settings and cards hold it.
+    """Return the point of the latent space for a sound, as settings hold it.
 
     Raises:
         InputError: the sound or the model cannot be used.
@@ -87,7 +91,7 @@ def like_from(sound: Path | None, model_dir: Path | None) -> str:
 
 
 def controls_from(preset: presets.Preset, options: Mapping[str, Any]) -> Snapshot:
-    """Controls of the preset, with what the flags say in their place."""
+    """Return the controls of a preset, with the values of flags in their place."""
     flags = {
         control.name: options[control.name.replace("/", "_")]
         for control in TABLE
@@ -97,7 +101,7 @@ def controls_from(preset: presets.Preset, options: Mapping[str, Any]) -> Snapsho
 
 
 def check_rate(rate: int) -> int:
-    """A sample rate that can be synthesised.
+    """Return a sample rate in Hz, if it can be synthesised.
 
     Raises:
         InputError: it is out of range.

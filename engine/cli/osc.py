@@ -1,4 +1,4 @@
-"""`latent osc`: surfaces for tablets, and what there is to send."""
+"""`latent osc`: layouts for tablets, and the list of addresses."""
 
 from pathlib import Path
 
@@ -21,7 +21,7 @@ def osc() -> None:
     "program",
     type=click.Choice(list(SUFFIXES)),
     required=True,
-    help="The program that is to show it.",
+    help="Program that shows the layout.",
 )
 @click.option("--host", default="127.0.0.1", help="Where Latent will listen.")
 @click.option("--port", type=click.IntRange(1, 65_535), default=9470, show_default=True)
@@ -48,7 +48,7 @@ def layout(program: str, host: str, port: int, reply_port: int, out: Path) -> No
     if out.suffix != SUFFIXES[program]:
         raise InputError(f"{out}: a layout for {program} ends in {SUFFIXES[program]}")
     if out.exists():
-        raise InputError(f"{out}: is there already; remove it or choose another name")
+        raise InputError(f"{out}: exists already; remove it or choose another name")
     surface = items(names(), reply_port)
     if program == "touchosc":
         content = touchosc(surface)

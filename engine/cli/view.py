@@ -1,9 +1,8 @@
-"""The terminal while `latent play` plays: a picture of the session, and its keys.
+"""The view of `latent play` on a terminal: a picture of the session, and its keys.
 
-Threads: one draws four times a second, one waits for keys; both beside the audio,
-reading snapshots and giving commands as OSC does. The main thread begins and closes
-them, and puts the terminal back in order when they have ended. A terminal that takes
-nothing more may stop the drawing, never the music nor the end.
+Threads: one draws four times a second, one waits for keys; they use the same status and
+commands as OSC. The main thread starts and ends them, and restores the terminal. A
+terminal that accepts no more output may stop the drawing, never the music or the end.
 """
 
 import os
@@ -27,12 +26,12 @@ CLOSE_S = 1.0
 KEEP_S = 600.0
 VOLUME_STEP_DB = 1.0
 QUIT_FADE_MIN = 2.0 / 60.0
-MAX_NEWS = 20  # lines that are shown again when the view has gone
-SHOW_AGAIN = b"\x1b[?25h\x1b[?1049l"  # the cursor, and the screen as it was
+MAX_NEWS = 20  # lines that are printed again when the view is closed
+RESTORE = b"\x1b[?25h\x1b[?1049l"  # the cursor, and the screen as it was
 
 
 def terminal() -> bool:
-    """Whether there is a terminal to draw on, and it is ours."""
+    """Whether stdout is a terminal with this process in the foreground."""
     return os.environ.get("TERM", "dumb") != "dumb" and _is_ours(sys.stdout)
 
 
@@ -47,9 +46,9 @@ class View:
     """Shows a session and takes its keys, from `begin` to the end of the `with`.
 
     Args:
-        session: what to show, and what the keys command.
-        controls: the values to show and turn.
-        tell: shows a line once the view has gone.
+        session: whose status is shown, and which the keys command.
+        controls: the values to show and set.
+        tell: prints a line once the view is closed.
     """
 
     def __init__(
@@ -75,19 +74,20 @@ class View:
 
     @property
     def is_shown(self) -> bool:
-        """Whether the screen is the view's."""
+        """Whether the view is on the screen."""
         return bool(self._threads) and not self._stopping.is_set()
 
     @property
     def hangs(self) -> bool:
-        """Once closed: whether the terminal takes nothing, so that no line may follow.
+        """Once closed: whether the terminal accepts no output.
 
-        The process must then leave by `os._exit`, or it would wait with the drawing.
+        The process must then print nothing and leave by `os._exit`, or it would wait
+        for the thread that draws.
         """
         return any(thread.is_alive() for thread in self._threads)
 
     def say(self, line: str) -> None:
-        """Any thread: show a line; it is shown again when the view has gone."""
+        """Any thread: show a line; it is printed again when the view is closed."""
         self._news.append(line)
 
     def begin(self) -> None:
@@ -104,7 +104,7 @@ class View:
             thread.start()
 
     def close(self) -> None:
-        """Main thread: give the terminal back, and show what was said last."""
+        """Main thread: restore the terminal, and print the last lines."""
         was_shown = self.is_shown
         self._stopping.set()
         for thread in self._threads:
@@ -118,13 +118,13 @@ class View:
                 self._tell(line)
 
     def give_back(self) -> None:
-        """Main thread, before a sudden end: the terminal as it was, without waiting."""
+        """Main thread, before a sudden end: restore the terminal without waiting."""
         self._stopping.set()
         with suppress(OSError, ValueError):
             self._open.close()
             handle = sys.stdout.fileno()
             if self._threads and select.select([], [handle], [], 0.2)[1]:
-                os.write(handle, SHOW_AGAIN)
+                os.write(handle, RESTORE)
 
     # The threads.
 
@@ -155,12 +155,12 @@ class View:
                         live.update(draw(state), refresh=True)
                     if self._stopping.wait(REFRESH_S):
                         return
-        except OSError:  # the terminal has gone; the music has not
+        except OSError:  # the terminal is gone; the music goes on
             self._stopping.set()
 
     def _wait(self, hit: Keys) -> None:
         while not self._stopping.is_set():
-            if not _is_ours(sys.stdin):  # reading would stop a job behind
+            if not _is_ours(sys.stdin):  # reading would stop a background job
                 self._stopping.wait(KEY_POLL_S)
                 continue
             try:
@@ -194,7 +194,7 @@ class View:
             self._quit()
 
     def _quit(self) -> None:
-        """End with a fade; asked for again, at once."""
+        """End with a fade; a second time, end at once."""
         if self._leaving:
             self._session.command("stop")
             return

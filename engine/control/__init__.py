@@ -1,1 +1,1 @@
-"""What can be turned, told and read, whatever surface does it."""
+"""The ground of the engine: tables of controls, commands and readings."""

@@ -1,9 +1,10 @@
 """The one table of controls, and the store that every surface writes to.
 
 A control's name is its OSC address below `/latent/`, its preset key, and, with
-dashes for slashes, its flag. Surfaces (OSC, keys, pages) call `Controls.set` from
-their own threads; the producer and the callback read `Controls.snapshot`, an
-immutable mapping that is replaced, never changed.
+dashes for slashes, its flag. A new control is one line in `TABLE` and the code that
+reads it: flags, OSC, layouts, presets and lists follow from the table. Surfaces call
+`Controls.set` from their own threads; the producer and the callback read
+`Controls.snapshot`, an immutable mapping that is replaced, never changed.
 """
 
 import math
@@ -27,7 +28,19 @@ Acts: TypeAlias = Literal["block", "plan", "song", "bed"]
 
 @dataclass(frozen=True)
 class Control:
-    """One control: what it is called, what it may be, and when it acts."""
+    """One control: its name, its values, and when a change is heard.
+
+    Attributes:
+        name: path such as `wiggle/amount`.
+        default: number, switch (bool) or one of the choices.
+        text: one sentence on what it does.
+        acts: when a change is heard; see `Acts`.
+        low: least number.
+        high: greatest number.
+        unit: of the number.
+        curve: of a fader over the range.
+        choices: the texts that it can have; empty for numbers and switches.
+    """
 
     name: str
     default: Value
@@ -40,7 +53,7 @@ class Control:
     choices: tuple[str, ...] = ()
 
     def check(self, value: object) -> Value:
-        """The value in force when `value` is asked for: typed and clamped.
+        """Return `value` typed and clamped to the range.
 
         Numbers count as switches (0 is off) and, for a choice, as its index.
 
@@ -64,7 +77,7 @@ class Control:
         raise InputError(f"{self.name}: {value!r:.60} is not {wanted}")
 
     def to_norm(self, value: Value) -> float:
-        """Position 0..1 of a value on its range, for faders."""
+        """Return the position 0..1 of a value on the range, for faders."""
         if self.choices:
             return self.choices.index(str(value)) / max(1, len(self.choices) - 1)
         if isinstance(value, bool):
@@ -75,7 +88,7 @@ class Control:
         return (number - self.low) / (self.high - self.low)
 
     def from_norm(self, position: float) -> Value:
-        """Value at position 0..1 of the range.
+        """Return the value at position 0..1 of the range; positions are clamped.
 
         Raises:
             InputError: the position is not a finite number.
@@ -210,12 +223,12 @@ CONTROLS: Mapping[str, Control] = MappingProxyType({c.name: c for c in TABLE})
 
 
 def defaults() -> Snapshot:
-    """The snapshot in which every control has its default."""
+    """Return the snapshot in which every control has its default."""
     return MappingProxyType({c.name: c.default for c in TABLE})
 
 
 def snapshot_of(values: Mapping[str, object]) -> Snapshot:
-    """Defaults with `values` in their place, checked and clamped.
+    """Return the defaults with `values` in their place, checked and clamped.
 
     Raises:
         InputError: an unknown name or a value of the wrong kind.
@@ -224,7 +237,7 @@ def snapshot_of(values: Mapping[str, object]) -> Snapshot:
 
 
 class Controls:
-    """The live values. Any thread may set; reading takes no lock."""
+    """The values in force. Any thread may set them; reading takes no lock."""
 
     def __init__(self, initial: Snapshot | None = None) -> None:
         self.on_change: Callable[[], None] = _nothing  # called after each change
@@ -246,7 +259,11 @@ class Controls:
         return self.update({name: value})[name]
 
     def update(self, values: Mapping[str, object]) -> Snapshot:
-        """Set several at once, or none of them if one does not fit."""
+        """Set several controls at once, or none of them if one does not fit.
+
+        Raises:
+            InputError: an unknown name, or a value that is not of its kind.
+        """
         checked = _checked(values)
         with self._writers:
             self._snapshot = MappingProxyType({**self._snapshot, **checked})
@@ -255,7 +272,7 @@ class Controls:
 
 
 def _nothing() -> None:
-    """What is done on a change that nobody waits for."""
+    """Do nothing on a change."""
 
 
 def _checked(values: Mapping[str, object]) -> dict[str, Value]:

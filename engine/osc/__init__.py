@@ -1,1 +1,1 @@
-"""Open Sound Control: server, feedback, layouts, OSCQuery."""
+"""OSC: server, answers, feedback, layouts, and OSCQuery."""

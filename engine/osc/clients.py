@@ -1,4 +1,4 @@
-"""Who gets what over OSC: subscribers for a time, and limits on how much is done."""
+"""Clients of an OSC server: subscribers, and limits on what is handled for them."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from engine.osc.guard import MAX_PATTERNS
 Address: TypeAlias = tuple[str, int] | tuple[str, int, int, int]
 
 MAX_SUBSCRIBERS = 16
-MAX_WAITING = 256
+MAX_WAITING = 256  # datagrams
 PATTERN_COST = 20  # tokens: a pattern is compared with every address
 _SIGNS = (b"*", b"?", b"[", b"{")
 LEASE_S = (10.0, 60.0, 3600.0)  # shortest, default, longest
@@ -19,7 +19,11 @@ PORTS = (1024, 65_535)
 
 
 class TokenBucket:
-    """So many things a second, and at most `burst` at once.
+    """A limit on a rate: so many tokens a second, and at most `burst` at once.
+
+    Args:
+        rate: tokens that are added a second.
+        burst: most tokens that are held.
 
     >>> bucket = TokenBucket(rate=10.0, burst=1.0)
     >>> bucket.take(1.0, now=0.0), bucket.take(1.0, now=0.05), bucket.take(1.0, 0.1)
@@ -31,7 +35,7 @@ class TokenBucket:
         self._tokens, self._at = burst, float("-inf")
 
     def take(self, n: float, now: float) -> bool:
-        """Whether `n` may be had at time `now` in s; then they are gone."""
+        """Take `n` tokens at time `now` in s, or return False and take none."""
         if now > self._at:
             gained = (now - self._at) * self._rate
             self._tokens = min(self._burst, self._tokens + gained)
@@ -50,10 +54,10 @@ class _Lease:
 
 
 class Subscribers:
-    """Addresses that get every change until their time is up.
+    """Addresses that get every change until their lease expires.
 
     Args:
-        always: host and port of those that are never forgotten.
+        always: host and port of those that never expire.
     """
 
     def __init__(self, always: Iterable[tuple[str, int]] = ()) -> None:
@@ -63,7 +67,7 @@ class Subscribers:
     def add(
         self, sender: Address, port: float | None, seconds: float | None, now: float
     ) -> Address:
-        """Subscribe a sender, or another port of its host, and return which.
+        """Subscribe a sender, or another port of its host; returns the address.
 
         Raises:
             InputError: no such port, or there are too many already.
@@ -82,30 +86,30 @@ class Subscribers:
         return address
 
     def remove(self, sender: Address, port: float | None) -> None:
-        """Forget a sender, or the port of its host that it names."""
+        """Unsubscribe a sender, or the port of its host that it names."""
         wanted = (sender[0], sender[1] if port is None else port)
         for address in list(self._leases):
             if address[:2] == wanted:
                 del self._leases[address]
 
     def renew(self, sender: Address, now: float) -> None:
-        """Give all of a host's subscriptions their time again."""
+        """Renew the leases of all of a host's subscriptions."""
         for address, lease in self._leases.items():
             if address[0] == sender[0]:
                 lease.expires = now + lease.seconds
 
     def expire(self, now: float) -> None:
-        """Forget those whose time is up."""
+        """Remove those whose lease has expired at time `now`."""
         for address, lease in list(self._leases.items()):
             if lease.expires <= now:
                 del self._leases[address]
 
     def knows(self, sender: Address) -> bool:
-        """Whether the host has a subscription that lasts."""
+        """Whether the host of a sender is subscribed."""
         return any(address[0] == sender[0] for address in self.addresses)
 
     def replies_to(self, sender: Address) -> tuple[Address, ...]:
-        """The sender, and the ports that its host named for want of its own.
+        """Return the addresses for a reply: the sender, and ports that its host named.
 
         Layouts on a tablet send from one port and listen on another.
         """
@@ -116,14 +120,14 @@ class Subscribers:
 
     @property
     def addresses(self) -> tuple[Address, ...]:
-        """All to whom changes go."""
+        """All addresses that changes go to."""
         return (*self._always, *self._leases)
 
 
 class DatagramQueue:
-    """Datagrams at a bounded rate; beyond it, the last of each address waits.
+    """Admits datagrams at a bounded rate; beyond it, the last of each address waits.
 
-    So a flood costs little, and the place where a fader came to rest is kept.
+    A flood costs little then, and the final value of a fader is kept.
 
     Args:
         rate: tokens a second; a small message costs one.
@@ -133,14 +137,14 @@ class DatagramQueue:
     def __init__(self, rate: float, burst: float) -> None:
         self._bucket = TokenBucket(rate, burst)
         self._waiting: dict[tuple[Address, bytes], bytes] = {}
-        self.replaced = 0  # datagrams for which a later one stood in
-        self.dropped = 0  # datagrams for which there was no room
+        self.replaced = 0  # datagrams that a later one replaced
+        self.dropped = 0  # datagrams that no space was left for
 
     def __len__(self) -> int:
         return len(self._waiting)
 
     def admit(self, datagram: bytes, sender: Address, now: float) -> bool:
-        """Whether to handle a datagram at once; if not, it waits or is lost."""
+        """Whether to handle a datagram at once; if not, it waits or is dropped."""
         key = (sender, _head(datagram))
         if not self._waiting and self._bucket.take(_cost(datagram), now):
             return True
@@ -153,7 +157,7 @@ class DatagramQueue:
         return False
 
     def ready(self, now: float) -> list[tuple[bytes, Address]]:
-        """Those that waited and whose turn has come, oldest address first."""
+        """Return the datagrams that waited and can be handled now, oldest first."""
         found = []
         for key, datagram in list(self._waiting.items()):
             if not self._bucket.take(_cost(datagram), now):
@@ -164,7 +168,7 @@ class DatagramQueue:
 
 
 def _head(datagram: bytes) -> bytes:
-    """The address of a message; of a bundle, that of its first element."""
+    """Return the address of a message, or of a bundle's first element."""
     start = 20 if datagram.startswith(b"#bundle") else 0
     return datagram[start : start + 128].partition(b"\0")[0]
 

@@ -1,4 +1,4 @@
-"""What OSC subscribers are sent: values that changed, from wherever, and readings."""
+"""Feedback to OSC subscribers: values that changed, and readings."""
 
 from collections.abc import Callable, Iterable
 from typing import TypeAlias
@@ -11,17 +11,17 @@ from engine.osc.messages import bundled, control_message, reading_message
 
 Packet: TypeAlias = tuple[bytes, Address]
 
-TICK_S = 0.05  # subscribers get changes this often
-STATUS_S = 0.1  # and the session is asked for its readings this often
+TICK_S = 0.05  # between packets of changes
+STATUS_S = 0.1  # between looks at the status
 
 
 class Feedback:
-    """Keeps track of what subscribers have seen.
+    """Sends subscribers what they have not seen yet.
 
     Args:
-        controls: whose changes are sent, whoever made them.
-        status: gives the values of the readings.
-        subscribers: who gets them.
+        controls: whose changes are sent, from any surface.
+        status: gives the status of the session; None if it cannot be had.
+        subscribers: that it is sent to.
     """
 
     def __init__(
@@ -38,15 +38,15 @@ class Feedback:
         self._next_tick = self._next_status = float("-inf")
 
     def touch(self, names: Iterable[str]) -> None:
-        """Send these controls even if they are as before: a value was clamped."""
+        """Send these controls even if they did not change, as after clamping."""
         self._touched.update(names)
 
     def show_all(self) -> None:
-        """Send all readings again, for somebody who is new."""
+        """Send all readings again, for a new subscriber."""
         self._shown.clear()
 
     def tick(self, now: float) -> list[Packet]:
-        """What is to be sent at monotonic time `now` in s; nothing between ticks."""
+        """Return the packets for monotonic time `now` in s; none between ticks."""
         if now < self._next_tick:
             return []
         self._next_tick = now + TICK_S
@@ -64,7 +64,7 @@ class Feedback:
 
     def _values(self) -> list[bytes]:
         snapshot: Snapshot = self._controls.snapshot
-        if snapshot is self._sent:  # a set of anything makes another one
+        if snapshot is self._sent:  # every set makes a new one
             return []
         changed = {name for name in snapshot if snapshot[name] != self._sent[name]}
         changed |= self._touched

@@ -1,12 +1,12 @@
 """Strict checks of OSC datagrams before anything else reads them.
 
-Parsers in use loop for ever on a negative element size, sleep until a far time tag
-and hand address patterns to a backtracking regular expression. Nothing here does: all
-work is linear in the length of the datagram, and a datagram passes whole or not at all.
+Common OSC parsers loop for ever on a negative element size, sleep until a far time tag,
+or match address patterns by a backtracking regular expression. Here all work is linear
+in the length of the datagram, and a datagram passes whole or not at all.
 
 What passes: messages and bundles of OSC 1.0 (https://opensoundcontrol.stanford.edu/
 spec-1_0.html) with arguments of the types i h f d s T F, all numbers finite, all
-texts printable. Time tags are read over: whoever asks gets the change at once.
+texts printable. Time tags are ignored: every change is made at once.
 """
 
 import math
@@ -31,12 +31,12 @@ _WILDCARDS = "*?[{"
 _SPECIAL = _WILDCARDS + "]}"
 
 
-class RefusedDatagram(Exception):  # noqa: N818 - a verdict, not an error of ours
-    """Why a datagram is not let through, in a few words."""
+class RefusedDatagram(Exception):  # noqa: N818 - a verdict, not a failure
+    """Raised for a datagram that does not pass; its text says why in a few words."""
 
 
 def check(datagram: bytes) -> str | None:
-    """Why a datagram is refused, or None when it is sound."""
+    """Return why a datagram is refused, or None when it is sound."""
     try:
         messages(datagram)
     except RefusedDatagram as reason:
@@ -45,10 +45,10 @@ def check(datagram: bytes) -> str | None:
 
 
 def messages(datagram: bytes) -> list[bytes]:
-    """The messages of a sound datagram, in order.
+    """Return the messages of a sound datagram, in order.
 
     Raises:
-        RefusedDatagram: something in it is not as it has to be.
+        RefusedDatagram: it breaks a rule of OSC or a limit.
     """
     if not 4 <= len(datagram) <= MAX_LENGTH:
         raise RefusedDatagram("too short" if len(datagram) < 4 else "too long")
@@ -83,7 +83,7 @@ def _collect(element: bytes, depth: int, found: list[bytes]) -> None:
 
 
 def _check_message(message: bytes) -> bool:
-    """Raise if a message is not sound; whether its address is a pattern."""
+    """Raise if a message is not sound; returns whether its address is a pattern."""
     address, at = _string(message, 0, "address")
     if not address.startswith(b"/") or len(address) > MAX_ADDRESS:
         raise RefusedDatagram("address")
@@ -95,7 +95,7 @@ def _check_message(message: bytes) -> bool:
     if has_pattern:
         _parts(text)
     if at == len(message):
-        return has_pattern  # old senders leave the type tags out then
+        return has_pattern  # old senders omit the type tags then
     tags, at = _string(message, at, "type tags")
     if not tags.startswith(b",") or tags[1:].translate(None, _TAGS):
         raise RefusedDatagram("type tags")
@@ -109,7 +109,7 @@ def _check_message(message: bytes) -> bool:
 
 
 def _check_argument(message: bytes, at: int, tag: str) -> int:
-    """Where the argument ends."""
+    """Check an argument that begins at `at`; returns where it ends."""
     if tag == "s":
         raw, at = _string(message, at, "text")
         try:
@@ -128,7 +128,7 @@ def _check_argument(message: bytes, at: int, tag: str) -> int:
 
 
 def _string(message: bytes, at: int, what: str) -> tuple[bytes, int]:
-    """A padded string from `at` on, and where it ends."""
+    """Return a padded string that begins at `at`, and where it ends."""
     stop = message.find(b"\0", at)
     if stop < 0:
         raise RefusedDatagram(f"{what} without an end")
@@ -144,12 +144,12 @@ def _string(message: bytes, at: int, what: str) -> tuple[bytes, int]:
 
 @dataclass(frozen=True)
 class _Star:
-    """Any characters, also none."""
+    """Any run of characters, possibly empty."""
 
 
 @dataclass(frozen=True)
 class _Set:
-    """One character that is among these, or is not."""
+    """One character of a set, or one outside it."""
 
     characters: frozenset[str]
     negated: bool
@@ -166,14 +166,14 @@ _Element: TypeAlias = str | _Star | _Set | _Choice  # str: a literal run
 
 
 def is_pattern(address: str) -> bool:
-    """Whether an address stands for several."""
+    """Whether an address is a pattern, which may match several addresses."""
     return any(character in address for character in _SPECIAL)
 
 
 def matching(pattern: str, addresses: Iterable[str]) -> list[str]:
-    """Those of `addresses` that an OSC 1.0 pattern stands for, in their order.
+    """Return those of `addresses` that an OSC 1.0 pattern matches, in their order.
 
-    `*` and `?` do not cross a slash; `[a-c]`, `[!abc]` and `{one,two}` are known.
+    `*` and `?` do not cross a slash; `[a-c]`, `[!abc]` and `{one,two}` work.
     The time is linear in the length of the pattern, for each address.
 
     Raises:
@@ -257,7 +257,7 @@ def _elements(part: str) -> list[_Element]:
 
 
 def _set(inside: str) -> _Set:
-    """Characters between brackets; ranges run from the lower to the higher end."""
+    """Parse what stands between brackets; a range may be written from either end."""
     negated = inside.startswith("!")
     rest = inside[negated:]
     found: set[str] = set()

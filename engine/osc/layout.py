@@ -1,7 +1,7 @@
-"""What a surface for OSC has on it, from the tables of the namespace.
+"""The layout of an OSC surface, from the tables of controls, commands and readings.
 
-And as a session of Open Stage Control: JSON, in which each widget names its target and
-the root subscribes by itself. For TouchOSC see `osc_tosc`.
+It is written here as a session of Open Stage Control: JSON, in which each widget names
+its target and the root subscribes by itself. `touchosc` writes it for TouchOSC.
 """
 
 import json
@@ -20,7 +20,7 @@ from engine.control.controls import TABLE, Control
 
 COLUMNS = 4
 CELL = (250, 64)  # width and height in points
-LEASE_S = 3600.0  # what `connect` asks for
+LEASE_S = 3600.0  # of the subscription that `connect` asks for
 MINUTES = {"keep": (60.0, 600.0, 3600.0), "sleep": (0.0, 30.0, 60.0)}  # of buttons
 SHOWN = ("song/title", "song/pattern", "song/symbol", "song/progress", "preset/name")
 
@@ -29,7 +29,16 @@ Shape: TypeAlias = Literal["fader", "switch", "choice", "button", "text"]
 
 @dataclass(frozen=True)
 class LayoutItem:
-    """One thing on a surface; a button sends its arguments when it is pressed."""
+    """One item of a surface.
+
+    Attributes:
+        shape: of its widget.
+        label: shown on it, and unique.
+        address: of OSC that it sends to and shows.
+        control: that it turns, or None.
+        types: OSC types of the arguments that a button sends.
+        args: arguments that a button sends when it is pressed.
+    """
 
     shape: Shape
     label: str
@@ -40,7 +49,7 @@ class LayoutItem:
 
 
 def items(presets: Sequence[str], reply_port: int) -> list[LayoutItem]:
-    """All that a surface has: texts, controls in the order of the table, buttons.
+    """Return the items of a surface: texts, controls in their order, buttons.
 
     Args:
         presets: names of presets to have a button each.
@@ -77,12 +86,12 @@ def items(presets: Sequence[str], reply_port: int) -> list[LayoutItem]:
 
 
 def open_stage_control(surface: Sequence[LayoutItem], host: str, port: int) -> bytes:
-    """A session file for Open Stage Control 1.x.
+    """Return a session file for Open Stage Control 1.x.
 
     Args:
-        surface: what is on it.
-        host: of Latent.
-        port: of Latent.
+        surface: items on it.
+        host: that Latent listens on.
+        port: UDP port that Latent listens on.
     """
     target = f"{host}:{port}"
     # It sends from the port on which it listens, so `connect` need not name one.
@@ -138,7 +147,7 @@ def _widget(item: LayoutItem, place: int, target: str) -> dict[str, Any]:
             "html": f"<small>{item.label} {control.unit}</small>",
         }
     elif item.shape == "switch":
-        # The twin takes and gives numbers, which every version compares alike.
+        # The address with /norm has numbers, which all versions compare alike.
         widget |= {"type": "button", "mode": "toggle", "on": 1, "off": 0}
         widget |= {"address": item.address + NORM, "typeTags": "f"}
     elif item.shape == "choice" and control is not None:
@@ -151,5 +160,5 @@ def _widget(item: LayoutItem, place: int, target: str) -> dict[str, Any]:
 
 
 def place_of(index: int) -> tuple[int, int]:
-    """Left and top of a cell in points."""
+    """Return left and top of a cell in points."""
     return index % COLUMNS * CELL[0], index // COLUMNS * CELL[1]

@@ -21,7 +21,7 @@ MAX_PACKET = 1400  # bytes that fit one frame of any network
 
 
 def control_message(control: Control, value: Value, *, norm: bool = False) -> bytes:
-    """The packet that says which value a control has, or where on its range."""
+    """Return the packet with a control's value, or with its position 0..1."""
     address = ROOT + control.name
     if norm:
         return message(address + NORM, "f", (control.to_norm(value),))
@@ -29,12 +29,16 @@ def control_message(control: Control, value: Value, *, norm: bool = False) -> by
 
 
 def reading_message(reading: Reading, values: tuple[Argument, ...]) -> bytes:
-    """The packet of a reading."""
+    """Return the packet of a reading with these values."""
     return message(ROOT + reading.name, reading_types(reading, len(values)), values)
 
 
 def message(address: str, types: str = "", values: Sequence[Argument] = ()) -> bytes:
-    """A packet of plain arguments; arrays are not sent, liblo refuses them."""
+    """Return a packet of plain arguments; liblo refuses arrays.
+
+    Raises:
+        TypeError, ValueError: a value does not fit its type.
+    """
     plain = tuple(map(typed, types, values))
     types = "".join(
         ("T" if value else "F") if kind in "TF" else kind
@@ -44,7 +48,10 @@ def message(address: str, types: str = "", values: Sequence[Argument] = ()) -> b
 
 
 def bundled(packets: Sequence[bytes]) -> list[bytes]:
-    """Packets put together as far as they fit; one alone stays as it is."""
+    """Put packets together into bundles of at most `MAX_PACKET` bytes.
+
+    A packet that stands alone stays a message.
+    """
     groups: list[list[bytes]] = []
     length = MAX_PACKET
     for packet in packets:

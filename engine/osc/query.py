@@ -1,7 +1,7 @@
-"""OSCQuery: what can be set and asked over OSC, as JSON over HTTP.
+"""The OSCQuery server: the OSC namespace as JSON over HTTP, announced by mDNS.
 
-Controllers read it to build their surface by themselves, and find it by mDNS. It is
-for reading only, by a few clients at once, on the address of the OSC server.
+Controllers read it to build their surface by themselves. It is for reading only, by a
+few clients at once, on the address of the OSC server.
 """
 
 import ipaddress
@@ -24,7 +24,7 @@ Say: TypeAlias = Callable[[str], None]
 
 MAX_CLIENTS = 8
 CLIENT_TIMEOUT_S = 5.0
-POLL_S = 0.1  # how soon it ends when it is told to
+POLL_S = 0.1  # between looks at whether to end
 SERVICE = "_oscjson._tcp.local."
 NO_ZEROCONF = (
     "mDNS needs the package zeroconf: 'bin/latent play --oscquery PORT' installs it"
@@ -32,16 +32,16 @@ NO_ZEROCONF = (
 
 
 class QueryServer:
-    """Serves the tree from `start` to `stop`, and makes itself known by mDNS.
+    """Serves the tree of the namespace from `start` to `stop`.
 
     Args:
         controls: whose values are shown.
         actions: whose status is shown; called from the server's threads.
-        osc_host: where the OSC server listens; this one listens there, too.
-        osc_port: its port.
-        port: of this one, TCP; 0 takes a free one, as clients find it by mDNS.
+        osc_host: address that the OSC server listens on, and this one, too.
+        osc_port: UDP port of the OSC server.
+        port: TCP port of this server; 0 for a free one, which clients find by mDNS.
         say: takes one line for the user.
-        announce: whether to use mDNS; needs the extra `live`.
+        announce: whether to use mDNS, for which the package zeroconf is needed.
     """
 
     def __init__(
@@ -65,10 +65,10 @@ class QueryServer:
         self._threads: list[threading.Thread] = []
 
     def start(self) -> None:
-        """Open the port and begin; announcing goes on behind.
+        """Open the port and begin; mDNS is started in a thread.
 
         Raises:
-            RunError: the port is in use or may not be had.
+            RunError: the port cannot be opened.
         """
         try:
             self._server = _Http((self._host, self.port), self)
@@ -85,7 +85,7 @@ class QueryServer:
             self._threads.append(thread)
 
     def stop(self) -> None:
-        """Take it all back; harmless when not started."""
+        """Close the port and end the announcement; harmless when not started."""
         if self._server is not None:
             self._server.shutdown()
             self._server.server_close()
@@ -94,7 +94,7 @@ class QueryServer:
         self._announced()
 
     def answer(self, target: str) -> tuple[int, Node | None]:
-        """HTTP status and JSON for the target of a request."""
+        """Return the HTTP status and the JSON for the target of a request."""
         parts = urlsplit(target)
         path, query = unquote(parts.path), parts.query.partition("=")[0]
         if query == "HOST_INFO":
@@ -103,7 +103,7 @@ class QueryServer:
         try:
             status = self._actions.status()
         except Exception:
-            # Readings that cannot be had are shown without a value.
+            # Without a status, readings are shown without a value.
             status = None
         node = find(tree(self._controls.snapshot, status), path)
         if node is None:
@@ -115,7 +115,7 @@ class QueryServer:
         return (200, {query: node[query]}) if query in node else (204, None)
 
     def allows(self, host: str) -> bool:
-        """Whether a Host header is an address of ours, not a name led to us."""
+        """Whether a Host header is an address of this server, not a rebound name."""
         name, _, port = host.rpartition(":")
         if port != str(self.port):
             return False
@@ -147,7 +147,7 @@ class QueryServer:
                 )
             )
         except Exception as error:
-            # No network, a name in use: it can still be found by its address.
+            # No network, or a name in use: the server still has its address.
             self._say(f"mDNS: not announced: {error!r:.80}")
 
 
@@ -158,11 +158,11 @@ class _Http(ThreadingHTTPServer):
 
     def __init__(self, address: tuple[str, int], owner: QueryServer) -> None:
         self.owner = owner
-        self._room = threading.BoundedSemaphore(MAX_CLIENTS)
+        self._slots = threading.BoundedSemaphore(MAX_CLIENTS)
         super().__init__(address, _Request)
 
     def process_request(self, request: Any, client_address: Any) -> None:
-        if self._room.acquire(blocking=False):
+        if self._slots.acquire(blocking=False):
             super().process_request(request, client_address)
         else:
             self.shutdown_request(request)
@@ -171,10 +171,10 @@ class _Http(ThreadingHTTPServer):
         try:
             super().process_request_thread(request, client_address)
         finally:
-            self._room.release()
+            self._slots.release()
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """A client that went away is no news."""
+        """Ignore a client that went away."""
 
 
 class _Request(BaseHTTPRequestHandler):
@@ -194,7 +194,7 @@ class _Request(BaseHTTPRequestHandler):
         self._send(*self.server.owner.answer(self.path))
 
     def log_message(self, format: str, *args: Any) -> None:
-        """Requests are no news."""
+        """Log nothing."""
 
     def _send(self, code: int, content: Node | None) -> None:
         body = b"" if content is None else json.dumps(content).encode()
@@ -211,12 +211,12 @@ def _is_loopback(host: str) -> bool:
 
 
 def _addresses(host: str) -> list[str]:
-    """IPv4 addresses to be found at."""
+    """Return the IPv4 addresses to announce."""
     if host == "localhost":
         return ["127.0.0.1"]
     if not ipaddress.ip_address(host).is_unspecified:
         return [host]
-    # The address from which others are reached; nothing is sent by this.
+    # The address that other hosts are reached from; connecting UDP sends nothing.
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
         try:
             probe.connect(("192.0.2.1", 9))

@@ -1,4 +1,4 @@
-"""The OSC namespace as a tree of OSCQuery nodes, from the table of controls.
+"""The OSC namespace as a tree of OSCQuery nodes, from the tables of its addresses.
 
 The format follows https://github.com/Vidvox/OSCQueryProposal.
 """
@@ -36,11 +36,11 @@ ATTRIBUTES = (
 
 
 def tree(values: Mapping[str, Any], status: SessionStatus | None) -> Node:
-    """The whole namespace as an OSCQuery node.
+    """Return the whole namespace as an OSCQuery node.
 
     Args:
         values: of the controls, by name.
-        status: of the session, for the readings.
+        status: of the session, for the readings; None if it cannot be had.
     """
     root: Node = {"FULL_PATH": "/", "ACCESS": 0, "CONTENTS": {}}
     for control in TABLE:
@@ -55,7 +55,7 @@ def tree(values: Mapping[str, Any], status: SessionStatus | None) -> Node:
 
 
 def find(root: Node, path: str) -> Node | None:
-    """The node at an OSC address, or None."""
+    """Return the node at an OSC address, or None."""
     node: Node | None = root
     for part in path.strip("/").split("/"):
         if part and node is not None:
@@ -64,7 +64,7 @@ def find(root: Node, path: str) -> Node | None:
 
 
 def host_info(name: str, host: str, port: int) -> Node:
-    """Where the OSC server itself listens, and which attributes are given."""
+    """Return where the OSC server listens, and the attributes that nodes have."""
     extensions = {key: True for key in ATTRIBUTES if key not in ("FULL_PATH", "TYPE")}
     return {
         "NAME": name,
@@ -115,7 +115,7 @@ def _of_norm(control: Control, value: Any) -> Node:
 
 def _of_command(command: Command, status: SessionStatus | None) -> Node:
     node: Node = {"ACCESS": WRITE, "DESCRIPTION": command.text}
-    # Without an argument: a switch, of which only turning on does something.
+    # Without an argument: a switch, which does something only when turned on.
     node["TYPE"] = command.types or "T"
     choices = command.choices_in(status)
     if choices:

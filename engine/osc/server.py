@@ -1,7 +1,7 @@
 """The OSC server: a thread of its own with UDP sockets, around a `OscHandler`.
 
-An adapter: it knows the controls and the `Actions` that the session lends, never the
-audio path. It listens on this machine alone unless it is told otherwise.
+It knows the controls and the session's `Actions`, never the audio path. It listens on
+this machine alone unless it is told otherwise.
 """
 
 import contextlib
@@ -28,20 +28,20 @@ HOST = "127.0.0.1"
 PORT = 9470
 RATE = 1000.0  # small messages a second, some 3 % of a core; see DatagramQueue
 BURST = 400.0
-BATCH = 256  # datagrams read at once; a full batch is a flood
-FLOOD_PAUSE_S = 0.05  # so that a flood is read at 5,000 a second at most
+BATCH = 256  # datagrams read at once; as many without a pause are a flood
+FLOOD_PAUSE_S = 0.05  # between batches: 5,000 datagrams a second at most
 _SHARED = ipaddress.ip_network("100.64.0.0/10")  # RFC 6598: overlay networks, too
-IDLE_S = 0.25  # between looks at the clock while nobody listens
+IDLE_S = 0.25  # between ticks while there is no subscriber
 
 
 @dataclass(frozen=True)
 class OscSettings:
-    """Where to listen, and who always gets every change.
+    """Where an OSC server listens, and which clients always get every change.
 
-    Args:
-        host: address to listen on; only another than this machine's opens it.
+    Attributes:
+        host: address to listen on; a loopback address keeps other machines out.
         port: UDP port; 0 takes a free one.
-        feedback: host and port of subscribers that are never forgotten.
+        feedback: host and port of subscribers that never expire.
     """
 
     host: str = HOST
@@ -50,11 +50,11 @@ class OscSettings:
 
 
 class OscServer:
-    """Listens from `start` to `stop`.
+    """Receives and sends OSC from `start` to `stop`.
 
     Args:
         controls: the values to read and set.
-        actions: what the session lends; called from the server's thread.
+        actions: commands and status of the session; called from the server's thread.
         settings: where to listen.
         say: takes one line for the user; called from the server's thread.
     """
@@ -72,19 +72,18 @@ class OscServer:
         )
         self.intake = DatagramQueue(RATE, BURST)
         self.port = 0  # the port in use, once started
-        self.strangers = 0  # datagrams from outside the neighbourhood
+        self.strangers = 0  # datagrams from outside private networks
         self._say = say
         self._sockets: list[socket.socket] = []
         self._stopping = threading.Event()
-        self._pair: tuple[socket.socket, ...] = ()  # to wake the thread for its end
+        self._pair: tuple[socket.socket, ...] = ()  # wakes the thread so that it ends
         self._thread = threading.Thread(target=self._run, name="osc", daemon=True)
 
     def start(self) -> None:
         """Open the port and begin.
 
         Raises:
-            RunError: the port is in use or may not be had; the music needs none, so
-                the caller tells the user and goes on.
+            RunError: the port cannot be opened.
             InputError: not an address of this machine, or no such port.
         """
         self._sockets = _open(self.settings.host, self.settings.port)
@@ -93,7 +92,7 @@ class OscServer:
         if not _is_near_only(self.settings.host):
             self._say(
                 f"OSC: open to the network on {self.settings.host}:{self.port}; "
-                "who can reach it can play"
+                "anyone who can reach it can control the session"
             )
         self._thread.start()
 
@@ -112,10 +111,7 @@ class OscServer:
             for each in self._sockets:
                 selector.register(each, selectors.EVENT_READ)
             selector.register(self._pair[1], selectors.EVENT_READ)
-            begun, n_since = (
-                time.monotonic(),
-                0,
-            )  # what was read of late, and since when
+            begun, n_since = time.monotonic(), 0  # datagrams read since then
             while not self._stopping.is_set():
                 busy = self.handler.subscribers.addresses or len(self.intake)
                 ready = selector.select(TICK_S if busy else IDLE_S)
@@ -136,18 +132,18 @@ class OscServer:
                     begun, n_since = time.monotonic(), 0
 
     def _drain(self, from_socket: socket.socket) -> int:
-        """Take what has come, at most a batch, and return how many that were."""
+        """Read the datagrams that have come, at most a batch; returns how many."""
         for n_read in range(BATCH):
             try:
                 datagram, sender = from_socket.recvfrom(MAX_LENGTH + 1)
             except BlockingIOError:
                 return n_read
             except OSError:
-                # An earlier reply found nobody, or the interface has gone.
+                # An earlier reply was refused, or the interface is gone.
                 self._stopping.wait(TICK_S)
                 return n_read
             if not is_neighbour(sender[0]) or sender[1] == self.port:
-                self.strangers += 1  # or ourselves: a forged sender would make a loop
+                self.strangers += 1  # or this server: a forged sender would make a loop
                 continue
             now = time.monotonic()
             if self.intake.admit(datagram, sender, now):
@@ -212,6 +208,6 @@ def _is_near_only(host: str) -> bool:
 
 @lru_cache(maxsize=1024)
 def is_neighbour(host: str) -> bool:
-    """Whether a sender is on this machine or in a private network."""
+    """Whether a host is this machine or in a private network."""
     address = ipaddress.ip_address(host.partition("%")[0])
     return address.is_private or address in _SHARED

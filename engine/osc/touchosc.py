@@ -1,9 +1,9 @@
-"""A surface as a TouchOSC file.
+"""The layout of an OSC surface as a TouchOSC file.
 
 `.tosc` is an XML tree, compressed by zlib: nodes of properties (b, i, f, s, c colour,
 r rectangle), values and messages, as TouchOSC's editor writes it (format 3, which later
 editors read). Host and ports are set in TouchOSC itself; `connect` tells Latent on
-which port it listens. Faders know only 0 to 1 and use the `/norm` twins.
+which port it listens. Faders only have 0 to 1 and use the addresses with `/norm`.
 """
 
 import uuid
@@ -24,10 +24,10 @@ _IDS = uuid.UUID("5f0f3a52-9470-4c1e-8a5c-6c6174656e74")  # same layout, same fi
 
 
 def touchosc(surface: Sequence[LayoutItem]) -> bytes:
-    """A `.tosc` file.
+    """Return a `.tosc` file.
 
     Args:
-        surface: what is on it.
+        surface: items on it.
     """
     rows = -(-len(surface) // COLUMNS)
     size = (COLUMNS * CELL[0], rows * CELL[1])
@@ -120,7 +120,7 @@ def _node(
     listed = ET.SubElement(node, "values")
     for value_name, value in {**values, "touch": "false"}.items():
         entry = ET.SubElement(listed, "value")
-        # A text stays as the layout has it; positions come from messages.
+        # The layout fixes texts; positions come from messages.
         locked = "1" if value_name == "text" else "0"
         text = f"{value:g}" if isinstance(value, float) else str(value)
         fields = {"key": value_name, "locked": "0", "lockedDefaultCurrent": locked}
@@ -130,7 +130,7 @@ def _node(
 
 
 def _property(node: ET.Element, kind: str, key: str, text: str | None) -> ET.Element:
-    """Add a property and return its value."""
+    """Add a property; returns the element of its value."""
     properties = node.find("properties")
     assert properties is not None
     added = ET.SubElement(properties, "property", type=kind)

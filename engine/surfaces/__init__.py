@@ -1,1 +1,1 @@
-"""Other ways to turn a control: MIDI, media keys."""
+"""Surfaces that are not OSC: MIDI controllers and media keys."""

@@ -28,20 +28,20 @@ KINDS = {
     "note_on": ("note", "velocity", 127),
     "pitchwheel": ("", "pitch", 8191),
 }
-PRESSED = 0.5  # a position from here on counts as on
+PRESSED = 0.5  # positions from here on count as pressed
 MAX_FILE = 256 * 1024  # bytes
 RESCAN_S = 2.0
 
 
 class MidiMessage(Protocol):
-    """What is used of `mido.Message`; the rest depends on the type."""
+    """The part of `mido.Message` that every type has."""
 
     type: str
 
 
 @dataclass(frozen=True)
 class MidiSource:
-    """Where a message comes from: a knob, a key, a wheel."""
+    """The knob, key or wheel that a message comes from."""
 
     message: str
     channel: int
@@ -49,17 +49,17 @@ class MidiSource:
 
 
 class MidiBackend(Protocol):
-    """What is used of the module `mido`."""
+    """The part of the module `mido` that is used."""
 
     def get_input_names(self) -> Sequence[str]:
-        """Names of all ports."""
+        """Return the names of all ports."""
 
     def open_input(self, name: str, *, callback: Callable[[Any], None]) -> Any:
-        """A port that calls back for each message, until its `close`."""
+        """Open a port that calls back for each message, until its `close`."""
 
 
 def load(path: Path) -> dict[MidiSource, str]:
-    """Bindings from a file; none if there is no file.
+    """Read bindings from a file; empty if there is no file.
 
     Raises:
         InputError: it is not a file of bindings.
@@ -92,11 +92,11 @@ def save(path: Path, bindings: dict[MidiSource, str]) -> None:
 
 
 class MidiBridge:
-    """Turns messages into values and commands; any thread may call it.
+    """Turns MIDI messages into values and commands; any thread may call it.
 
     Args:
         controls: the values to set.
-        actions: what the session lends, for commands.
+        actions: commands of the session.
         path: file of the bindings; by default the user's.
         say: takes one line for the user.
 
@@ -114,17 +114,17 @@ class MidiBridge:
         self._controls, self._actions, self._say = controls, actions, say
         self._path = path or config_dir() / "midi.json"
         self._bindings = load(self._path)
-        self._down: set[MidiSource] = set()  # pressed as far as we know
+        self._down: set[MidiSource] = set()  # pressed, as far as messages said
         self._learning: str | None = None
         self._lock = threading.Lock()
 
     @property
     def bindings(self) -> dict[MidiSource, str]:
-        """Which source is bound to what."""
+        """The control or command that each source is bound to."""
         return dict(self._bindings)
 
     def learn(self, target: str | None) -> None:
-        """Bind the next message to a control or command; None: rather not.
+        """Bind the next message to a control or command; None cancels that.
 
         Raises:
             InputError: there is no such control or command.
@@ -134,10 +134,11 @@ class MidiBridge:
         self._learning = target
 
     def forget(self, target: str) -> None:
-        """Take all bindings of a control or command away.
+        """Remove all bindings of a control or command.
 
         Raises:
             InputError: nothing is bound to it.
+            RunError: the file of bindings cannot be written.
         """
         with self._lock:
             kept = {s: t for s, t in self._bindings.items() if t != target}
@@ -147,7 +148,7 @@ class MidiBridge:
             save(self._path, kept)
 
     def handle(self, message: MidiMessage) -> None:
-        """Do what a message is bound to; what is not bound does nothing."""
+        """Carry out what a message is bound to, if it is bound."""
         read = _read(message)
         if read is None:
             return
@@ -182,7 +183,7 @@ class MidiBridge:
             return
         snapshot: Snapshot = self._controls.snapshot
         if not pressed:
-            return  # a key that is let go keeps what it did
+            return  # releasing a key changes nothing
         if isinstance(control.default, bool):
             self._controls.set(name, not snapshot[name])
         elif control.choices:
@@ -203,13 +204,13 @@ class MidiBridge:
 
 
 class MidiInputs:
-    """All ports whose name holds a text, from `start` to `stop`.
+    """Listens to all ports whose names hold a text, from `start` to `stop`.
 
     Args:
-        bridge: gets the messages, in the thread of the MIDI library.
+        bridge: takes the messages, in the thread of the MIDI library.
         wanted: part of the ports' names, in any case; empty for all.
         say: takes one line for the user.
-        backend: the module `mido`, unless there is another.
+        backend: by default the module `mido`.
     """
 
     def __init__(
@@ -226,23 +227,23 @@ class MidiInputs:
         self._thread = threading.Thread(target=self._watch, name="midi", daemon=True)
 
     def start(self) -> None:
-        """Open what is there, and look for more every two seconds.
+        """Open the ports, and look for new ones every two seconds.
 
         Raises:
-            InputError: the extra `midi` is missing, or there is no MIDI here.
+            InputError: a package is missing, or the system has no MIDI.
         """
         self._backend = self._backend or _mido()
         try:
             self.scan()
         except Exception as error:
             # rtmidi's errors have no common base with Python's.
-            raise InputError(f"MIDI cannot be had here: {error}") from error
+            raise InputError(f"MIDI cannot be used here: {error}") from error
         if not self._ports:
-            self._say("MIDI: no port yet; one that is plugged in is taken")
+            self._say("MIDI: no port yet; one that is plugged in later is opened")
         self._thread.start()
 
     def stop(self) -> None:
-        """Close all; harmless when not started."""
+        """Close all ports; harmless when not started."""
         self._stopping.set()
         if self._thread.is_alive():
             self._thread.join(5.0)
@@ -252,11 +253,11 @@ class MidiInputs:
 
     @property
     def names(self) -> tuple[str, ...]:
-        """Ports that are open."""
+        """Names of the open ports."""
         return tuple(self._ports)
 
     def scan(self) -> None:
-        """Open ports that have come, close those that have gone."""
+        """Open ports that are new, and close those that are gone."""
         assert self._backend is not None
         there = [
             name
@@ -278,7 +279,7 @@ class MidiInputs:
             try:
                 self.scan()
             except Exception as error:
-                # A port in use by another program, a sound system that restarts.
+                # Another program uses the port, or the sound system restarts.
                 if told != str(error):
                     self._say(f"MIDI: {error}")
                 told = str(error)
@@ -287,7 +288,7 @@ class MidiInputs:
 def _mido() -> MidiBackend:
     try:
         import mido
-        import rtmidi  # noqa: F401 - mido would find it missing only later
+        import rtmidi  # noqa: F401 - mido would report it missing only later
     except ImportError as error:
         raise InputError(
             "MIDI needs the package python-rtmidi: 'bin/latent play --midi NAME' "
@@ -298,7 +299,7 @@ def _mido() -> MidiBackend:
 
 
 def _read(message: Any) -> tuple[MidiSource, float] | None:
-    """Where a message comes from, and its position 0..1; None if it is no use."""
+    """Return the source of a message and its position 0..1; None for other types."""
     if message.type == "note_off":
         return MidiSource("note_on", message.channel, message.note), 0.0
     if message.type not in KINDS:

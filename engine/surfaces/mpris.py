@@ -1,8 +1,7 @@
 """Media keys and desktop players: the session on the D-Bus session bus, as MPRIS.
 
-Thread: one of its own with an asyncio loop, from `start` to `stop`; it reads and
-commands as OSC does. Without a bus or the package there is none, and a bus that goes
-away or misbehaves ends it, never the music.
+A thread with an asyncio loop runs from `start` to `stop`; it uses the same commands and
+status as OSC. A bus that goes away or misbehaves ends the thread, never the music.
 """
 
 import asyncio
@@ -26,14 +25,14 @@ if TYPE_CHECKING:
 NAME = "org.mpris.MediaPlayer2.latent"
 PATH = "/org/mpris/MediaPlayer2"
 POLL_S = 0.25
-SEEKED_S = 2.0  # the position may be so far from the time gone by
+SEEKED_S = 2.0  # the position may differ so much from the time that has passed
 CONNECT_S = 5.0
 
 Say = Callable[[str], None]
 
 
 def session_bus() -> str | None:
-    """Address of the session bus, or None; none is ever started."""
+    """Return the address of the session bus, or None; it is never started."""
     if address := os.environ.get("DBUS_SESSION_BUS_ADDRESS"):
         return address
     runtime = os.environ.get("XDG_RUNTIME_DIR")
@@ -42,9 +41,9 @@ def session_bus() -> str | None:
 
 
 def missing() -> str | None:
-    """What MPRIS lacks here, or None."""
+    """Return what is missing here for MPRIS, or None."""
     if importlib.util.find_spec("dbus_fast") is None:
-        return "the package dbus-fast, of the extra 'desktop'"
+        return "the package dbus-fast ('bin/latent play --media-keys' installs it)"
     return None if session_bus() else "a D-Bus session bus"
 
 
@@ -52,8 +51,8 @@ class MediaKeys:
     """A media player on the session bus.
 
     Args:
-        controls: the volume.
-        actions: what the session lends; called from the bus's thread.
+        controls: for the volume.
+        actions: commands and status of the session; called from the bus's thread.
         say: takes one line for the user.
     """
 
@@ -69,7 +68,7 @@ class MediaKeys:
         self._thread = threading.Thread(target=self._run, name="mpris", daemon=True)
 
     def start(self) -> None:
-        """Begin; connecting is done by the thread.
+        """Start the thread, which connects.
 
         Raises:
             RunError: the package or the bus is missing.
@@ -87,7 +86,7 @@ class MediaKeys:
     def _run(self) -> None:
         try:
             asyncio.run(self._serve())
-        except Exception as error:  # a foreign bus may do anything; the music goes on
+        except Exception as error:  # whatever a bus does, the music goes on
             if not self._stopping.is_set():
                 self._say(f"media keys: {error or type(error).__name__}")
 
@@ -115,7 +114,7 @@ class MediaKeys:
                 bus.disconnect()
 
     async def _watch(self, connected: Callable[[], bool], player: "Player") -> None:
-        """Tell the bus what has changed, until the end of it or of us."""
+        """Tell the bus what has changed, until it is gone or `stop` is called."""
         shown, since = player.state(), time.monotonic()
         while not self._stopping.is_set() and connected():
             await asyncio.sleep(POLL_S)

@@ -1,6 +1,6 @@
-"""The two D-Bus interfaces of a media player (MPRIS 2.2), as dbus-fast wants them.
+"""The two D-Bus interfaces of a media player (MPRIS 2.2), for dbus-fast.
 
-Imported only where that package is there. All of it runs in the thread of the bus.
+Imported only where that package is installed. All of it runs in the thread of the bus.
 """
 
 from typing import Annotated, Any
@@ -33,7 +33,7 @@ ERROR = "org.latent.Error"
 
 
 class Root(ServiceInterface):
-    """`org.mpris.MediaPlayer2`: what the player is called, and its end."""
+    """`org.mpris.MediaPlayer2`: name of the player, and quitting it."""
 
     def __init__(self, actions: Actions) -> None:
         super().__init__("org.mpris.MediaPlayer2")
@@ -41,7 +41,7 @@ class Root(ServiceInterface):
 
     @dbus_method(name="Raise")
     def raise_(self) -> None:
-        """Nothing: there is no window."""
+        """Do nothing: there is no window."""
 
     @dbus_method(name="Quit")
     def quit(self) -> None:
@@ -50,17 +50,17 @@ class Root(ServiceInterface):
 
     @dbus_property(_READ, "CanQuit")
     def can_quit(self) -> DBusBool:
-        """It can be ended from outside."""
+        """Always."""
         return True
 
     @dbus_property(_READ, "CanRaise")
     def can_raise(self) -> DBusBool:
-        """It has no window."""
+        """Never: there is no window."""
         return False
 
     @dbus_property(_READ, "HasTrackList")
     def has_track_list(self) -> DBusBool:
-        """Songs to come are not known by name."""
+        """Never: songs to come are not known by name."""
         return False
 
     @dbus_property(_READ, "Identity")
@@ -70,12 +70,12 @@ class Root(ServiceInterface):
 
     @dbus_property(_READ, "SupportedUriSchemes")
     def supported_uri_schemes(self) -> _Strings:
-        """None: it plays what it composes."""
+        """Return none: Latent plays what it composes."""
         return []
 
     @dbus_property(_READ, "SupportedMimeTypes")
     def supported_mime_types(self) -> _Strings:
-        """None."""
+        """Return none."""
         return []
 
 
@@ -87,17 +87,17 @@ class Player(ServiceInterface):
         self._actions, self._controls = actions, controls
 
     def state(self) -> PlayerState:
-        """What it shows now."""
+        """Return the state to show now."""
         return state_of(self._actions.status(), self._controls.snapshot)
 
     @dbus_method(name="Next")
     def next(self) -> None:
-        """On to the next song."""
+        """Go on to the next song."""
         _do(self._actions, "next")
 
     @dbus_method(name="Previous")
     def previous(self) -> None:
-        """Nothing: no song comes twice."""
+        """Do nothing: no song comes twice."""
 
     @dbus_method(name="Play")
     def play(self) -> None:
@@ -111,7 +111,7 @@ class Player(ServiceInterface):
 
     @dbus_method(name="PlayPause")
     def play_pause(self) -> None:
-        """The one of the two that it is not."""
+        """Pause if it plays, else play."""
         _do(self._actions, "pause" if self.state().status == "Playing" else "play")
 
     @dbus_method(name="Stop")
@@ -121,20 +121,24 @@ class Player(ServiceInterface):
 
     @dbus_method(name="Seek")
     def seek(self, offset: DBusInt64) -> None:
-        """Nothing: the music is made as it goes."""
+        """Do nothing: music is made while it plays."""
 
     @dbus_method(name="SetPosition")
     def set_position(self, track: DBusObjectPath, position: DBusInt64) -> None:
-        """Nothing, likewise."""
+        """Do nothing: music is made while it plays."""
 
     @dbus_method(name="OpenUri")
     def open_uri(self, uri: DBusStr) -> None:
-        """Refused."""
+        """Refuse.
+
+        Raises:
+            DBusError: always.
+        """
         raise DBusError(ERROR, "Latent plays what it composes, and nothing else")
 
     @dbus_signal(name="Seeked")
     def seeked(self, position: int) -> DBusInt64:
-        """The position is not where the time gone by would have it."""
+        """Signal that the position differs from the time that has passed."""
         return position
 
     @dbus_property(_READ, "PlaybackStatus")
@@ -159,12 +163,12 @@ class Player(ServiceInterface):
 
     @dbus_property(PropertyAccess.READWRITE, "Volume")
     def volume(self) -> DBusDouble:
-        """0 silent, 1 as made; see `mpris_state`."""
+        """0 is silent, 1 is 0 dB; see `mpris_state`."""
         return self.state().volume
 
     @volume.setter  # type: ignore[no-redef]
     def volume(self, volume: DBusDouble) -> None:
-        """Turn the master gain."""
+        """Set the master gain."""
         self._controls.update(controls_at(volume))
 
     @dbus_property(_READ, "Position")
@@ -174,17 +178,17 @@ class Player(ServiceInterface):
 
     @dbus_property(_READ, "Metadata")
     def metadata(self) -> DBusDict:
-        """Of the song."""
+        """Metadata of the song."""
         return variants(self.state())
 
     @dbus_property(_READ, "CanGoNext")
     def can_go_next(self) -> DBusBool:
-        """There is always another."""
+        """Always."""
         return True
 
     @dbus_property(_READ, "CanGoPrevious")
     def can_go_previous(self) -> DBusBool:
-        """No song comes twice."""
+        """Never: no song comes twice."""
         return False
 
     @dbus_property(_READ, "CanPlay")
@@ -199,7 +203,7 @@ class Player(ServiceInterface):
 
     @dbus_property(_READ, "CanSeek")
     def can_seek(self) -> DBusBool:
-        """The music is made as it goes."""
+        """Never: music is made while it plays."""
         return False
 
     @dbus_property(_READ, "CanControl")
@@ -209,7 +213,7 @@ class Player(ServiceInterface):
 
 
 def variants(state: PlayerState) -> dict[str, Any]:
-    """Metadata with the types that MPRIS gives them."""
+    """Return the metadata of a song with the types of MPRIS."""
     return {
         "mpris:trackid": Variant("o", state.track),
         "mpris:length": Variant("x", state.length),

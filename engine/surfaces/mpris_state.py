@@ -8,7 +8,7 @@ from engine.control.controls import Snapshot, Value
 from engine.control.status import SessionStatus
 
 TRACK = "/org/latent/song/"
-# Sliders of desktops feel even when loudness follows the cube of their position.
+# Loudness changes evenly along a slider whose cube is the amplitude.
 CURVE = 3.0
 
 
@@ -18,7 +18,7 @@ class PlayerState:
 
     Attributes:
         status: `Playing` or `Paused`.
-        volume: 0 silent, 1 as made.
+        volume: 0 silent, 1 for 0 dB.
         track: object path of the song.
         title: of the song.
         album: the preset it was composed from.
