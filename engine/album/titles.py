@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from effects.base.streams import Purpose, stream
+import numpy as np
 
 _FIRST = (
     *("Amber", "Ashen", "Blue", "Bright", "Buried", "Calm", "Clear", "Cold"),
@@ -32,7 +32,7 @@ def title_for(seed: int, taken: Iterable[str] = ()) -> str:
     >>> title_for(7, [title_for(7)]) == title_for(7)
     False
     """
-    rng = stream(Purpose.ALBUM_TITLE, seed)
+    rng = np.random.default_rng([seed, 0x7717])
     used = {title.casefold() for title in taken}
     for _ in range(len(_FIRST) * len(_SECOND)):
         title = f"{_FIRST[rng.integers(len(_FIRST))]} "

@@ -12,6 +12,7 @@ from typing import Protocol
 from effects.base.errors import RunError
 from effects.base.paths import data_dir
 from engine.app.keep_jobs import KeepJobs
+from engine.app.now_streaming import NowStreaming
 from engine.app.options import AppOptions
 from engine.app.session_commands import SessionCommands
 from engine.graph import Graph
@@ -22,6 +23,7 @@ from engine.offline.journal_writer import begin_journal
 from engine.osc.query import QueryServer
 from engine.osc.server import OscServer
 from engine.recording.recovery import repair_all
+from engine.streams.radio import StreamRadio
 from engine.surfaces.midi import MidiBridge, MidiInputs
 from engine.surfaces.mpris import MediaKeys
 
@@ -38,7 +40,7 @@ class Surface(Protocol):
 
 
 class App:
-    """Plays a graph, with a journal, a recorder, OSC, MIDI and media keys.
+    """Plays a graph, with a journal, a recorder, streams, OSC, MIDI and media keys.
 
     Args:
         graph: what sounds.
@@ -65,6 +67,8 @@ class App:
             lambda: self._meter.levels,
             options.preset,
         )
+        self.radio: StreamRadio | None = None  # once started, if there is one
+        self._now_streaming: NowStreaming | None = None
         self._surfaces: list[Surface] = []  # that were started
         self._ticked = time.monotonic()
 
@@ -102,9 +106,23 @@ class App:
         self.session.add_tap(self._meter.tap)
         self._meter.start()
         self._surfaces.append(self._meter)
+        self._start_streams()
         self._start_osc()
         self._start_midi()
         self._start_media_keys()
+
+    def _start_streams(self) -> None:
+        if self._options.streams is None:
+            return
+        rate = self.session.graph.sample_rate
+        self.radio = radio = StreamRadio(
+            self._options.streams, rate, self._say, self.session.stop
+        )
+        self._surfaces.append(radio)
+        radio.start()
+        self.session.add_tap(radio.tap)
+        self._now_streaming = NowStreaming(self.session, self.commands, radio)
+        self.commands.listeners = lambda: radio.counts.listeners
 
     def _start_osc(self) -> None:
         if self._options.osc is None:
@@ -159,6 +177,8 @@ class App:
         self.commands.poll()
         poll()
         self._keep_jobs.report()
+        if self._now_streaming is not None:
+            self._now_streaming.poll()
         if time.monotonic() - self._ticked >= TICK_S:
             self._tick()
 

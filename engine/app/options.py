@@ -5,6 +5,7 @@ from pathlib import Path
 
 from engine.live.device_watch import DeviceChoice
 from engine.osc.server import OscSettings
+from engine.streams.radio import StreamSettings
 
 
 @dataclass(frozen=True)
@@ -22,6 +23,7 @@ class AppOptions:
         query_port: TCP port of OSCQuery, 0 for a free one, or None for none.
         midi: part of the names of MIDI ports to listen to, or None for none.
         media_keys: whether to be a media player of the desktop; None: if there is one.
+        streams: where the music goes besides the device, or None for nowhere.
     """
 
     device: DeviceChoice | None = None
@@ -34,3 +36,4 @@ class AppOptions:
     query_port: int | None = None
     midi: str | None = None
     media_keys: bool | None = None
+    streams: StreamSettings | None = None

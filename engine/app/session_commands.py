@@ -59,6 +59,7 @@ class SessionCommands:
         self._sleep_at: float | None = None  # seconds played at the end of a sleep fade
         self._sleep_after: tuple[float, float] | None = None  # see `wake`
         self._preset = preset
+        self.listeners: Callable[[], int] = lambda: 0  # of the streams; set before use
         self._song = -1
         self._presets = tuple(presets.names())
         self._commands: dict[str, Callable[..., None]] = {
@@ -117,6 +118,7 @@ class SessionCommands:
             sounding=() if bed is None else bed.sounding(session.mixer.position),
             model=session.graph.model.name,
             sleep_min=self._sleep_minutes(),
+            listeners=self.listeners(),
             song=self._song_status(),
             recording=self._recording_status(),
         )

@@ -1,15 +1,17 @@
 """`latent play`: the radio."""
 
+from dataclasses import replace
 from datetime import datetime, time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from effects.base.errors import InputError, RunError
+from effects.base.errors import RunError
 from engine.cli.durations import Duration, TimeOfDay, next_time
 from engine.cli.options import check_rate, composition_options, settings_from
 from engine.cli.quiet import limit_threads, silence_libraries
+from engine.cli.stream_options import endpoint, stream_options
 from engine.compose.preset import DEFAULT_PRESET
 
 if TYPE_CHECKING:
@@ -42,6 +44,7 @@ if TYPE_CHECKING:
     help="Be a player of the desktop (MPRIS) [default: where there is one].",
 )
 @click.option("--plain", is_flag=True, help="Lines, not the view, on a terminal.")
+@stream_options
 @composition_options
 def play(
     minutes: float | None,
@@ -61,6 +64,8 @@ def play(
       latent play --preset dark --minutes 30 --seed 7
       latent play --record evening.flac --sleep 45m
       latent play --at 06:30 --wake 20m
+      latent play --serve 0.0.0.0:8000 --no-audio
+      latent play --stdout --no-audio | aplay -t raw -f S16_LE -c 2 -r 48000
     """
     limit_threads()
     silence_libraries()
@@ -72,7 +77,7 @@ def play(
         build(settings_from(options, sample_rate=LIVE_RATE, minutes=minutes))
         if not wait_until(next_time(at, datetime.now())):
             return
-    app_options = _app_options(options)
+    app_options = _heard(_app_options(options))
     sample_rate = _rate(app_options.device, rate)
     settings = settings_from(options, sample_rate=sample_rate, minutes=minutes)
     Runner(build(settings), app_options, plain=plain).run()
@@ -85,6 +90,7 @@ def _app_options(given: dict[str, Any]) -> "AppOptions":
         InputError: the OSC address cannot be read.
     """
     from engine.app.options import AppOptions
+    from engine.cli.stream_options import stream_settings
     from engine.live.device_watch import DeviceChoice
 
     device = DeviceChoice(given["device"], given["wait_device"])
@@ -99,7 +105,34 @@ def _app_options(given: dict[str, Any]) -> "AppOptions":
         query_port=given["oscquery"],
         midi=given["midi"],
         media_keys=given["media_keys"],
+        streams=stream_settings(given),
     )
+
+
+def _heard(options: "AppOptions") -> "AppOptions":
+    """Return the options under which the music is heard without a sound device.
+
+    Where there is none, and none was asked for by name or is waited for, it goes to
+    the streams alone: those that were asked for, or HTTP on this machine.
+    """
+    from engine.cli.runner import say
+    from engine.live.output import choose, list_devices
+    from engine.streams.messages import Outputs
+    from engine.streams.radio import StreamSettings
+
+    device = options.device
+    if device is None or device.name is not None or device.wait:
+        return options
+    try:
+        choose(list_devices(), None)
+        return options
+    except RunError as error:
+        problem = str(error).partition(";")[0]
+    streams = options.streams or StreamSettings(
+        Outputs(serve=True), port_required=False
+    )
+    say(f"{problem}; playing to streams alone ('latent doctor' says more)")
+    return replace(options, device=None, streams=streams)
 
 
 def _osc_settings(address: str | None) -> "OscSettings":
@@ -107,10 +140,7 @@ def _osc_settings(address: str | None) -> "OscSettings":
 
     if address is None:
         return OscSettings()
-    host, _, port = address.rpartition(":")
-    if not port.isdecimal():
-        raise InputError(f"--osc {address}: not [HOST:]PORT")
-    return OscSettings(host.strip("[]") or OscSettings().host, int(port))
+    return OscSettings(*endpoint("--osc", address, OscSettings().host))
 
 
 def _rate(device: "DeviceChoice | None", rate: int | None) -> int:

@@ -101,4 +101,10 @@ class Runner:
         )
         if n := metrics.device_losses:
             line += f", {n} device losses ({session.device.away_s:.1f} s without one)"
+        if (radio := self._app.radio) is not None:
+            counts = radio.counts
+            line += f", {counts.served} listeners" if radio.port else ""
+            line += f", {counts.slow} too slow" if counts.slow else ""
+            if lost := counts.dropped + counts.lost:
+                line += f", {lost / session.graph.sample_rate:.1f} s not streamed"
         return line

@@ -73,6 +73,8 @@ def _rows(state: ScreenState) -> list[tuple[str, Text]]:
         ("effects", Text(printable(", ".join(status.sounding)) or "none")),
         ("recording", _recording(status.recording)),
     ]
+    if status.listeners:
+        rows.append(("listeners", Text(str(status.listeners))))
     if status.sleep_min > 0.0:
         rows.append(("sleep", Text(f"silent in {clock(60.0 * status.sleep_min)}")))
     rows.append(("engine", _engine(status)))

@@ -317,6 +317,9 @@ READINGS: tuple[Reading, ...] = (
         1.0,
         "min",
     ),
+    Reading(
+        "listeners", "Listeners to the streams.", "i", lambda s: (s.listeners,), 1.0
+    ),
     Reading("model/name", "The model that plays.", "s", lambda s: (s.model,)),
 )
 

@@ -71,6 +71,7 @@ class SessionStatus:
         sounding: names of the effects that sound.
         model: name of the model.
         sleep_min: minutes until a sleep fade ends the session; 0 without one.
+        listeners: to the streams over HTTP.
         song: that plays; None before the first.
         recording: that runs, or None.
     """
@@ -93,6 +94,7 @@ class SessionStatus:
     sounding: tuple[str, ...] = ()
     model: str = ""
     sleep_min: float = 0.0
+    listeners: int = 0
     song: SongStatus | None = None
     recording: RecordingStatus | None = None
 

@@ -73,6 +73,7 @@ class Now:
         progress: through the song, 0..1.
         length: of the song in s.
         point: on the line, without wiggle, shape (n_latents,).
+        points: the song's five sounds, shape (5, n_latents).
     """
 
     position: int
@@ -82,6 +83,7 @@ class Now:
     progress: float
     length: float
     point: tuple[float, ...]
+    points: NDArray[np.float32] = field(compare=False)
 
 
 class Music:
@@ -222,6 +224,7 @@ class Music:
             min(1.0, seconds / placed.duration),
             placed.duration,
             tuple(self._line(position, transport)[:-1].tolist()),
+            song.points,
         )
 
     # Time.

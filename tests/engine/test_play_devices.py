@@ -159,14 +159,6 @@ def test_a_rate_that_cannot_be_is_one_clear_line(home: Path) -> None:
     assert player.lines == ["latent: --rate 100: choose from 22050 to 192000 Hz"]
 
 
-def test_without_a_device_one_line_names_the_ways_out(home: Path) -> None:
-    empty = {"PULSE_SERVER": "/nonexistent", "HOME": str(home)}
-    with playing("--minutes", 0.1, home=home, env=empty, ready=False) as player:
-        assert player.wait() == 1
-    assert len(player.lines) == 1, player.said
-    assert "latent render" in player.said
-
-
 def test_an_unknown_device_is_told_with_the_ones_there_are(home: Path) -> None:
     with (
         VirtualAudio(RATE) as device,

@@ -1,0 +1,60 @@
+"""What the streams are told of the song that plays, for titles and covers."""
+
+import time
+
+import numpy as np
+from numpy.typing import NDArray
+
+from engine.app.session_commands import SessionCommands
+from engine.live.session import Session
+from engine.streams.messages import Playing
+from engine.streams.radio import StreamRadio
+
+N_BANDS = 96  # of a cover
+EVERY_S = 0.5  # between looks at what plays
+
+
+class NowStreaming:
+    """Tells a radio of each new song, and of each new preset.
+
+    Args:
+        session: that is played.
+        commands: whose status says what plays.
+        radio: to tell.
+    """
+
+    def __init__(
+        self, session: Session, commands: SessionCommands, radio: StreamRadio
+    ) -> None:
+        self._session, self._commands, self._radio = session, commands, radio
+        self._told: tuple[int, str] | None = None
+        self._due = 0.0  # monotonic
+
+    def poll(self) -> None:
+        """The session's thread: look at what plays, twice a second at most."""
+        if time.monotonic() < self._due:
+            return
+        self._due = time.monotonic() + EVERY_S
+        status, now = self._commands.status(), self._session.now()
+        song = status.song
+        if song is None or now is None or self._told == (song.number, status.preset):
+            return
+        self._told = (song.number, status.preset)
+        timbres = self._session.graph.model.decode(now.points.astype(np.float32))
+        self._radio.tell(
+            Playing(
+                song.number + 1,
+                song.title,
+                status.preset,
+                song.pattern,
+                cover_spectra(timbres),
+            )
+        )
+
+
+def cover_spectra(timbres: NDArray[np.float32]) -> tuple[tuple[int, ...], ...]:
+    """Timbres of shape (n, n_bands), 0..1, as fewer levels 0..255 for a cover."""
+    parts = np.array_split(timbres, N_BANDS, axis=1)
+    levels = np.stack([part.mean(axis=1) for part in parts], axis=1)
+    steps = np.clip(np.rint(255.0 * levels), 0, 255).astype(int)
+    return tuple(tuple(row) for row in steps.tolist())

@@ -1,0 +1,151 @@
+"""Players that people have, each playing each format of a real worker."""
+
+import http.server
+import json
+import re
+import subprocess
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+from engine.streams.encoder import FORMATS
+from tests.support.streams import (
+    RATE,
+    Source,
+    open_folder,
+    playing,
+    program,
+    streaming,
+    wait_until,
+)
+
+pytestmark = pytest.mark.slow
+PLAY_S = 10.0
+
+
+@pytest.fixture(scope="module")
+def source() -> Iterator[Source]:
+    with streaming() as running:
+        time.sleep(5.5)
+        yield running
+
+
+def assert_tones(file: Path, seconds: float) -> None:
+    samples, rate = soundfile.read(file, dtype="float32", always_2d=True)
+    assert rate == RATE
+    assert len(samples) > seconds * RATE
+    level = np.sqrt(np.mean(samples[RATE:-RATE] ** 2, axis=0))
+    np.testing.assert_allclose(level, 0.2 / np.sqrt(2.0), rtol=0.06)
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_mpv_plays_and_shows_titles(name: str, source: Source, tmp_path: Path) -> None:
+    log = tmp_path / "mpv.log"
+    source.radio.tell(playing(3))
+    url = f"http://127.0.0.1:{source.port}/stream.{name}"
+    with program(["mpv", "--no-config", "--ao=null", url], log):
+        wait_until(lambda: b"Song 3 (dark)" in log.read_bytes(), 20.0, "a title")
+        source.radio.tell(playing(4))
+        wait_until(lambda: b"Song 4 (dark)" in log.read_bytes(), 20.0, "the next")
+    said = log.read_text(errors="replace")
+    assert f"({name} 2ch 48000Hz)" in said
+    assert not re.search(r"(?i)error|invalid|fail", said)
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_ffmpeg_and_curl_take_it(name: str, source: Source, tmp_path: Path) -> None:
+    url = f"http://127.0.0.1:{source.port}/stream.{name}"
+    raw, wav = tmp_path / f"raw.{name}", tmp_path / "out.wav"
+    subprocess.run(["curl", "-s", "-m", "5", "-o", str(raw), url], check=False)
+    assert raw.stat().st_size > 100_000
+    command = ["ffmpeg", "-v", "error", "-i", url, "-t", str(PLAY_S), str(wav)]
+    done = subprocess.run(command, capture_output=True, check=True, timeout=60)
+    assert not done.stderr
+    assert_tones(wav, PLAY_S - 0.5)
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_vlc_plays_and_shows_titles(name: str, source: Source) -> None:
+    source.radio.tell(playing(5))
+    url = f"http://127.0.0.1:{source.port}/stream.{name}"
+    with open_folder() as folder:
+        wav, log = folder / "out.wav", folder / "vlc.log"
+        options = ["-I", "dummy", "-vv", "--no-video", "--aout=afile"]
+        command = ["cvlc", *options, f"--audiofile-file={wav}", url]
+        with program(command, log, as_nobody=True):
+            wait_until(lambda: b"Title=Latent - Song 5" in log.read_bytes(), 20.0)
+            source.radio.tell(playing(6))
+            wait_until(lambda: b"Title=Latent - Song 6" in log.read_bytes(), 20.0)
+            wait_until(lambda: wav.stat().st_size > 6 * 4 * RATE, 20.0)
+        # VLC writes the length when it ends as it likes.
+        samples = np.fromfile(wav, "<i2", offset=44)
+    stereo = samples[: len(samples) // 2 * 2].reshape(-1, 2) / 32_768.0
+    level = np.sqrt(np.mean(stereo[RATE:-RATE] ** 2, axis=0))
+    np.testing.assert_allclose(level, 0.2 / np.sqrt(2.0), rtol=0.06)
+
+
+PAGE = """<script>
+const out = {cover: 0};
+let left = 3;
+for (const name of ['mp3', 'opus', 'flac']) {
+  const sound = new Audio('http://127.0.0.1:PORT/stream.' + name);
+  sound.crossOrigin = 'anonymous';
+  const log = [];
+  for (const event of ['playing', 'error', 'ended'])
+    sound.addEventListener(event, () => log.push(event));
+  sound.play().catch(error => log.push(String(error)));
+  setTimeout(() => {
+    out[name] = {log, seconds: sound.currentTime};
+    if (!--left) fetch('/', {method: 'POST', body: JSON.stringify(out)});
+  }, 10000);
+}
+const cover = new Image();
+cover.onload = () => { out.cover = cover.width; };
+cover.src = 'http://127.0.0.1:PORT/cover.png?song=1';
+</script>"""
+
+
+def test_chromium_plays_all_formats_and_loads_the_cover(
+    source: Source, tmp_path: Path
+) -> None:
+    source.radio.tell(playing(1))
+    page = PAGE.replace("PORT", str(source.port)).encode()
+    posted: list[bytes] = []
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.send_header("Content-Type", "text/html")
+            self.end_headers()
+            self.wfile.write(page)
+
+        def do_POST(self) -> None:
+            posted.append(self.rfile.read(int(self.headers["Content-Length"])))
+            self.send_response(204)
+            self.end_headers()
+
+        def log_message(self, format: str, *args: object) -> None:
+            pass
+
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        command = [
+            *("chromium", "--headless=new", "--no-sandbox", "--disable-gpu"),
+            *("--disable-audio-output", f"--user-data-dir={tmp_path / 'profile'}"),
+            "--autoplay-policy=no-user-gesture-required",
+            f"http://127.0.0.1:{server.server_port}/",
+        ]
+        with program(command, tmp_path / "chromium.log"):
+            wait_until(lambda: posted, 60.0, "chromium")
+        server.shutdown()
+    found = json.loads(posted[0])
+    assert found["cover"] == 600
+    for name in FORMATS:
+        assert "playing" in found[name]["log"], found
+        assert "error" not in found[name]["log"], found
+        assert found[name]["seconds"] > 6.0, found
