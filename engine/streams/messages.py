@@ -4,10 +4,10 @@ The worker is told on its standard input, so that no password stands among its
 arguments, and answers on its standard output.
 """
 
-import json
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
-from typing import Any
+from dataclasses import dataclass, field
+from typing import TypeVar
+
+import msgspec
 
 PCM_FORMATS = ("s16le", "f32le")
 
@@ -115,32 +115,18 @@ class WorkerReport:
     finished: bool = False
 
 
-def to_line(message: "WorkerPlan | Playing | WorkerReport") -> str:
-    """A message as one line, with its end."""
-    return json.dumps(asdict(message)) + "\n"
+Message = TypeVar("Message", WorkerPlan, Playing, WorkerReport)
 
 
-def plan_from(line: str) -> WorkerPlan:
-    """The plan that `to_line` wrote."""
-    row = json.loads(line)
-    outputs = Outputs(**_tuples(row.pop("outputs")))
-    return WorkerPlan(outputs=outputs, **_tuples(row))
+def to_line(message: WorkerPlan | Playing | WorkerReport) -> str:
+    """Return a message as one line, with its end."""
+    return msgspec.json.encode(message).decode() + "\n"
 
 
-def playing_from(line: str) -> Playing:
-    """The song that `to_line` wrote."""
-    return Playing(**_tuples(json.loads(line)))
+def from_line(line: str, kind: type[Message]) -> Message:
+    """Return the message of that kind that `to_line` wrote.
 
-
-def report_from(line: str) -> WorkerReport:
-    """The report that `to_line` wrote."""
-    row = json.loads(line)
-    return WorkerReport(**{**row, "counts": StreamCounts(**row["counts"])})
-
-
-def _tuples(row: Mapping[str, Any]) -> dict[str, Any]:
-    return {k: _tuple(v) if isinstance(v, list) else v for k, v in row.items()}
-
-
-def _tuple(values: list[Any]) -> tuple[Any, ...]:
-    return tuple(_tuple(v) if isinstance(v, list) else v for v in values)
+    Raises:
+        msgspec.DecodeError: it is another.
+    """
+    return msgspec.json.decode(line, type=kind)

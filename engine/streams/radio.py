@@ -24,7 +24,8 @@ from engine.streams.messages import (
     Playing,
     StreamCounts,
     WorkerPlan,
-    report_from,
+    WorkerReport,
+    from_line,
     to_line,
 )
 from engine.streams.shared_ring import SharedRing
@@ -239,7 +240,7 @@ class StreamRadio:
         assert process.stdout is not None
         with process.stdout:
             for line in process.stdout:
-                report = report_from(line)
+                report = from_line(line, WorkerReport)
                 if report.say:
                     self._say(report.say)
                 else:

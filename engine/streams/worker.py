@@ -25,8 +25,7 @@ from engine.streams.messages import (
     StreamCounts,
     WorkerPlan,
     WorkerReport,
-    plan_from,
-    playing_from,
+    from_line,
     to_line,
 )
 from engine.streams.pcm import PcmConverter
@@ -183,7 +182,7 @@ async def _work(plan: WorkerPlan) -> None:
 
     def listen() -> None:
         for line in sys.stdin:
-            loop.call_soon_threadsafe(worker.set_playing, playing_from(line))
+            loop.call_soon_threadsafe(worker.set_playing, from_line(line, Playing))
         loop.call_soon_threadsafe(ended.set)
 
     threading.Thread(target=listen, name="session", daemon=True).start()
@@ -198,7 +197,7 @@ def main() -> None:
     signal.signal(signal.SIGPIPE, signal.SIG_IGN)
     # A broken pipe: the session has gone.
     with contextlib.suppress(BrokenPipeError, LatentError):
-        asyncio.run(_work(plan_from(sys.stdin.readline())))
+        asyncio.run(_work(from_line(sys.stdin.readline(), WorkerPlan)))
     os._exit(0)  # threads may wait for peers that never answer
 
 

@@ -18,7 +18,6 @@ from tests.support.osc import oscsend
 from tests.support.playing import Player, playing
 from tests.support.streams import decoded, fetch, wait_until
 
-
 pytestmark = pytest.mark.slow
 
 

@@ -28,7 +28,6 @@ from tests.support.streams import (
     wait_until,
 )
 
-
 pytestmark = pytest.mark.slow
 
 
