@@ -57,6 +57,7 @@ class Purpose(IntEnum):
     MODEL_SOUNDS = 112  # seed
 
     ALBUM_SONG = 130  # seed, song
+    ALBUM_TITLE = 131  # seed of the song
 
 
 def stream(purpose: Purpose, *keys: int | str) -> np.random.Generator:

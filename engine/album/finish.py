@@ -1,18 +1,19 @@
 """Finishing an album: order, gaps, loudness, names, tags, cover, cue sheet, playlist.
 
 The songs are copied, sample by sample, and stay where they are. Each is followed by
-a gap and filled to a whole number of frames of a compact disc, so that played without
-a pause the album is in time with its cue sheet.
+a gap and filled to a whole number of frames of a compact disc, so that an album that is
+played without a pause keeps in time with its cue sheet.
 """
 
 import os
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.util import find_spec
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -20,25 +21,38 @@ import numpy as np
 from numpy.typing import NDArray
 
 from effects.audio.replaygain import LoudnessMeter
+from effects.audio.sound_reader import opened
 from effects.audio.sound_writer import whole_sound_file
 from effects.base.errors import InputError, RunError
+from effects.base.one_line import one_line
+from effects.base.open_file import read_bytes, read_text
+from effects.base.whole_file import write_whole
 from engine.album.make import WORK
-from engine.album.order import Placeable, arranged
+from engine.album.order import PlacedBy, arranged
 from engine.album.picture import can_draw, draw_cover
-from engine.album.plan import write_text
+from engine.album.plan import MINUTES
 from engine.album.review import Review
+from engine.album.state import SongRow
 from engine.album.titles import title_for
+from engine.graph import RENDER_RATE
+from engine.offline.render import Progress
+from engine.offline.song_card import MAX_FILE as MAX_CARD
+from engine.recording.cue_sheet import (
+    FRAMES_PER_S,
+    MAX_TRACKS,
+    CueTrack,
+    cue_sheet,
+    printable,
+)
 from engine.recording.naming import safe_stem
 
 FINISHED = "album"
 GAP_S = 1.0  # of silence behind each song
-CUE_FRAMES = 75  # a second
-MOST_CUE_TRACKS = 99
+BLOCK = 1 << 16  # samples copied together
+MAX_SPECTRA = 1 << 20  # bytes of the spectra of one song
 COVER = "cover.png"
 
 _OURS = frozenset({".flac", ".cue", ".m3u8", ".png", ".card"})
-
-Progress = Callable[[int, int], None]
 
 
 @dataclass(frozen=True)
@@ -50,18 +64,18 @@ class Track:
         title: of the song.
         source: file it is copied from.
         name: of the file it is copied to.
-        row: of the album's state.
+        row: of the song.
     """
 
     number: int
     title: str
     source: Path
     name: str
-    row: dict[str, Any]
+    row: SongRow
 
 
 @dataclass(frozen=True)
-class Finished:
+class FinishedAlbum:
     """A finished album: where, its tracks in order, and its length in seconds."""
 
     folder: Path
@@ -78,26 +92,19 @@ def tracks_of(review: Review) -> list[Track]:
     songs = review.chosen()
     if not songs:
         raise InputError(f"{review.folder}: no song was kept, and none passed the gate")
-    order = arranged(
-        [
-            Placeable(row["key"].split()[0], float(row["measures"]["brightness"]))
-            for row in songs
-        ]
-    )
+    order = arranged([PlacedBy(row.tonic, row.measures.brightness) for row in songs])
     titles = {
-        row["number"]: name
-        for row in songs
-        if (name := review.verdict(row["number"]).name)
+        row.number: name for row in songs if (name := review.verdict(row.number).name)
     }
     tracks = []
     for place, index in enumerate(order, 1):
         row = songs[index]
-        if row["number"] not in titles:
-            titles[row["number"]] = title_for(row["seed"], titles.values())
-        title = titles[row["number"]]
+        if row.number not in titles:
+            titles[row.number] = title_for(row.seed, titles.values())
+        title = titles[row.number]
         digits = max(2, len(str(len(songs))))
         name = f"{place:0{digits}d} - {safe_stem(title)}.flac"
-        tracks.append(Track(place, title, review.folder / row["file"], name, row))
+        tracks.append(Track(place, title, review.folder / row.file, name, row))
     return tracks
 
 
@@ -108,7 +115,7 @@ def finish(
     artist: str = "Latent",
     gap_s: float = GAP_S,
     progress: Progress | None = None,
-) -> Finished:
+) -> FinishedAlbum:
     """Make the finished album of a folder, in `folder/album`, in place of an older one.
 
     Args:
@@ -137,50 +144,72 @@ def finish(
         if cover:
             (new / COVER).write_bytes(cover)
         stem = safe_stem(title)
-        if len(tracks) <= MOST_CUE_TRACKS:
-            write_text(new / f"{stem}.cue", _cue(tracks, title, artist))
-        write_text(new / f"{stem}.m3u8", _playlist(tracks, lengths, artist))
-    return Finished(home, tuple(tracks), sum(lengths))
+        if len(tracks) <= MAX_TRACKS:
+            cues = [CueTrack(t.title, t.name, performer=artist) for t in tracks]
+            sheet = cue_sheet(cues, title=title, performer=artist)
+            write_whole(new / f"{stem}.cue", sheet, durable=True)
+        playlist = _playlist(tracks, lengths, artist)
+        write_whole(new / f"{stem}.m3u8", playlist, durable=True)
+    return FinishedAlbum(home, tuple(tracks), sum(lengths))
 
 
 def _copied(
     tracks: Sequence[Track], new: Path, gap_s: float, progress: Progress | None
 ) -> tuple[list[dict[str, str]], list[float]]:
-    """Copy all tracks; their ReplayGain tags, and their lengths in seconds."""
-    import soundfile as sf
-
-    meter: LoudnessMeter | None = None
+    """Copy all tracks; returns their ReplayGain tags, and their lengths in seconds."""
+    meter = LoudnessMeter(RENDER_RATE)
     gains, lengths = [], []
     for done, track in enumerate(tracks, 1):
-        try:
-            # As whole numbers: through floats, loud samples lose their last bit.
-            samples, rate = sf.read(track.source, dtype="int32", always_2d=True)
-        except (sf.LibsndfileError, OSError) as error:
-            raise InputError(f"{track.source}: cannot be read as audio") from error
-        samples = followed_by_gap(samples, rate, gap_s)
-        with whole_sound_file(new / track.name, rate) as write:
-            write(samples)
-        meter = meter or LoudnessMeter(rate)
-        for start in range(0, len(samples), rate):
-            meter.add((samples[start : start + rate] / 2.0**31).astype(np.float32))
+        n_samples = _copy(track.source, new / track.name, meter, gap_s)
         gains.append(dict(meter.track_tags()))
-        lengths.append(len(samples) / rate)
+        lengths.append(n_samples / RENDER_RATE)
         meter.next_track()
         if progress:
             progress(done, len(tracks))
-    album = dict(meter.album_tags()) if meter else {}
+    album = dict(meter.album_tags())
     return [{**gain, **album} for gain in gains], lengths
 
 
-def followed_by_gap(
-    samples: NDArray[Any], sample_rate: int, gap_s: float
-) -> NDArray[Any]:
-    """A song with silence behind it, up to a whole frame of a compact disc."""
-    length = len(samples) + round(gap_s * sample_rate)
-    if sample_rate % CUE_FRAMES == 0:
-        frame = sample_rate // CUE_FRAMES
-        length = -(-length // frame) * frame
-    return np.pad(samples, ((0, length - len(samples)), (0, 0)))
+def _copy(source: Path, to: Path, meter: LoudnessMeter, gap_s: float) -> int:
+    """Copy a song and the gap behind it; returns the samples of both."""
+    import soundfile
+
+    longest = round((60.0 * MINUTES[1] + 1.0) * RENDER_RATE)
+    n_samples = 0
+    with opened(source) as file, whole_sound_file(to, RENDER_RATE) as write:
+        if file.channels != 2 or file.samplerate != RENDER_RATE:
+            raise InputError(
+                f"{source}: {file.channels} channels at {file.samplerate} Hz; songs of "
+                f"an album have 2 at {RENDER_RATE} Hz"
+            )
+        while True:
+            try:
+                # As whole numbers: through floats, loud samples lose their last bit.
+                block = file.read(BLOCK, dtype="int32", always_2d=True)
+            except soundfile.LibsndfileError as error:
+                raise InputError(f"{source}: is damaged ({error})") from error
+            if not len(block):
+                break
+            n_samples += len(block)
+            if n_samples > longest:
+                raise InputError(f"{source}: longer than {MINUTES[1]:g} minutes")
+            write(block)
+            meter.add((block / 2.0**31).astype(np.float32))
+        gap: NDArray[Any] = np.zeros((gap_length(n_samples, gap_s), 2), np.int32)
+        write(gap)
+        meter.add(gap.astype(np.float32))
+    return n_samples + len(gap)
+
+
+def gap_length(n_samples: int, gap_s: float) -> int:
+    """Samples of silence behind a song, up to a whole frame of a compact disc.
+
+    >>> gap_length(44_100, 0.0), gap_length(44_101, 0.0)
+    (0, 587)
+    """
+    frame = RENDER_RATE // FRAMES_PER_S
+    length = n_samples + round(gap_s * RENDER_RATE)
+    return -(-length // frame) * frame - n_samples
 
 
 def _tag(
@@ -203,10 +232,10 @@ def _tag(
         file["tracktotal"] = str(n_tracks)
         file["date"] = datetime.now(UTC).date().isoformat()
         file["genre"] = "Ambient"
-        file["initialkey"] = track.row["key"]
+        file["initialkey"] = track.row.key
         card = track.source.with_suffix(".card")
         if card.is_file():
-            file["comment"] = card.read_text(encoding="utf-8")
+            file["comment"] = read_text(card, MAX_CARD, "song card")
         for name, value in gain.items():
             file[name] = value
         if cover:
@@ -223,11 +252,26 @@ def _tag(
 
 def _cover(folder: Path, tracks: Sequence[Track]) -> bytes:
     """The album's cover; empty where it cannot be drawn."""
-    stems = [track.source.stem for track in tracks]
-    spectra = [folder / WORK / f"{stem}.npy" for stem in stems]
+    spectra = [folder / WORK / f"{track.source.stem}.npy" for track in tracks]
     if not can_draw() or not all(path.is_file() for path in spectra):
         return b""
-    return draw_cover([np.load(path, allow_pickle=False) for path in spectra])
+    return draw_cover([_spectra(path) for path in spectra])
+
+
+def _spectra(path: Path) -> NDArray[np.float32]:
+    """Smoothed timbres along a song, shape (n, n_bands), as making it left them."""
+    content = read_bytes(path, MAX_SPECTRA, "song's spectra")
+    try:
+        spectra = np.load(BytesIO(content), allow_pickle=False)
+    except (ValueError, EOFError, MemoryError) as error:
+        raise InputError(f"{path}: is damaged ({one_line(str(error))})") from None
+    if (
+        spectra.ndim != 2
+        or spectra.dtype != np.float32
+        or not np.isfinite(spectra).all()
+    ):
+        raise InputError(f"{path}: is damaged; remove it")
+    return np.asarray(spectra)
 
 
 def _png_size(content: bytes) -> tuple[int, int]:
@@ -235,28 +279,12 @@ def _png_size(content: bytes) -> tuple[int, int]:
     return int.from_bytes(content[16:20], "big"), int.from_bytes(content[20:24], "big")
 
 
-def _cue(tracks: Sequence[Track], title: str, artist: str) -> str:
-    lines = [f"PERFORMER {_quoted(artist)}", f"TITLE {_quoted(title)}"]
-    for track in tracks:
-        lines += [
-            f"FILE {_quoted(track.name)} WAVE",
-            f"  TRACK {track.number:02d} AUDIO",
-            f"    TITLE {_quoted(track.title)}",
-            f"    PERFORMER {_quoted(artist)}",
-            "    INDEX 01 00:00:00",
-        ]
-    return "\n".join(lines) + "\n"
-
-
 def _playlist(tracks: Sequence[Track], lengths: Sequence[float], artist: str) -> str:
     lines = ["#EXTM3U"]
     for track, seconds in zip(tracks, lengths, strict=True):
-        lines += [f"#EXTINF:{round(seconds)},{artist} - {track.title}", track.name]
+        title = printable(f"{artist} - {track.title}")
+        lines += [f"#EXTINF:{round(seconds)},{title}", track.name]
     return "\n".join(lines) + "\n"
-
-
-def _quoted(text: str) -> str:
-    return '"' + text.replace('"', "'") + '"'
 
 
 def _check_replaceable(home: Path) -> None:

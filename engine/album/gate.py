@@ -6,14 +6,13 @@ were set beside 66 songs of all bundled presets, which all pass: they lay at -18
 and 0.02 to 0.33 of roughness.
 """
 
-from dataclasses import dataclass
-
 import numpy as np
 from numpy.typing import NDArray
 
 from effects.audio.k_weighting import k_weighting
 from effects.audio.levels import Samples
 from effects.audio.replaygain import LoudnessMeter
+from engine.album.state import Measures
 from engine.compose.features import Sounds, brightness, dissonance
 from model.config import CLIP_SECONDS, SAMPLE_RATE
 from model.inference import TimbreModel
@@ -30,29 +29,6 @@ TREBLE_HZ = 3000.0
 
 _SMOOTH_BANDS = 12
 MAX_CLIPS = 60  # analysed of a song, evenly spread
-
-
-@dataclass(frozen=True)
-class Measures:
-    """What a song is like.
-
-    Attributes:
-        lufs: integrated loudness; -70 for silence.
-        clip_lufs: of the loudest two seconds.
-        weirdness: mean distance from the origin of latent space.
-        spread_db: mean distance of its sounds from their mean, in tenths of octaves.
-        treble_db: share of the K-weighted power above 3 kHz.
-        roughness: mean sensory roughness.
-        brightness: mean centre of the spectrum, octaves above 20 Hz.
-    """
-
-    lufs: float
-    clip_lufs: float
-    weirdness: float
-    spread_db: float
-    treble_db: float
-    roughness: float
-    brightness: float
 
 
 def timbres_of(samples: Samples) -> NDArray[np.float32]:

@@ -1,11 +1,13 @@
-"""Listening to files of an album on the sound device."""
+"""Playing songs of an album, one at a time, on the sound device."""
 
 from pathlib import Path
 
 import numpy as np
 
 from effects.audio.levels import Samples
+from effects.audio.sound_reader import read_sound
 from effects.base.errors import InputError
+from engine.album.plan import MINUTES
 from engine.live.metrics import Metrics
 from engine.live.output import Output, choose, list_devices, native_rate
 
@@ -48,16 +50,11 @@ class Listener:
             InputError: it cannot be read.
             RunError: there is no device, or it cannot be opened.
         """
-        import soundfile as sf
-        import soxr
-
         self._open()
-        try:
-            samples, rate = sf.read(path, dtype="float32", always_2d=True)
-        except (sf.LibsndfileError, OSError) as error:
-            raise InputError(f"{path}: cannot be read as audio") from error
-        if rate != self._rate:
-            samples = soxr.resample(samples, rate, self._rate).astype(np.float32)
+        longest = 60.0 * MINUTES[1]
+        samples, _ = read_sound(path, sample_rate=self._rate, max_seconds=longest)
+        if samples.shape[1] != 2:
+            raise InputError(f"{path}: {samples.shape[1]} channels, but songs have 2")
         self._asked = samples
 
     def stop(self) -> None:

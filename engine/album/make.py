@@ -1,56 +1,52 @@
-"""Making an album: songs in parallel processes, resumed wherever they were left.
+"""Making the songs of an album in parallel processes, resumed after any interruption.
 
 A song is done when its FLAC is in place, which comes last of all its files; what is
 being made lies in the folder `.work`. So a killed run loses at most the songs that
 were under way, and the same command goes on.
 """
 
-import json
 import multiprocessing
 import os
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from effects.audio.levels import Samples
 from effects.audio.sound_writer import whole_sound_file
 from effects.base.errors import InputError, RunError
+from effects.base.whole_file import PREFIX, whole_file
 from effects.base.workers import begin_worker
 from engine.album.gate import measure, reasons, smoothed, timbres_of
 from engine.album.picture import draw_spectrogram
-from engine.album.plan import (
+from engine.album.plan import AlbumPlan, song_preset, song_settings
+from engine.album.skim import excerpt, moments, write_skim
+from engine.album.state import (
+    ASIDE,
     STATE,
-    Plan,
-    file_name,
+    SongRow,
+    file_stem,
+    read_row,
     read_state,
-    song_preset,
-    song_settings,
+    write_row,
     write_state,
-    write_text,
 )
-from engine.album.skim import cue_sheet, excerpt, moments, write_skim
 from engine.graph import RENDER_RATE, build
-from engine.offline.render import render
+from engine.offline.render import Progress, render
 from engine.offline.song_card import card_of, write_beside
 from model.inference import TimbreModel
 
-ASIDE = "aside"
 WORK = ".work"
 SKIM = "skim.flac"
 
-Progress = Callable[[int, int], None]
-Row = dict[str, Any]
-
 
 @dataclass(frozen=True)
-class Made:
+class MadeAlbum:
     """What a run has made.
 
     Attributes:
@@ -59,7 +55,7 @@ class Made:
         seconds: that it took.
     """
 
-    rows: tuple[Row, ...]
+    rows: tuple[SongRow, ...]
     rendered: float
     seconds: float
 
@@ -71,12 +67,12 @@ class Made:
 
 def make(
     folder: Path,
-    plan: Plan,
+    plan: AlbumPlan,
     *,
     workers: int = 2,
     draw: bool = True,
     progress: Progress | None = None,
-) -> Made:
+) -> MadeAlbum:
     """Make the songs of an album that are not there yet, and its skim.
 
     Args:
@@ -100,31 +96,40 @@ def make(
     except OSError as error:
         raise InputError(f"{folder}: cannot be used ({error.strerror})") from error
     with _alone(folder):
-        for left in work.glob(".latent-*"):
-            left.unlink(missing_ok=True)
+        _remove_unfinished(folder)
         rows = _done_rows(folder, plan)
         missing = [n for n in range(1, plan.songs + 1) if n not in rows]
         plan = _with_model(folder, plan, anything_missing=bool(missing))
         write_state(folder, plan, rows)
         for row in _in_parallel(folder, plan, missing, workers, draw):
-            rows[row["number"]] = row
+            rows[row.number] = row
             write_state(folder, plan, rows)
             if progress:
                 progress(len(rows), plan.songs)
         if missing or not (folder / SKIM).exists() or not _has_starts(rows):
             _make_skim(folder, rows)
             write_state(folder, plan, rows)
-    return Made(
+    return MadeAlbum(
         tuple(rows[n] for n in sorted(rows)),
         60.0 * plan.minutes * len(missing),
         time.monotonic() - started,
     )
 
 
-def make_song(folder: Path, plan: Plan, number: int, draw: bool) -> Row:
-    """Make one song of an album: audio, card, picture, measures, excerpt."""
+def make_song(folder: Path, plan: AlbumPlan, number: int, draw: bool) -> SongRow:
+    """Make one song of an album: sound, card, picture, measures, excerpt.
+
+    Args:
+        folder: of the album.
+        plan: checked.
+        number: of the song, from 1.
+        draw: whether to draw its spectrogram.
+
+    Raises:
+        RunError: a file could not be written.
+    """
     started = time.monotonic()
-    work, stem = folder / WORK, file_name(number)
+    work, stem = folder / WORK, file_stem(number)
     settings = song_settings(plan, number)
     graph = build(settings)
     card = card_of(settings, graph, song_preset(plan, number))
@@ -143,29 +148,27 @@ def make_song(folder: Path, plan: Plan, number: int, draw: bool) -> Row:
     timbres = timbres_of(samples)
     measures = measure(samples, timbres, graph.model)
     why = reasons(measures)
-    home = folder / ASIDE if why else folder
     with whole_sound_file(work / f"{stem}-skim.flac", RENDER_RATE) as write:
         write(excerpt(samples, RENDER_RATE, pure))
-    with (work / f"{stem}.npy").open("wb") as file:
+    with whole_file(work / f"{stem}.npy") as temporary, temporary.open("wb") as file:
         np.save(file, smoothed(timbres))
-    audio = home / f"{stem}.flac"
+    row = SongRow(
+        number=number,
+        status="aside" if why else "done",
+        reasons=tuple(why),
+        seed=settings.seed,
+        preset=card.preset,
+        key=card.key,
+        pattern=card.pattern,
+        measures=measures,
+    )
+    audio = folder / row.file
     write_beside(card, audio)
     if draw:
         title = f"{stem}  {card.preset}  {card.key}  {card.pattern}"
         draw_spectrogram(samples, RENDER_RATE, audio.with_suffix(".png"), title)
-    row: Row = {
-        "number": number,
-        "file": str(audio.relative_to(folder)),
-        "status": "aside" if why else "done",
-        "reasons": why,
-        "seed": settings.seed,
-        "preset": card.preset,
-        "key": card.key,
-        "pattern": card.pattern,
-        "measures": asdict(measures),
-        "took_s": round(time.monotonic() - started, 2),
-    }
-    write_text(work / f"{stem}.json", json.dumps(row))
+    row = replace(row, took_s=round(time.monotonic() - started, 2))
+    write_row(work / f"{stem}.json", row)
     os.replace(part, audio)
     return row
 
@@ -178,16 +181,24 @@ def _check_ours(folder: Path) -> None:
         raise InputError(f"{folder}: holds other files and no album; name a new folder")
 
 
-def _done_rows(folder: Path, plan: Plan) -> dict[int, Row]:
+def _remove_unfinished(folder: Path) -> None:
+    """Remove what a killed run was writing."""
+    for place in (folder, folder / ASIDE, folder / WORK):
+        for left in place.glob(f"{PREFIX}*"):
+            if not left.is_dir():
+                left.unlink(missing_ok=True)
+
+
+def _done_rows(folder: Path, plan: AlbumPlan) -> dict[int, SongRow]:
     rows = {n: row for n in range(1, plan.songs + 1) if (row := _done(folder, n))}
     if (folder / STATE).exists():
         for number, row in read_state(folder)[1].items():
-            if number in rows and "skim_s" in row:
-                rows[number]["skim_s"] = row["skim_s"]
+            if number in rows:
+                rows[number] = replace(rows[number], skim_s=row.skim_s)
     return rows
 
 
-def _with_model(folder: Path, plan: Plan, *, anything_missing: bool) -> Plan:
+def _with_model(folder: Path, plan: AlbumPlan, *, anything_missing: bool) -> AlbumPlan:
     """The plan with its model's hash, if what is missing can be made with that."""
     known = read_state(folder)[0].model_hash if (folder / STATE).exists() else ""
     if not anything_missing:
@@ -201,23 +212,23 @@ def _with_model(folder: Path, plan: Plan, *, anything_missing: bool) -> Plan:
     return replace(plan, model_hash=found)
 
 
-def _has_starts(rows: Mapping[int, Row]) -> bool:
-    return all("skim_s" in row for row in rows.values() if row["status"] == "done")
+def _has_starts(rows: Mapping[int, SongRow]) -> bool:
+    return all(row.skim_s is not None for row in rows.values() if not row.is_aside)
 
 
-def _done(folder: Path, number: int) -> Row | None:
+def _done(folder: Path, number: int) -> SongRow | None:
     """The row of a song that is done, or None."""
     try:
-        text = (folder / WORK / f"{file_name(number)}.json").read_text("utf-8")
-        row: Row = json.loads(text)
-        return row if (folder / row["file"]).is_file() else None
-    except (OSError, ValueError, KeyError, TypeError):
+        row = read_row(folder / WORK / f"{file_stem(number)}.json")
+    except InputError:
         return None
+    is_there = row.number == number and (folder / row.file).is_file()
+    return row if is_there else None
 
 
 def _in_parallel(
-    folder: Path, plan: Plan, numbers: list[int], workers: int, draw: bool
-) -> Iterator[Row]:
+    folder: Path, plan: AlbumPlan, numbers: list[int], workers: int, draw: bool
+) -> Iterator[SongRow]:
     """Rows of songs as they are done, in any order."""
     if not numbers:
         return
@@ -232,7 +243,7 @@ def _in_parallel(
         mp_context=multiprocessing.get_context("spawn"),
         initializer=begin_worker,
     )
-    futures: list[Future[Row]] = []
+    futures: list[Future[SongRow]] = []
     try:
         for number in numbers:
             futures.append(pool.submit(make_song, folder, plan, number, draw))
@@ -251,31 +262,35 @@ def _in_parallel(
         pool.shutdown(cancel_futures=True)
 
 
-def _make_skim(folder: Path, rows: dict[int, Row]) -> None:
+def _make_skim(folder: Path, rows: dict[int, SongRow]) -> None:
     """Join the excerpts of all songs that passed the gate; note where each is."""
-    passed = [rows[n] for n in sorted(rows) if rows[n]["status"] == "done"]
+    passed = [rows[n] for n in sorted(rows) if not rows[n].is_aside]
     skim = folder / SKIM
     if not passed:
         skim.unlink(missing_ok=True)
         return
     excerpts = [
-        (row["file"], folder / WORK / f"{Path(row['file']).stem}-skim.flac")
+        (row.file, folder / WORK / f"{file_stem(row.number)}-skim.flac")
         for row in passed
     ]
     starts = write_skim(excerpts, skim, RENDER_RATE)
-    for row, (_, second) in zip(passed, starts, strict=True):
-        row["skim_s"] = round(second, 3)
-    write_text(skim.with_suffix(".cue"), cue_sheet(SKIM, starts))
+    for row, start in zip(passed, starts, strict=True):
+        rows[row.number] = replace(row, skim_s=round(start / RENDER_RATE, 3))
 
 
 @contextmanager
 def _alone(folder: Path) -> Iterator[None]:
-    """Keep other runs out of the folder; a dead one keeps nobody out."""
-    import fcntl
+    """Keep other runs out of the folder; the lock ends with its process."""
+    from filelock import FileLock, Timeout
 
-    with (folder / WORK / "lock").open("w") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            raise RunError(f"{folder}: another run makes this album already") from None
+    lock = FileLock(folder / WORK / "lock", timeout=0, fallback_to_soft=False)
+    try:
+        lock.acquire()
+    except Timeout:
+        raise RunError(f"{folder}: another run makes this album already") from None
+    except OSError as error:
+        raise RunError(f"{folder}: cannot be locked ({error.strerror})") from None
+    try:
         yield
+    finally:
+        lock.release()

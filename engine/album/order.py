@@ -11,8 +11,8 @@ _MOST_ROUNDS = 40
 
 
 @dataclass(frozen=True)
-class Placeable:
-    """What of a song decides its place: its tonic, and how bright it is."""
+class PlacedBy:
+    """What decides the place of a song: its tonic, and how bright it is."""
 
     tonic: str
     brightness: float
@@ -33,11 +33,11 @@ def arc(place: float) -> float:
     return math.sin(math.pi * place)
 
 
-def arranged(songs: Sequence[Placeable]) -> list[int]:
-    """Indices of songs in the order of the album; the same for the same songs.
+def arranged(songs: Sequence[PlacedBy]) -> list[int]:
+    """Indices of songs in the order of the album; equal for equal songs.
 
-    Begins with the darkest songs at both ends and exchanges pairs for as long as that
-    lowers the cost: fifths between neighbours, and distance from the arc in
+    It begins with the darkest songs at both ends and exchanges pairs for as long as
+    that lowers the cost: fifths between neighbours, and distance from the arc in
     brightness, which is counted by rank.
     """
     n = len(songs)

@@ -13,12 +13,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from effects.audio.levels import Samples
+from effects.base.whole_file import whole_file
 
 FFT = 4096
 COLUMNS = 1200
 ROWS = 420
 LOW_HZ = 30.0
-MARKS_HZ = (50, 100, 200, 500, 1000, 2000, 5000, 10_000, 20_000)
+TICKS_HZ = (50, 100, 200, 500, 1000, 2000, 5000, 10_000, 20_000)
 RANGE_DB = 90.0
 COVER_PIXELS = 1000
 
@@ -68,7 +69,17 @@ def log_rows(
 def draw_spectrogram(
     samples: Samples, sample_rate: int, path: Path, title: str
 ) -> None:
-    """Draw a spectrogram into a PNG, which appears only when it is whole."""
+    """Draw a spectrogram into a PNG, whole or not at all.
+
+    Args:
+        samples: shape (n, 2).
+        sample_rate: Hz.
+        path: of the PNG.
+        title: stands above it.
+
+    Raises:
+        RunError: it could not be written.
+    """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
@@ -86,14 +97,13 @@ def draw_spectrogram(
         vmax=0.0,
         cmap="magma",
     )
-    marks = [hertz for hertz in MARKS_HZ if hertz < sample_rate / 2.0]
-    axes.set_yticks([np.log2(hertz / LOW_HZ) for hertz in marks], map(str, marks))
+    ticks = [hertz for hertz in TICKS_HZ if hertz < sample_rate / 2.0]
+    axes.set_yticks([np.log2(hertz / LOW_HZ) for hertz in ticks], map(str, ticks))
     axes.set_xlabel("s")
     axes.set_ylabel("Hz")
     axes.set_title(title)
-    part = path.with_name(f".latent-{path.name}")
-    figure.savefig(part, format="png")
-    part.replace(path)
+    with whole_file(path) as temporary:
+        figure.savefig(temporary, format="png")
 
 
 def draw_cover(songs: Sequence[NDArray[np.float32]]) -> bytes:

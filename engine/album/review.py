@@ -1,23 +1,30 @@
 """Review: which songs of an album are kept, and how they are called.
 
 Every decision is a line of `decisions.jsonl`, on the disk before the next one can be
-made; nothing is ever taken back but by another line. Terminal and page use the same
-functions.
+made. A line is never changed: another line takes it back. Terminal and page use the
+same functions.
 """
 
 import json
 import os
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, TypedDict
+
+from msgspec import Meta
 
 from effects.base.errors import InputError, RunError
-from engine.album.plan import read_state
+from effects.base.open_file import read_bytes
+from effects.base.schema import decode_json
+from engine.album.plan import SONGS
+from engine.album.state import SongRow, read_state
 
 DECISIONS = "decisions.jsonl"
 MAX_NAME = 120  # characters
+MAX_BYTES = 8 << 20  # of all decisions
 
 
 @dataclass(frozen=True)
@@ -42,8 +49,8 @@ class Review:
         self.folder = folder
         self.plan, rows = read_state(folder)
         #: Rows of the songs: first those that passed the gate, then those set aside.
-        self.songs: list[dict[str, Any]] = sorted(
-            rows.values(), key=lambda row: (row["status"] == "aside", row["number"])
+        self.songs: list[SongRow] = sorted(
+            rows.values(), key=lambda row: (row.is_aside, row.number)
         )
         self._numbers = set(rows)
         self._verdicts, self._made = _replayed(_read(folder / DECISIONS))
@@ -61,39 +68,39 @@ class Review:
         self._decide({"song": self._known(number), "kept": False})
 
     def name(self, number: int, name: str) -> None:
-        """Call a song so.
+        """Name a song.
 
         Raises:
             InputError: the name is empty or too long.
         """
-        shown = " ".join("".join(c for c in name if c.isprintable()).split())
+        shown = _clean(name)
         if not shown or len(shown) > MAX_NAME:
             raise InputError(f"a name has 1 to {MAX_NAME} characters")
         self._decide({"song": self._known(number), "name": shown})
 
     def undo(self) -> int | None:
-        """Take back the last decision that stands; the song that it was about."""
+        """Take back the last decision that stands; returns its song, if any."""
         if not self._made:
             return None
-        number = int(self._made[-1]["song"])
+        number = self._made[-1]["song"]
         self._decide({"undo": True})
         return number
 
     def counts(self) -> tuple[int, int, int]:
         """How many songs are kept, cut, and not decided."""
-        kept = [self.verdict(row["number"]).kept for row in self.songs]
+        kept = [self.verdict(row.number).kept for row in self.songs]
         return kept.count(True), kept.count(False), kept.count(None)
 
-    def chosen(self) -> list[dict[str, Any]]:
+    def chosen(self) -> list[SongRow]:
         """Songs of the finished album: those kept.
 
-        When none was kept: those that passed the gate and were not cut.
+        When none was kept, they are those that passed the gate and were not cut.
         """
-        kept = [s for s in self.songs if self.verdict(s["number"]).kept]
+        kept = [song for song in self.songs if self.verdict(song.number).kept]
         return kept or [
             song
             for song in self.songs
-            if song["status"] == "done" and self.verdict(song["number"]).kept is None
+            if not song.is_aside and self.verdict(song.number).kept is None
         ]
 
     def _known(self, number: int) -> int:
@@ -110,7 +117,7 @@ class Review:
             raise RunError(
                 f"{path}: the decision could not be kept ({error.strerror})"
             ) from error
-        # Read again: somebody else may be deciding in another window.
+        # Read again: decisions may be made in another window, too.
         self._verdicts, self._made = _replayed(_read(path))
 
 
@@ -127,42 +134,49 @@ def _append(path: Path, decision: Mapping[str, Any]) -> None:
         os.close(handle)
 
 
-def _read(path: Path) -> list[dict[str, Any]]:
+class _Decision(TypedDict, total=False):
+    """One line of the file; a line that takes another back holds `undo` alone."""
+
+    song: Annotated[int, Meta(ge=SONGS[0], le=SONGS[1])]
+    kept: bool
+    name: Annotated[str, Meta(max_length=MAX_NAME)]
+    undo: bool
+    at: str
+
+
+def _read(path: Path) -> list[_Decision]:
     """Decisions in order; lines that were never finished are passed over."""
-    try:
-        lines = path.read_bytes().splitlines()
-    except FileNotFoundError:
+    if not os.path.lexists(path):
         return []
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror})") from error
     decisions = []
-    for line in lines:
-        try:
-            decision = json.loads(line)
-        except ValueError:
-            continue
-        if isinstance(decision, dict):
-            decisions.append(decision)
+    for line in read_bytes(path, MAX_BYTES, "list of decisions").splitlines():
+        with suppress(InputError):
+            decisions.append(decode_json(line, _Decision, DECISIONS))
     return decisions
 
 
 def _replayed(
-    decisions: list[dict[str, Any]],
-) -> tuple[dict[int, Verdict], list[dict[str, Any]]]:
+    decisions: list[_Decision],
+) -> tuple[dict[int, Verdict], list[_Decision]]:
     """Verdicts, and the decisions that stand, in their order."""
-    standing: list[dict[str, Any]] = []
+    standing: list[_Decision] = []
     for decision in decisions:
         if decision.get("undo"):
             del standing[-1:]
-        elif isinstance(decision.get("song"), int):
+        elif "song" in decision:
             standing.append(decision)
     verdicts: dict[int, Verdict] = {}
     for decision in standing:
         number = decision["song"]
-        before = verdicts.get(number, Verdict())
+        verdict = verdicts.get(number, Verdict())
         if "kept" in decision:
-            before = replace(before, kept=bool(decision["kept"]))
+            verdict = replace(verdict, kept=decision["kept"])
         if "name" in decision:
-            before = replace(before, name=str(decision["name"]))
-        verdicts[number] = before
+            verdict = replace(verdict, name=_clean(decision["name"]))
+        verdicts[number] = verdict
     return verdicts, standing
+
+
+def _clean(name: str) -> str:
+    """A name without control characters, its spaces single."""
+    return " ".join("".join(c for c in name if c.isprintable()).split())

@@ -1,18 +1,22 @@
 """The skim: an album of fifty songs in five minutes.
 
-Of each song its five sounds are heard for a little over a second, crossfaded into one
-another; then comes the next song. A cue sheet says where each begins.
+Each song is heard for six seconds: its five sounds for a little over a second each,
+crossfaded. A cue sheet says where each song begins.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
 from effects.audio.levels import Samples
+from effects.audio.sound_reader import read_sound
 from effects.audio.sound_writer import whole_sound_file
+from effects.base.errors import InputError
+from effects.base.whole_file import write_whole
 from engine.compose.path import SYMBOLS
 from engine.graph import Graph
+from engine.recording.cue_sheet import CueTrack, cue_frame, cue_sheet
 
 EXCERPT_S = 6.0  # of a song
 JOIN_S = 0.25  # between two sounds, and two songs
@@ -24,9 +28,10 @@ _PROBES = 512  # places of a song that are asked which sound they are
 def moments(graph: Graph) -> list[float]:
     """Where the five sounds of a song are at their purest, as shares of its length.
 
+    A sound that the pattern does not have is left out.
+
     Args:
-        graph: of one song, not yet turned. A sound that the pattern does not have is
-            left out.
+        graph: of one song, nothing of it rendered yet.
     """
     total = graph.music.n_samples
     assert total is not None
@@ -65,7 +70,10 @@ def excerpt(samples: Samples, sample_rate: int, at: Sequence[float]) -> Samples:
 
 
 def crossfaded(before: Samples, after: Samples, n_join: int) -> Samples:
-    """Two pieces with equal-power crossfade; the first one fades in from silence."""
+    """Two pieces, shape (n, 2), with an equal-power crossfade over `n_join` samples.
+
+    With nothing before it, the second piece fades in from silence.
+    """
     rise = np.sin(0.5 * np.pi * (np.arange(n_join) + 0.5) / n_join)[:, None]
     rise = rise.astype(np.float32)
     piece = after.copy()
@@ -79,8 +87,8 @@ def crossfaded(before: Samples, after: Samples, n_join: int) -> Samples:
 
 
 def write_skim(
-    excerpts: Iterable[tuple[str, Path]], path: Path, sample_rate: int
-) -> list[tuple[str, float]]:
+    excerpts: Sequence[tuple[str, Path]], path: Path, sample_rate: int
+) -> list[int]:
     """Join excerpts into a skim, with a cue sheet beside it.
 
     Args:
@@ -89,53 +97,35 @@ def write_skim(
         sample_rate: Hz.
 
     Returns:
-        Each name and the second at which it begins.
+        The sample at which each begins.
 
     Raises:
-        RunError: the file could not be written.
+        InputError: an excerpt cannot be read.
+        RunError: a file could not be written.
     """
-    import soundfile as sf
-
     join = round(JOIN_S * sample_rate)
-    starts: list[tuple[str, float]] = []
+    starts: list[int] = []
     pending = np.zeros((0, 2), np.float32)
     written = 0
     with whole_sound_file(path, sample_rate, {"title": "Skim"}) as write:
-        for name, source in excerpts:
-            samples, _ = sf.read(source, dtype="float32", always_2d=True)
-            starts.append((name, max(0, written + len(pending) - join) / sample_rate))
+        for _, source in excerpts:
+            samples = _read_excerpt(source, sample_rate)
+            starts.append(max(0, written + len(pending) - join))
             pending = crossfaded(pending, samples, join)
             ready, pending = pending[:-join], pending[-join:]
             write(ready)
             written += len(ready)
         write(pending * np.linspace(1.0, 0.0, len(pending), dtype=np.float32)[:, None])
+    tracks = [
+        CueTrack(name, path.name, cue_frame(start, sample_rate))
+        for (name, _), start in zip(excerpts, starts, strict=True)
+    ]
+    write_whole(path.with_suffix(".cue"), cue_sheet(tracks))
     return starts
 
 
-def cue_sheet(
-    audio: str, tracks: Sequence[tuple[str, float]], performer: str = ""
-) -> str:
-    """A cue sheet of tracks in one file: titles and the seconds at which they begin."""
-    lines = [f'PERFORMER "{_quoted(performer)}"'] if performer else []
-    lines.append(f'FILE "{_quoted(audio)}" WAVE')
-    for number, (title, second) in enumerate(tracks, 1):
-        lines += [
-            f"  TRACK {number:02d} AUDIO",
-            f'    TITLE "{_quoted(title)}"',
-            f"    INDEX 01 {cue_time(second)}",
-        ]
-    return "\n".join(lines) + "\n"
-
-
-def cue_time(seconds: float) -> str:
-    """Minutes, seconds and frames of 1/75 s, as cue sheets have them.
-
-    >>> cue_time(61.5)
-    '01:01:37'
-    """
-    frames = int(seconds * 75.0 + 1e-6)
-    return f"{frames // 4500:02d}:{frames // 75 % 60:02d}:{frames % 75:02d}"
-
-
-def _quoted(text: str) -> str:
-    return text.replace('"', "'").replace("\n", " ")
+def _read_excerpt(path: Path, sample_rate: int) -> Samples:
+    samples, rate = read_sound(path, max_seconds=2.0 * EXCERPT_S)
+    if samples.shape[1] != 2 or rate != sample_rate:
+        raise InputError(f"{path}: not an excerpt of this album; remove it")
+    return samples

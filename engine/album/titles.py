@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-import numpy as np
+from effects.base.streams import Purpose, stream
 
 _FIRST = (
     *("Amber", "Ashen", "Blue", "Bright", "Buried", "Calm", "Clear", "Cold"),
@@ -32,7 +32,7 @@ def title_for(seed: int, taken: Iterable[str] = ()) -> str:
     >>> title_for(7, [title_for(7)]) == title_for(7)
     False
     """
-    rng = np.random.default_rng([seed, 0x7717])
+    rng = stream(Purpose.ALBUM_TITLE, seed)
     used = {title.casefold() for title in taken}
     for _ in range(len(_FIRST) * len(_SECOND)):
         title = f"{_FIRST[rng.integers(len(_FIRST))]} "

@@ -15,8 +15,8 @@ from engine.cli.progress import bar
 from engine.compose.preset import DEFAULT_PRESET
 
 if TYPE_CHECKING:
-    from engine.album.make import Made
-    from engine.album.plan import Plan
+    from engine.album.make import MadeAlbum
+    from engine.album.plan import AlbumPlan
 
 DEFAULT_SONGS = 12
 DEFAULT_MINUTES = 4.0
@@ -73,9 +73,10 @@ def make_album(
     """
     from engine.album.make import make
     from engine.album.picture import can_draw
-    from engine.album.plan import STATE, Plan, check, read_state
+    from engine.album.plan import AlbumPlan, check
+    from engine.album.state import STATE, read_state
 
-    wanted = Plan(
+    wanted = AlbumPlan(
         seed=secrets.randbelow(2**31) if seed is None else seed,
         songs=DEFAULT_SONGS if songs is None else songs,
         minutes=DEFAULT_MINUTES if minutes is None else minutes,
@@ -154,7 +155,7 @@ def finish_album(
                 "number": t.number,
                 "title": t.title,
                 "file": t.name,
-                "song": t.row["file"],
+                "song": t.row.file,
             }
             for t in finished.tracks
         ]
@@ -168,8 +169,8 @@ def finish_album(
 
 
 def _going_on(
-    folder: Path, before: "Plan", given: Mapping[str, object], songs: int | None
-) -> "Plan":
+    folder: Path, before: "AlbumPlan", given: Mapping[str, object], songs: int | None
+) -> "AlbumPlan":
     """The plan that is in the folder, with more songs if they are asked for."""
     for name, value in given.items():
         if value is not None and value != getattr(before, name):
@@ -191,14 +192,16 @@ def _anywhere(preset: str) -> str:
     return str(Path(preset).resolve()) if preset.endswith(".toml") else preset
 
 
-def _report_made(folder: Path, plan: "Plan", made: "Made", as_json: bool) -> None:
-    aside = [row for row in made.rows if row["status"] == "aside"]
+def _report_made(
+    folder: Path, plan: "AlbumPlan", made: "MadeAlbum", as_json: bool
+) -> None:
+    aside = [row for row in made.rows if row.is_aside]
     if as_json:
         told = {
             "folder": str(folder),
             "seed": plan.seed,
             "songs": len(made.rows),
-            "aside": {row["file"]: row["reasons"] for row in aside},
+            "aside": {row.file: row.reasons for row in aside},
             "rendered_s": round(made.rendered, 3),
             "seconds": round(made.seconds, 3),
             "real_time_factor": round(made.speed, 2),
@@ -206,7 +209,7 @@ def _report_made(folder: Path, plan: "Plan", made: "Made", as_json: bool) -> Non
         click.echo(json.dumps(told))
         return
     for row in aside:
-        _say(f"set aside {row['file']}: {'; '.join(row['reasons'])}")
+        _say(f"set aside {row.file}: {'; '.join(row.reasons)}")
     work = "all were there already"
     if made.rendered:
         work = (

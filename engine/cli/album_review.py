@@ -14,23 +14,23 @@ HELP = "p play  k keep  c cut  n name  u undo  arrows (or , .) move  q quit"
 
 def review_in_terminal(folder: Path, device: str | None = None) -> None:
     """Go through the songs of an album, key by key, until `q` or the input's end."""
-    desk = _Desk(Review(folder), Listener(device))
+    review = _TerminalReview(Review(folder), Listener(device))
     click.echo(HELP)
     with keys() as hit:
         try:
-            desk.run(hit)
+            review.run(hit)
         finally:
-            desk.listener.close()
-    kept, cut, open_ = desk.review.counts()
+            review.listener.close()
+    kept, cut, open_ = review.review.counts()
     click.echo(f"{kept} kept, {cut} cut, {open_} not decided")
 
 
-class _Desk:
-    """One review under way: where it is, and what each key does."""
+class _TerminalReview:
+    """A review under way: the song that it has come to, and what each key does."""
 
     def __init__(self, review: Review, listener: Listener) -> None:
         self.review, self.listener = review, listener
-        undecided = [review.verdict(s["number"]).kept is None for s in review.songs]
+        undecided = [review.verdict(s.number).kept is None for s in review.songs]
         self._place = undecided.index(True) if any(undecided) else 0
 
     def run(self, keys: Keys) -> None:
@@ -44,7 +44,7 @@ class _Desk:
                 click.echo(f"latent: {error}", err=True)
 
     def _act(self, key: str, keys: Keys) -> None:
-        number = int(self.review.songs[self._place]["number"])
+        number = self.review.songs[self._place].number
         if key == "p":
             self._play()
         elif key in ("k", "c"):
@@ -68,7 +68,7 @@ class _Desk:
         if undone is None:
             click.echo("nothing to undo")
             return
-        numbers = [song["number"] for song in self.review.songs]
+        numbers = [song.number for song in self.review.songs]
         was_playing = self.listener.is_playing
         self._place = numbers.index(undone)
         click.echo(f"{undone:03d} undone")
@@ -81,7 +81,7 @@ class _Desk:
         was_playing, moved = self.listener.is_playing, place != self._place
         self._place = place
         self._show()
-        if moved and was_playing:  # who listens goes on listening
+        if moved and was_playing:  # playback follows the selection
             self.listener.play(self._path)
 
     def _play(self) -> None:
@@ -92,17 +92,17 @@ class _Desk:
 
     @property
     def _path(self) -> Path:
-        return self.review.folder / str(self.review.songs[self._place]["file"])
+        return self.review.folder / self.review.songs[self._place].file
 
     def _show(self) -> None:
         song = self.review.songs[self._place]
-        verdict = self.review.verdict(song["number"])
+        verdict = self.review.verdict(song.number)
         state = {True: "kept", False: "cut", None: "-"}[verdict.kept]
-        if song["status"] == "aside":
-            state += f" (set aside: {'; '.join(song['reasons'])})"
+        if song.is_aside:
+            state += f" (set aside: {'; '.join(song.reasons)})"
         named = f"  {verdict.name!r}" if verdict.name else ""
         click.echo(
-            f"[{self._place + 1}/{len(self.review.songs)}] {song['number']:03d}  "
-            f"{song['preset']}  {song['key']}  {song['pattern']}  "
-            f"{song['measures']['lufs']:.1f} LUFS  {state}{named}"
+            f"[{self._place + 1}/{len(self.review.songs)}] {song.number:03d}  "
+            f"{song.preset}  {song.key}  {song.pattern}  "
+            f"{song.measures.lufs:.1f} LUFS  {state}{named}"
         )

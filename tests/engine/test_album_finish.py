@@ -14,8 +14,8 @@ import soundfile as sf
 
 from effects.audio.levels import Samples
 from effects.base.errors import InputError
-from engine.album.finish import finish, followed_by_gap
-from engine.album.order import Placeable, arranged, fifths_apart
+from engine.album.finish import finish, gap_length
+from engine.album.order import PlacedBy, arranged, fifths_apart
 from engine.album.review import Review
 from engine.album.titles import title_for
 from engine.control.harmony import KEYS
@@ -186,15 +186,15 @@ def test_an_album_of_nothing_is_one_line(tmp_path: Path) -> None:
 
 
 def test_gaps_end_on_frames() -> None:
-    song = np.ones((1000, 2), np.float32)
-    assert len(followed_by_gap(song, 44_100, 0.0)) == 2 * 588
-    assert len(followed_by_gap(np.ones((588, 2), np.float32), 44_100, 0.0)) == 588
+    assert gap_length(1000, 0.0) == 2 * 588 - 1000
+    assert gap_length(588, 0.0) == 0
+    assert gap_length(588, 1.0) == 44_100
 
 
 @pytest.mark.parametrize("n", [1, 2, 3, 12, 50])
 def test_neighbours_are_near_and_light_rises_and_falls(n: int) -> None:
     rng = random.Random(n)
-    songs = [Placeable(rng.choice(AROUND_D), rng.uniform(2.0, 5.0)) for _ in range(n)]
+    songs = [PlacedBy(rng.choice(AROUND_D), rng.uniform(2.0, 5.0)) for _ in range(n)]
     order = arranged(songs)
     assert sorted(order) == list(range(n))
     assert order == arranged(songs)

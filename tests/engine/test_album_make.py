@@ -16,8 +16,9 @@ import soundfile as sf
 
 from effects.base.errors import InputError
 from engine.album import gate
-from engine.album.plan import Plan, check, read_state, song_settings
-from engine.album.skim import EXCERPT_S, cue_time, excerpt
+from engine.album.plan import AlbumPlan, check, song_settings
+from engine.album.skim import EXCERPT_S, excerpt
+from engine.album.state import read_state
 from engine.control.harmony import KEYS
 from engine.offline.song_card import read_card
 from model.config import SAMPLE_RATE
@@ -56,12 +57,12 @@ def digests(folder: Path) -> dict[str, bytes]:
 def test_every_song_has_audio_card_and_picture(made: Path) -> None:
     plan, rows = read_state(made)
     assert sorted(rows) == [1, 2, 3]
-    assert [rows[n]["preset"] for n in (1, 2, 3)] == ["dark", "glass", "dark"]
+    assert [rows[n].preset for n in (1, 2, 3)] == ["dark", "glass", "dark"]
     for number, row in rows.items():
-        path = made / row["file"]
+        path = made / row.file
         assert sf.info(path).frames == round(0.12 * 60 * 44_100)
         assert read_card(path) == read_card(path.with_suffix(".card"))
-        assert read_card(path).seed == row["seed"] == song_settings(plan, number).seed
+        assert read_card(path).seed == row.seed == song_settings(plan, number).seed
         assert path.with_suffix(".png").read_bytes().startswith(b"\x89PNG")
     assert not list(made.glob(".latent-*"))
     assert not list((made / ".work").glob(".latent-*"))
@@ -78,18 +79,18 @@ def test_a_card_of_the_album_gives_its_song(
 
 def test_the_skim_has_every_song_that_passed(made: Path) -> None:
     _, rows = read_state(made)
-    passed = [row for row in rows.values() if row["status"] == "done"]
+    passed = [row for row in rows.values() if not row.is_aside]
     skim, rate = audio.load(made / "skim.flac")
     assert abs(len(skim) / rate - EXCERPT_S * len(passed)) < 1.0
     for row in passed:
-        start = round(row["skim_s"] * rate) + rate
+        start = round((row.skim_s or 0.0) * rate) + rate
         heard = skim[start : start + rate // 2].mean(axis=1)
-        song = audio.load(made / row["file"])[0].mean(axis=1)
+        song = audio.load(made / row.file)[0].mean(axis=1)
         size = len(heard) + len(song)
         spectrum = np.fft.rfft(song, size) * np.conj(np.fft.rfft(heard, size))
         fit = float(np.max(np.fft.irfft(spectrum, size)))
         own = float(np.sum(heard.astype(np.float64) ** 2))
-        assert fit > 0.5 * own, row["file"]
+        assert fit > 0.5 * own, row.file
     assert (made / "skim.cue").read_text().count("TRACK") == len(passed)
 
 
@@ -187,7 +188,7 @@ def test_a_folder_with_other_files_is_left_alone(home: Path, tmp_path: Path) -> 
 
 
 def test_songs_of_a_plan_differ_in_key_and_seed() -> None:
-    plan = Plan(seed=9, songs=40, minutes=4.0, presets=("shoreline",))
+    plan = AlbumPlan(seed=9, songs=40, minutes=4.0, presets=("shoreline",))
     songs = [song_settings(plan, number) for number in range(1, 41)]
     assert len({song.seed for song in songs}) == 40
     keys = {str((song.controls or {})["tuning/key"]) for song in songs}
@@ -200,7 +201,7 @@ def test_songs_of_a_plan_differ_in_key_and_seed() -> None:
     "change", [{"songs": 0}, {"minutes": 500.0}, {"presets": ("drak",)}]
 )
 def test_a_plan_that_cannot_be_made_is_refused(change: dict[str, object]) -> None:
-    plan = Plan(seed=1, songs=2, minutes=1.0, presets=("dark",))
+    plan = AlbumPlan(seed=1, songs=2, minutes=1.0, presets=("dark",))
     with pytest.raises(InputError):
         check(dataclasses.replace(plan, **change))  # type: ignore[arg-type]
 
@@ -252,9 +253,3 @@ def test_an_excerpt_joins_without_a_step() -> None:
     short = excerpt(song.astype(np.float32), SAMPLE_RATE, (0.1, 0.3, 0.5, 0.7, 0.9))
     assert abs(len(short) / SAMPLE_RATE - EXCERPT_S) < 0.01
     assert np.abs(np.diff(short, axis=0)).max() < 0.02
-
-
-def test_cue_times_count_frames_of_a_compact_disc() -> None:
-    assert cue_time(0.0) == "00:00:00"
-    assert cue_time(59.99) == "00:59:74"
-    assert cue_time(6000.0) == "100:00:00"

@@ -183,11 +183,11 @@ def test_a_terminal_is_left_as_it_was(folder: Path) -> None:
 
 def test_what_is_chosen(folder: Path) -> None:
     review = Review(folder)
-    assert [song["number"] for song in review.chosen()] == [1, 2, 3]
+    assert [song.number for song in review.chosen()] == [1, 2, 3]
     review.cut(2)
-    assert [song["number"] for song in review.chosen()] == [1, 3]
+    assert [song.number for song in review.chosen()] == [1, 3]
     review.keep(4)
-    assert [song["number"] for song in review.chosen()] == [4]
+    assert [song.number for song in review.chosen()] == [4]
 
 
 def test_no_such_song_and_no_such_name(folder: Path) -> None:

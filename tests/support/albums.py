@@ -6,7 +6,8 @@ import numpy as np
 import soundfile as sf
 
 from effects.audio.levels import Samples
-from engine.album.plan import Plan, write_state
+from engine.album.plan import AlbumPlan
+from engine.album.state import Measures, SongRow, write_state
 
 SAMPLE_RATE = 44_100
 KEYS = ("D dorian", "A dorian", "G dorian", "E dorian", "C dorian")
@@ -38,21 +39,29 @@ def planted_album(
         samples = rng.uniform(-0.9 * number / songs, 0.9 * number / songs, (n, 2))
         sf.write(folder / f"{name}.flac", samples, SAMPLE_RATE, subtype="PCM_24")
         made.append(sf.read(folder / f"{name}.flac", dtype="float32")[0])
-        text = f'latent seed {number}\n{{"card": 1, "seed": {number}}}\n'
+        text = f'latent seed {number}\n{{"card": 2, "seed": {number}}}\n'
         (folder / f"{name}.card").write_text(text)
         timbres = rng.uniform(0.0, 0.8, (8, 103)).astype(np.float32)
         np.save(folder / ".work" / f"{number:03d}.npy", timbres)
-        rows[number] = {
-            "number": number,
-            "file": f"{name}.flac",
-            "status": "aside" if is_aside else "done",
-            "reasons": ["too loud: -9.0 LUFS, over -15.5"] if is_aside else [],
-            "seed": 100 + number,
-            "preset": "dark",
-            "key": KEYS[number % len(KEYS)],
-            "pattern": "ABABE",
-            "measures": {"lufs": -18.0, "brightness": 2.0 + (number * 0.37) % 1.0},
-        }
-    plan = Plan(seed=4, songs=songs, minutes=seconds / 60.0, presets=("dark",))
+        measures = Measures(
+            lufs=-18.0,
+            clip_lufs=-14.0,
+            weirdness=5.0,
+            spread_db=5.0,
+            treble_db=-20.0,
+            roughness=0.1,
+            brightness=2.0 + (number * 0.37) % 1.0,
+        )
+        rows[number] = SongRow(
+            number=number,
+            status="aside" if is_aside else "done",
+            reasons=("too loud: -9.0 LUFS, over -15.5",) if is_aside else (),
+            seed=100 + number,
+            preset="dark",
+            key=KEYS[number % len(KEYS)],
+            pattern="ABABE",
+            measures=measures,
+        )
+    plan = AlbumPlan(seed=4, songs=songs, minutes=0.05, presets=("dark",))
     write_state(folder, plan, rows)
     return made
