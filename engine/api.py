@@ -90,7 +90,7 @@ class Song:
         render_to_file(graphs.build(self.settings), path, tags)
         return path
 
-    def play(self, device: str | None = None, *, wait: bool = True) -> "Playing":
+    def play(self, device: str | None = None, *, wait: bool = True) -> "Playback":
         """Play the song on a device, the default one unless it is named.
 
         Args:
@@ -103,13 +103,13 @@ class Song:
         Raises:
             RunError: there is no device.
         """
-        playing = Playing(self.settings, device)
+        playing = Playback(self.settings, device)
         if wait:
             playing.wait()
         return playing
 
 
-class Playing:
+class Playback:
     """A song that plays in a thread of its own."""
 
     def __init__(self, settings: Settings, device: str | None) -> None:
@@ -224,6 +224,6 @@ def render(song: Song) -> Samples:
     return song.render()
 
 
-def play(song: Song, device: str | None = None, *, wait: bool = True) -> Playing:
+def play(song: Song, device: str | None = None, *, wait: bool = True) -> Playback:
     """Play a song; see `Song.play`."""
     return song.play(device, wait=wait)

@@ -107,4 +107,8 @@ class Runner:
             line += f", {counts.slow} too slow" if counts.slow else ""
             if lost := counts.dropped + counts.lost:
                 line += f", {lost / session.graph.sample_rate:.1f} s not streamed"
+        if n := metrics.errors:
+            line += f", {n} errors in the audio callback"
+        if n := metrics.bad_frames:
+            line += f", {n} frames that were not finite"
         return line

@@ -12,7 +12,6 @@ class Metrics:
     """
 
     blocks: int = 0  # callbacks so far; a device that counts none is gone
-    samples: int = 0  # samples asked for
     block: int = 0  # samples of the last callback
     underruns: int = 0  # blocks for which the ring had too little
     device_xruns: int = 0  # times PortAudio flagged an output underflow
@@ -23,5 +22,4 @@ class Metrics:
     away_s: float = 0.0  # seconds without a device, until it came back last
     frames: int = 0  # frames synthesised
     replans: int = 0  # times the unheard part was rendered again
-    late: int = 0  # times a splice was made again because the reader had passed it
     bad_frames: int = 0  # decoded timbres that were not finite

@@ -183,7 +183,6 @@ class Output:
                 out.fill(0.0)
                 metrics.errors += 1
             metrics.blocks += 1
-            metrics.samples += n_samples
             metrics.block = n_samples
 
         try:

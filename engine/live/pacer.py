@@ -24,7 +24,7 @@ class Pacer:
     Args:
         sample_rate: Hz.
         render: fills a block of shape (n, 2).
-        metrics: `blocks`, `samples` and `block` are counted here.
+        metrics: `blocks` and `block` are set here.
     """
 
     latency_s = 0.0
@@ -55,6 +55,5 @@ class Pacer:
                 due = time.monotonic()
             self._render(self._block)
             self._metrics.blocks += 1
-            self._metrics.samples += len(self._block)
             self._metrics.block = len(self._block)
             due += self._period

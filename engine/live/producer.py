@@ -60,7 +60,7 @@ class Producer:
         ring: of layers, as long as the look-ahead is to be.
         reader: of the ring; gets masking, concealment and the end of the stream.
         controls: whose changes are followed.
-        metrics: `frames`, `replans`, `late` and `bad_frames` are counted here.
+        metrics: `frames`, `replans` and `bad_frames` are counted here.
         on_event: takes a row for the journal of every change, with its samples.
 
     Raises:
@@ -247,7 +247,6 @@ class Producer:
             first = splice(old, new[heard - at :], self._rate)
             if heard == end or self._ring.read + guard <= heard + self._metrics.block:
                 break
-            self._metrics.late += 1
         self._heard = heard
         self._on_event({"at": at, "heard": heard, **row})
         self._reader.finished = False

@@ -35,15 +35,6 @@ class RefusedDatagram(Exception):  # noqa: N818 - a verdict, not a failure
     """Raised for a datagram that does not pass; its text says why in a few words."""
 
 
-def check(datagram: bytes) -> str | None:
-    """Return why a datagram is refused, or None when it is sound."""
-    try:
-        messages(datagram)
-    except RefusedDatagram as reason:
-        return str(reason)
-    return None
-
-
 def messages(datagram: bytes) -> list[bytes]:
     """Return the messages of a sound datagram, in order.
 

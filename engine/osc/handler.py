@@ -25,7 +25,7 @@ from engine.osc.feedback import Feedback, Packet
 from engine.osc.guard import RefusedDatagram, is_pattern, messages
 from engine.osc.messages import bundled, control_message, message, reading_message
 from engine.osc.reports import Reports, Say
-from engine.osc.request import Request, parsed
+from engine.osc.request import OscRequest, parsed
 from engine.osc.values import (
     ADDRESSES,
     Echoes,
@@ -79,7 +79,7 @@ class OscHandler:
         self._errors = TokenBucket(ERRORS_PER_S, ERRORS_PER_S)
         self._echoes = Echoes()
         self._feedback = Feedback(controls, self._status, self.subscribers)
-        self._server_commands: dict[str, Callable[[Request], list[bytes]]] = {
+        self._server_commands: dict[str, Callable[[OscRequest], list[bytes]]] = {
             "/ping": self._ping,
             ROOT + "ping": self._ping,
             ROOT + "subscribe": self._subscribe,
@@ -103,7 +103,7 @@ class OscHandler:
             return self._handle(datagram, sender, now)
         except Exception as error:
             # A mistake of this program; the server has to outlive it.
-            self._fail(error, Request("", (), sender, now))
+            self._fail(error, OscRequest("", (), sender, now))
             return []
 
     def tick(self, now: float) -> list[Packet]:
@@ -115,7 +115,7 @@ class OscHandler:
             found = messages(datagram)
         except RefusedDatagram as reason:
             self.counters.refused += 1
-            request = Request("", (), sender, now)
+            request = OscRequest("", (), sender, now)
             self._reports.tell(f"refused a packet: {reason}", request)
             error = self._error(request, f"packet refused: {reason}")
             return self._reply(request, error)
@@ -131,10 +131,10 @@ class OscHandler:
 
     # Values.
 
-    def _set(self, row: Sequence[Request]) -> list[Packet]:
+    def _set(self, row: Sequence[OscRequest]) -> list[Packet]:
         """Set all values of a row, or none of them; returns the echoes."""
         wanted: dict[str, Value] = {}  # by name
-        touched: dict[str, Request] = {}  # by address
+        touched: dict[str, OscRequest] = {}  # by address
         for request in row:
             try:
                 for address, name, value in self._values(request):
@@ -153,7 +153,7 @@ class OscHandler:
             if self._echoes.take(address, before, after, request.now)
         ]
 
-    def _values(self, request: Request) -> list[tuple[str, str, Value]]:
+    def _values(self, request: OscRequest) -> list[tuple[str, str, Value]]:
         """Return address, control and value of everything that a request sets."""
         if len(request.args) != 1:
             raise InputError(f"takes one value, got {len(request.args)}")
@@ -165,7 +165,7 @@ class OscHandler:
 
     # Everything else.
 
-    def _guarded(self, request: Request) -> list[bytes]:
+    def _guarded(self, request: OscRequest) -> list[bytes]:
         try:
             return self._answer(request)
         except LatentError as error:
@@ -176,7 +176,7 @@ class OscHandler:
             self._fail(error, request)
             return self._error(request, "failed inside")
 
-    def _answer(self, request: Request) -> list[bytes]:
+    def _answer(self, request: OscRequest) -> list[bytes]:
         address = request.address
         name = address.removeprefix(ROOT)
         if is_pattern(address):
@@ -191,7 +191,7 @@ class OscHandler:
             return self._reading(name, request)
         return [] if address in _OWN else self._unknown(request)
 
-    def _query(self, request: Request) -> list[bytes]:
+    def _query(self, request: OscRequest) -> list[bytes]:
         """Answer a pattern with every value and reading that it stands for."""
         found = addresses_of(request.address)
         if not found:
@@ -211,7 +211,7 @@ class OscHandler:
                 packets.append(reading_message(reading, values))
         return bundled(packets)
 
-    def _command(self, name: str, request: Request) -> list[bytes]:
+    def _command(self, name: str, request: OscRequest) -> list[bytes]:
         command, args = COMMANDS_BY_NAME[name], request.args
         can_do_without = command.optional or not command.types
         if can_do_without and len(args) == 1 and not isinstance(args[0], str):
@@ -222,7 +222,7 @@ class OscHandler:
         self._actions.command(name, *command.check(args, status))
         return []
 
-    def _reading(self, name: str, request: Request) -> list[bytes]:
+    def _reading(self, name: str, request: OscRequest) -> list[bytes]:
         if request.args:
             # Not answered: the sender may be a server that takes us for a client.
             self.counters.rejected += 1
@@ -235,7 +235,7 @@ class OscHandler:
 
     # Commands to the server itself.
 
-    def _ping(self, request: Request) -> list[bytes]:
+    def _ping(self, request: OscRequest) -> list[bytes]:
         self.subscribers.renew(request.sender, request.now)
         if request.address == "/ping":
             return []
@@ -243,17 +243,17 @@ class OscHandler:
         state = status.state if status is not None else ""
         return [message(ROOT + "pong", "ss", (VERSION, state))]
 
-    def _subscribe(self, request: Request) -> list[bytes]:
+    def _subscribe(self, request: OscRequest) -> list[bytes]:
         port, seconds = _port_and_seconds(request)
         self.subscribers.add(request.sender, port, seconds, request.now)
         self._feedback.show_all()  # the new one has seen nothing yet
         return []
 
-    def _unsubscribe(self, request: Request) -> list[bytes]:
+    def _unsubscribe(self, request: OscRequest) -> list[bytes]:
         self.subscribers.remove(request.sender, _port_and_seconds(request)[0])
         return []
 
-    def _dump(self, request: Request) -> list[bytes]:
+    def _dump(self, request: OscRequest) -> list[bytes]:
         args = request.args
         if args and not (len(args) == 1 and not isinstance(args[0], str)):
             raise InputError("takes no argument")
@@ -278,28 +278,28 @@ class OscHandler:
             self.counters.failed += 1
             return None
 
-    def _reply(self, request: Request, packets: Sequence[bytes]) -> list[Packet]:
+    def _reply(self, request: OscRequest, packets: Sequence[bytes]) -> list[Packet]:
         """Address packets to the sender, and to the ports that its host named."""
         addresses = self.subscribers.replies_to(request.sender) if packets else ()
         return [(packet, address) for address in addresses for packet in packets]
 
-    def _unknown(self, request: Request) -> list[bytes]:
+    def _unknown(self, request: OscRequest) -> list[bytes]:
         self.counters.unknown += 1
         self._reports.tell("no such address", request)
         return self._error(request, "no such address")
 
-    def _fail(self, error: Exception, request: Request) -> None:
+    def _fail(self, error: Exception, request: OscRequest) -> None:
         self.counters.failed += 1
         self._reports.tell(f"failed: {error!r:.80}", request)
 
-    def _error(self, request: Request, text: str) -> list[bytes]:
+    def _error(self, request: OscRequest, text: str) -> list[bytes]:
         if request.address in _OWN or not self._is_trusted(request.sender):
             return []
         if not self._errors.take(1.0, request.now):
             return []
         return [message(ROOT + "error", "ss", (request.address, text))]
 
-    def _check_pattern(self, request: Request) -> None:
+    def _check_pattern(self, request: OscRequest) -> None:
         if is_pattern(request.address) and not self._is_trusted(request.sender):
             raise InputError("subscribe first, then use patterns")
 
@@ -307,11 +307,11 @@ class OscHandler:
         return _is_loopback(sender[0]) or self.subscribers.knows(sender)
 
 
-def _sets_values(request: Request) -> bool:
+def _sets_values(request: OscRequest) -> bool:
     return bool(request.args and control_addresses(request.address))
 
 
-def _port_and_seconds(request: Request) -> tuple[float | None, float | None]:
+def _port_and_seconds(request: OscRequest) -> tuple[float | None, float | None]:
     """Return the port and the seconds that a subscription names."""
     if len(request.args) > 2 or any(isinstance(a, bool | str) for a in request.args):
         raise InputError("takes a port and a time in s")

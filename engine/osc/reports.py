@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import TypeAlias
 
-from engine.osc.request import Request
+from engine.osc.request import OscRequest
 
 Say: TypeAlias = Callable[[str], None]
 
@@ -22,7 +22,7 @@ class Reports:
         self._say = say
         self._told: dict[str, tuple[float, int]] = {}  # reason -> when, how many since
 
-    def tell(self, reason: str, request: Request) -> None:
+    def tell(self, reason: str, request: OscRequest) -> None:
         """Tell of a request, or count it when the reason was told of late."""
         told_at, n_since = self._told.get(reason, (float("-inf"), 0))
         if request.now - told_at < EVERY_S:

@@ -9,7 +9,7 @@ from engine.osc.clients import Address
 
 
 @dataclass(frozen=True)
-class Request:
+class OscRequest:
     """A message of a packet that the guard let through.
 
     Attributes:
@@ -25,7 +25,7 @@ class Request:
     now: float
 
 
-def parsed(raw: bytes, sender: Address, now: float) -> Request:
+def parsed(raw: bytes, sender: Address, now: float) -> OscRequest:
     """Return the request of a message's bytes, which the guard has checked."""
     message = OscMessage(raw)
-    return Request(message.address, tuple(message.params), sender, now)
+    return OscRequest(message.address, tuple(message.params), sender, now)

@@ -72,7 +72,6 @@ class OscServer:
         )
         self.intake = DatagramQueue(RATE, BURST)
         self.port = 0  # the port in use, once started
-        self.strangers = 0  # datagrams from outside private networks
         self._say = say
         self._sockets: list[socket.socket] = []
         self._stopping = threading.Event()
@@ -143,8 +142,7 @@ class OscServer:
                 self._stopping.wait(TICK_S)
                 return n_read
             if not is_neighbour(sender[0]) or sender[1] == self.port:
-                self.strangers += 1  # or this server: a forged sender would make a loop
-                continue
+                continue  # not to this server either: a forged sender makes a loop
             now = time.monotonic()
             if self.intake.admit(datagram, sender, now):
                 self._send(self.handler.handle(datagram, sender, now))

@@ -118,11 +118,6 @@ class MidiBridge:
         self._learning: str | None = None
         self._lock = threading.Lock()
 
-    @property
-    def bindings(self) -> dict[MidiSource, str]:
-        """The control or command that each source is bound to."""
-        return dict(self._bindings)
-
     def learn(self, target: str | None) -> None:
         """Bind the next message to a control or command; None cancels that.
 

@@ -116,6 +116,14 @@ def test_the_command_shows_every_control(capsys: pytest.CaptureFixture[str]) -> 
         assert control.text in line
 
 
+@pytest.mark.parametrize("command", ["play", "render"])
+def test_every_control_is_a_flag(
+    capsys: pytest.CaptureFixture[str], command: str
+) -> None:
+    words = run(capsys, command, "--help").split()
+    assert {"--" + name.replace("/", "-") for name in CONTROLS} <= set(words)
+
+
 def test_the_command_gives_json(capsys: pytest.CaptureFixture[str]) -> None:
     rows = json.loads(run(capsys, "controls", "--json"))
     assert [row["name"] for row in rows] == [control.name for control in TABLE]

@@ -11,9 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engine.control.controls import TABLE, Controls
-from engine.osc.guard import RefusedDatagram, check, is_pattern, matching, messages
+from engine.osc.guard import RefusedDatagram, is_pattern, matching, messages
 from engine.osc.handler import OscHandler
-from tests.support.mutants import mutated, sound_packets
+from tests.support.mutants import mutated, refusal, sound_packets
 from tests.support.osc import FakeSession, bundle, number, packet, padded
 
 HERE = ("127.0.0.1", 5000)
@@ -126,7 +126,7 @@ ODD_BUT_SOUND = {
 
 @pytest.mark.parametrize("name", ODD_BUT_SOUND)
 def test_odd_but_sound_packets_leave_values_in_their_range(name: str) -> None:
-    assert check(ODD_BUT_SOUND[name]) is None
+    assert refusal(ODD_BUT_SOUND[name]) is None
     controls = Controls()
     handler = OscHandler(controls, FakeSession())
     handler.handle(ODD_BUT_SOUND[name], HERE, 0.0)
@@ -215,7 +215,7 @@ def test_the_costliest_packet_that_passes_is_cheap() -> None:
         ]
         fill = [number("/latent/wiggle/amount/norm", 0.5)] * (128 - 8)
         datagram = bundle(*parts, *fill)
-        assert check(datagram) is None
+        assert refusal(datagram) is None
         worst = max(worst, _time(handler, datagram))
     assert worst < 0.05
 
@@ -234,7 +234,7 @@ def test_a_hundred_thousand_mutants_do_no_harm() -> None:
         if at == 20_000:  # caches are full by then
             memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
         datagram = mutated(rng, seeds)
-        refused, snapshot = check(datagram), controls.snapshot
+        refused, snapshot = refusal(datagram), controls.snapshot
         n_done = len(session.done)
         now = at * 1e-3
         start = time.thread_time()

@@ -6,11 +6,20 @@ import time
 
 from engine.control.commands import COMMANDS
 from engine.control.controls import TABLE, Controls
-from engine.osc.guard import check
+from engine.osc.guard import RefusedDatagram, messages
 from engine.osc.messages import control_message, message
 from tests.support.osc import Client, bundle, number, packet
 
 AT_ONCE = 100  # between questions whether all were read; the socket holds some more
+
+
+def refusal(datagram: bytes) -> str | None:
+    """Why the guard refuses a datagram; None when it passes."""
+    try:
+        messages(datagram)
+    except RefusedDatagram as reason:
+        return str(reason)
+    return None
 
 
 def sound_packets() -> list[bytes]:
@@ -66,7 +75,7 @@ def pelt(port: int, n_packets: int, per_second: float, rng: random.Random) -> No
     began, n_sent = time.monotonic(), 0
     while n_sent < n_packets:
         datagram = mutated(rng, seeds)
-        if check(datagram) is None or len(datagram) > 8000:
+        if refusal(datagram) is None or len(datagram) > 8000:
             continue
         client.send(datagram)
         n_sent += 1
