@@ -1,4 +1,4 @@
-"""The numbers that define timbre space; each stands here once."""
+"""The constants that define timbre space."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -6,7 +6,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-SAMPLE_RATE = 44_100  # Hz, of clips; songs are synthesised at any rate
+SAMPLE_RATE = 44_100  # Hz, of clips; music is synthesised at any rate
 CLIP_SECONDS = 2.0
 N_LATENTS = 32
 
@@ -39,22 +39,22 @@ class Axis:
 
     @property
     def bands_per_octave(self) -> float:
-        """Bands in one octave (122.0)."""
+        """Number of bands in an octave (122.0)."""
         return self.n_bands / float(np.log2(self.high_hz / self.low_hz))
 
     @property
     def range_db(self) -> float:
-        """How many dB lie between a timbre value of 0 and of 1."""
+        """Difference in dB between timbre values of 0 and 1."""
         return self.ceiling_db - self.floor_db
 
     def to_power(self, timbre: NDArray[np.float32]) -> NDArray[np.float64]:
-        """Band powers (full scale = 1.0) of timbres, same shape."""
+        """Convert timbres to band powers (full scale = 1.0), same shape."""
         level_db = self.floor_db + self.range_db * timbre.astype(np.float64)
         power: NDArray[np.float64] = 10.0 ** (level_db / 10.0)
         return power
 
     def from_power(self, power: NDArray[np.float64]) -> NDArray[np.float32]:
-        """Timbres of band powers, clipped to 0..1, same shape."""
+        """Convert band powers to timbres, clipped to 0..1, same shape."""
         floor = 10.0 ** (self.floor_db / 10.0)
         level_db = 10.0 * np.log10(np.maximum(power, floor))
         timbre = (level_db - self.floor_db) / self.range_db

@@ -1,7 +1,8 @@
-"""The guard: what would be too loud, sharp, shrill or weird is never heard.
+"""The guard: keeps sounds that are too loud, sharp, shrill or weird from being heard.
 
-All is read from the decoded timbre, before any audio exists. A point over the
-limits is drawn back along the line to a safe one until it is within them.
+The features that it limits are computed from the decoded timbre, before any audio
+exists. A point over the limits is moved along the line to a safe one until it is within
+them.
 """
 
 from collections.abc import Mapping
@@ -16,34 +17,43 @@ from model.config import AXIS, Axis
 from model.prior import Latents
 from model.spectrum import loudness
 
-FEATURES = ("loudness", "sharpness", "whistle", "weirdness")
-STEPS = 7  # halvings of the way back: to within 1 % of the farthest safe point
-WHISTLE_HZ = 1_000.0  # tones above this stand out as shrill
+# The features that are limited, and their units.
+UNITS = {
+    "loudness": "LUFS",
+    "sharpness": "acum",
+    "whistle": "of power",
+    "weirdness": "from the origin",
+}
+STEPS = 7  # bisections: to within 1 % of the farthest safe point
+WHISTLE_HZ = 1_000.0  # lowest frequency of a tone that is shrill
 WHISTLE_BANDS = 9  # two thirds of a semitone on either side of a tone's centre
 
 Timbres = NDArray[np.float32]
 
 
 class Decoder(Protocol):
-    """What the guard needs of a model."""
+    """The part of a model that the guard uses."""
 
     @property
     def axis(self) -> Axis:
         """Bands of the timbres."""
 
     def decode(self, z: Latents) -> Timbres:
-        """Timbres of points."""
+        """Timbres (n, n_bands) of points (n, n_latents)."""
 
     def weirdness(self, z: Latents) -> NDArray[np.float32]:
-        """Distance of points from the origin."""
+        """Distance of points (n, n_latents) from the origin, shape (n,)."""
 
 
-def features(model: Decoder, z: Latents) -> dict[str, NDArray[np.float64]]:
-    """What the limits are about, for points of shape (n, n_latents).
+def point_features(model: Decoder, z: Latents) -> dict[str, NDArray[np.float64]]:
+    """Compute the limited features of points.
+
+    Args:
+        model: decodes the points.
+        z: shape (n, n_latents).
 
     Returns:
-        By name, shape (n,): loudness in LUFS, sharpness in acum, whistle as a
-        share of power, weirdness.
+        By name, each of shape (n,), in the units of `UNITS`.
     """
     return {
         **timbre_features(model.decode(z), model.axis),
@@ -54,7 +64,15 @@ def features(model: Decoder, z: Latents) -> dict[str, NDArray[np.float64]]:
 def timbre_features(
     timbre: Timbres, axis: Axis = AXIS
 ) -> dict[str, NDArray[np.float64]]:
-    """The features that need no latents, for timbres of shape (n, n_bands)."""
+    """Compute the features that need no latents: all but the weirdness.
+
+    Args:
+        timbre: shape (n, n_bands), 0..1.
+        axis: the bands.
+
+    Returns:
+        By name, each of shape (n,), in the units of `UNITS`.
+    """
     power = axis.to_power(timbre)
     return {
         "loudness": loudness(power, axis),
@@ -64,11 +82,18 @@ def timbre_features(
 
 
 def sharpness(power: NDArray[np.float64], axis: Axis = AXIS) -> NDArray[np.float64]:
-    """Sharpness in acum of band powers (n, n_bands), shape (n,).
+    """Sharpness of sounds with these band powers, in acum.
 
     The weighted centroid of specific loudness over critical-band rate, with the
     weighting of DIN 45692; specific loudness is taken as power to 0.23 (Zwicker)
     in each Bark, without masking between them, which is enough to rank sounds.
+
+    Args:
+        power: shape (n, n_bands), full scale = 1.0.
+        axis: the bands.
+
+    Returns:
+        Shape (n,).
     """
     bark = _bark(axis)
     shares = np.eye(25)[np.minimum(bark.astype(int), 24)]  # (n_bands, 25)
@@ -83,7 +108,15 @@ def sharpness(power: NDArray[np.float64], axis: Axis = AXIS) -> NDArray[np.float
 
 
 def whistle(power: NDArray[np.float64], axis: Axis = AXIS) -> NDArray[np.float64]:
-    """Largest share of K-weighted power in one narrow peak above 1 kHz, (n,)."""
+    """Largest share of K-weighted power in one narrow peak above 1 kHz.
+
+    Args:
+        power: shape (n, n_bands), full scale = 1.0.
+        axis: the bands.
+
+    Returns:
+        Shape (n,), 0 to 1.
+    """
     weighted = power * k_weighting(axis.centres)
     cumulative = np.concatenate(
         [np.zeros((*power.shape[:-1], 1)), np.cumsum(weighted, axis=-1)], axis=-1
@@ -99,9 +132,15 @@ def whistle(power: NDArray[np.float64], axis: Axis = AXIS) -> NDArray[np.float64
 def exceeds(
     model: Decoder, z: Latents, limits: Mapping[str, float]
 ) -> NDArray[np.bool_]:
-    """Which of points (n, n_latents) are over any limit, shape (n,)."""
+    """Find the points (n, n_latents) that are over any limit; shape (n,).
+
+    Args:
+        model: decodes the points.
+        z: shape (n, n_latents).
+        limits: highest value of each feature, as `statistics["limits"]`.
+    """
     over = np.zeros(len(z), np.bool_)
-    for name, values in features(model, z).items():
+    for name, values in point_features(model, z).items():
         over |= ~(values <= limits[name])  # NaN counts as over
     return over
 
@@ -112,7 +151,7 @@ def draw_back(
     anchor: Latents,
     limits: Mapping[str, float],
 ) -> tuple[Latents, NDArray[np.bool_]]:
-    """Draw points over the limits toward an anchor until they are within.
+    """Move points that are over the limits toward an anchor until they are within.
 
     Args:
         model: decodes the points.

@@ -1,9 +1,8 @@
-"""A model folder at work: latents to timbres and back, on one thread.
+"""Running a model: latents to timbres and back, on one thread.
 
-What playing needs of the model: numpy and onnxruntime, the latter imported only
-when a model is loaded. A folder holds `decoder.onnx`, `encoder.onnx`,
-`model.json` and `CARD.md`; it is checked wholly before it is used, since it may
-come from anywhere.
+It needs numpy and onnxruntime, and imports the latter only when a model is loaded.
+A model folder holds `decoder.onnx`, `encoder.onnx`, `model.json` and `CARD.md`. All of
+it is checked before it is used, since it may come from anywhere.
 """
 
 import hashlib
@@ -17,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from effects.base.errors import InputError
+from effects.base.streams import Purpose, stream
 from model.config import AXIS, N_LATENTS, Axis
 from model.prior import Latents, Prior
 
@@ -25,9 +25,9 @@ Timbres = NDArray[np.float32]  # (n, n_bands), 0..1
 FORMAT = "latent-model"
 FORMAT_VERSION = 1
 ONNX_FILES = ("decoder.onnx", "encoder.onnx")
-MAX_BYTES = 128 * 2**20  # of one file; the bundled folder stays under 20 MB
+MAX_BYTES = 128 * 2**20  # of one file; the bundled ones have under 20 MB
 MAX_BATCH = 1024  # rows decoded at once, so that memory stays bounded
-PROBE_SECONDS = 10.0  # a decoder that takes longer than this hangs
+PROBE_SECONDS = 10.0  # a network that takes longer than this is refused
 
 
 class TimbreModel:
@@ -36,20 +36,20 @@ class TimbreModel:
     Attributes:
         axis: bands and scale of the timbres.
         n_latents: dimensions of `z`.
-        name: what the model calls itself.
-        hash: sha256 hex digest over the folder's files but the card.
-        card: content of model.json.
-        prior: what `sample` draws from.
+        name: as model.json has it.
+        hash: SHA-256 over model.json and both networks, in hexadecimal.
+        metadata: content of model.json.
+        prior: the distribution that `sample` draws from.
     """
 
     def __init__(self, folder: Path, files: dict[str, bytes]) -> None:
-        self.card: dict[str, Any] = _parse_card(folder, files["model.json"])
-        self.axis = _axis(folder, self.card)
-        self.n_latents = int(self.card["n_latents"])
-        self.name = str(self.card.get("name", folder.name))
-        self.prior = _prior(folder, self.card)
+        self.metadata: dict[str, Any] = _parse_metadata(folder, files["model.json"])
+        self.axis = _axis(folder, self.metadata)
+        self.n_latents = int(self.metadata["n_latents"])
+        self.name = str(self.metadata.get("name", folder.name))
+        self.prior = _prior(folder, self.metadata)
         self.hash = _digest(files)
-        _check_hashes(folder, self.card, files)
+        _check_hashes(folder, self.metadata, files)
         self._decoder = _session(folder / "decoder.onnx", files["decoder.onnx"])
         self._encoder = _session(folder / "encoder.onnx", files["encoder.onnx"])
         self._probe(folder)
@@ -72,18 +72,21 @@ class TimbreModel:
 
     @property
     def statistics(self) -> dict[str, Any]:
-        """Features of the prior's samples and the guard's limits."""
-        statistics: dict[str, Any] = self.card["statistics"]
+        """Statistics of the prior's samples, and the guard's limits."""
+        statistics: dict[str, Any] = self.metadata["statistics"]
         return statistics
 
     def decode(self, z: Latents) -> Timbres:
-        """Timbres of latent points.
+        """Decode latent points to timbres.
 
         Args:
             z: shape (n, n_latents).
 
         Returns:
-            Shape (n, n_bands), 0..1; what is not a number becomes silence.
+            Shape (n, n_bands), 0..1; NaN becomes 0.
+
+        Raises:
+            ValueError: another shape.
         """
         points = self._rows(z, self.n_latents)
         timbre = np.empty((len(points), self.axis.n_bands), np.float32)
@@ -94,13 +97,16 @@ class TimbreModel:
         return np.clip(timbre, 0.0, 1.0, out=timbre)
 
     def encode(self, timbre: Timbres) -> tuple[Latents, Latents]:
-        """Posterior of timbres.
+        """Encode timbres to their posteriors.
 
         Args:
             timbre: shape (n, n_bands), 0..1.
 
         Returns:
             Mean and logarithm of the variance, each of shape (n, n_latents).
+
+        Raises:
+            ValueError: another shape.
         """
         timbres = np.clip(self._rows(timbre, self.axis.n_bands), 0.0, 1.0)
         mean = np.empty((len(timbres), self.n_latents), np.float32)
@@ -113,13 +119,14 @@ class TimbreModel:
         return mean, logvar
 
     def sample(self, n: int, rng: np.random.Generator) -> Latents:
-        """Draw points of timbre space, float32 of shape (n, n_latents)."""
+        """Draw points from the prior, float32 of shape (n, n_latents)."""
         return self.prior.sample(n, rng)
 
     def weirdness(self, z: Latents) -> NDArray[np.float32]:
-        """Distance of points from the origin, shape (n,); about 5.6 is usual.
+        """Distance of points (n, n_latents) from the origin, shape (n,).
 
-        Latents are scaled to variance 1 each when a model is exported.
+        Each latent is scaled to variance 1 when a model is exported, so most points
+        lie near sqrt(32) = 5.7.
         """
         norm: NDArray[np.float32] = np.linalg.norm(z, axis=-1).astype(np.float32)
         return norm
@@ -131,8 +138,8 @@ class TimbreModel:
         return np.nan_to_num(rows) if not np.all(np.isfinite(rows)) else rows
 
     def _probe(self, folder: Path) -> None:
-        """Run the networks once on known points, and judge what comes out."""
-        rng = np.random.default_rng(0)
+        """Run both networks once on known points, and check their outputs."""
+        rng = stream(Purpose.MODEL_CHECK)
         z = np.concatenate(
             [np.zeros((1, self.n_latents), np.float32), self.sample(2, rng)]
         )
@@ -160,32 +167,32 @@ def _read(path: Path) -> bytes:
         raise InputError(f"cannot read {path}: {error.strerror}") from error
 
 
-def _parse_card(folder: Path, content: bytes) -> dict[str, Any]:
+def _parse_metadata(folder: Path, content: bytes) -> dict[str, Any]:
     path = folder / "model.json"
     try:
-        card = json.loads(content)
+        metadata = json.loads(content)
     except (ValueError, RecursionError) as error:
         raise InputError(f"{path} is damaged: {error}") from error
-    if not isinstance(card, dict) or card.get("format") != FORMAT:
+    if not isinstance(metadata, dict) or metadata.get("format") != FORMAT:
         raise InputError(f"{path} does not describe a model")
-    if card.get("format_version") != FORMAT_VERSION:
+    if metadata.get("format_version") != FORMAT_VERSION:
         raise InputError(
-            f"{path} has format version {card.get('format_version')!r}; "
+            f"{path} has format version {metadata.get('format_version')!r}; "
             f"this program reads {FORMAT_VERSION}"
         )
-    if card.get("n_latents") != N_LATENTS:
+    if metadata.get("n_latents") != N_LATENTS:
         raise InputError(
-            f"{path} has {card.get('n_latents')!r} latents, not {N_LATENTS}"
+            f"{path} has {metadata.get('n_latents')!r} latents, not {N_LATENTS}"
         )
     for key in ("axis", "prior", "statistics", "files"):
-        if not isinstance(card.get(key), dict):
+        if not isinstance(metadata.get(key), dict):
             raise InputError(f"{path} lacks {key!r}")
-    return card
+    return metadata
 
 
-def _axis(folder: Path, card: dict[str, Any]) -> Axis:
+def _axis(folder: Path, metadata: dict[str, Any]) -> Axis:
     try:
-        axis = Axis(**card["axis"])
+        axis = Axis(**metadata["axis"])
     except TypeError as error:
         raise InputError(f"{folder / 'model.json'}: axis {error}") from error
     if axis != AXIS:
@@ -193,10 +200,10 @@ def _axis(folder: Path, card: dict[str, Any]) -> Axis:
     return axis
 
 
-def _prior(folder: Path, card: dict[str, Any]) -> Prior:
+def _prior(folder: Path, metadata: dict[str, Any]) -> Prior:
     try:
-        prior = Prior.from_json(card["prior"])
-        if prior.n_latents != card["n_latents"]:
+        prior = Prior.from_json(metadata["prior"])
+        if prior.n_latents != metadata["n_latents"]:
             raise ValueError(f"prior of {prior.n_latents} latents")
     except (KeyError, TypeError, ValueError) as error:
         raise InputError(f"{folder / 'model.json'}: {error}") from error
@@ -210,9 +217,11 @@ def _digest(files: dict[str, bytes]) -> str:
     return digest.hexdigest()
 
 
-def _check_hashes(folder: Path, card: dict[str, Any], files: dict[str, bytes]) -> None:
+def _check_hashes(
+    folder: Path, metadata: dict[str, Any], files: dict[str, bytes]
+) -> None:
     for name in ONNX_FILES:
-        stored = card["files"].get(name)
+        stored = metadata["files"].get(name)
         expected = stored.get("sha256") if isinstance(stored, dict) else None
         if hashlib.sha256(files[name]).hexdigest() != expected:
             raise InputError(
@@ -237,7 +246,7 @@ def _onnxruntime() -> Any:
 
 def _session(path: Path, content: bytes) -> Any:
     # Every reference to weights in another file has the key "location"; a model
-    # that may read other files of this machine is never opened.
+    # that would read other files of this machine is never opened.
     if b"location" in content:
         raise InputError(f"{path} keeps weights in another file: refused")
     onnxruntime = _onnxruntime()
@@ -251,7 +260,7 @@ def _session(path: Path, content: bytes) -> Any:
         return onnxruntime.InferenceSession(
             content, options, providers=["CPUExecutionProvider"]
         )
-    except Exception as error:  # onnxruntime has no common base of its own
+    except Exception as error:  # the errors of onnxruntime share no base class
         raise InputError(f"{path} is no readable ONNX file") from error
 
 
@@ -268,7 +277,7 @@ def _run(path: Path, session: Any, feed: dict[str, NDArray[np.float32]]) -> Any:
     timer.start()
     try:
         return session.run(expected[name], feed, options)
-    except Exception as error:  # as above
+    except Exception as error:  # the same
         raise InputError(
             f"{path} does not fit: needs {name} float32 [n, {feed[name].shape[1]}]"
             f" -> {', '.join(expected[name])}"

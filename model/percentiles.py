@@ -1,4 +1,4 @@
-"""Where a sound stands among the sounds that a model's prior gives."""
+"""How a sound compares with the sounds that a model's prior gives."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -10,22 +10,15 @@ from effects.base.errors import InputError
 from model import guard
 from model.inference import TimbreModel
 
-UNITS = {
-    "loudness": "LUFS",
-    "sharpness": "acum",
-    "whistle": "of power",
-    "weirdness": "from the origin",
-}
-
 
 @dataclass(frozen=True)
-class Standing:
-    """One feature of a sound, beside the prior's samples.
+class FeaturePercentile:
+    """One feature of a sound, compared with the prior's samples.
 
     Attributes:
-        value: in the unit that `UNITS` has.
+        value: in the unit that `guard.UNITS` gives.
         percentile: share of the prior's samples that have less of it, 0 to 100.
-        limit: beyond which the guard would draw such a sound back.
+        limit: value above which the guard would draw such a sound back.
     """
 
     value: float
@@ -33,38 +26,38 @@ class Standing:
     limit: float
 
 
-def standing(
+def percentiles(
     model: TimbreModel, timbre: NDArray[np.float32], z: NDArray[np.float32]
-) -> dict[str, Standing]:
-    """Features of a sound among the statistics that are stored with the model.
+) -> dict[str, FeaturePercentile]:
+    """Compare the features of a sound with the statistics stored in the model.
 
     Args:
-        model: with the statistics.
+        model: the loaded model.
         timbre: of the sound itself, shape (n_bands,).
-        z: its point, shape (n_latents,), of which weirdness is a feature.
+        z: its latent point, shape (n_latents,), for the weirdness.
 
     Returns:
-        By name of the feature. Between the stored quantiles, percentiles are
-        interpolated; what lies beyond all samples is at 0 or 100.
+        By name of the feature. Percentiles are interpolated between the stored
+        quantiles; a value beyond all samples is at 0 or 100.
 
     Raises:
-        InputError: the model came without statistics.
+        InputError: the model holds no statistics.
     """
     statistics = model.statistics
-    features: dict[str, Any] = statistics.get("features", {})
+    stored: dict[str, Any] = statistics.get("features", {})
     limits = statistics.get("limits", {})
     values: dict[str, NDArray[Any]] = {
         **guard.timbre_features(timbre[None], model.axis),
         "weirdness": model.weirdness(z[None]),
     }
-    if not values.keys() <= features.keys() or not values.keys() <= limits.keys():
+    if not values.keys() <= stored.keys() or not values.keys() <= limits.keys():
         raise InputError(f"{model.name}: its model.json holds no statistics")
     shares = 100.0 * np.asarray(statistics["quantiles_at"])
     return {
-        name: Standing(
+        name: FeaturePercentile(
             value=float(value[0]),
             percentile=float(
-                np.interp(float(value[0]), features[name]["quantiles"], shares)
+                np.interp(float(value[0]), stored[name]["quantiles"], shares)
             ),
             limit=float(limits[name]),
         )

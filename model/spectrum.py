@@ -1,8 +1,8 @@
-"""Timbre of a sound, and spectral density of a timbre: analysis and its inverse.
+"""Analysis of a sound to its timbre, and the power spectrum of a timbre.
 
-`analyse` takes 2 s of audio to 1,233 band levels; `bin_power` takes band powers
-back to power per bin of any FFT. Both conserve energy: what a band holds is the
-integral of the spectrum over it, in either direction.
+`analyse` reduces 2 s of audio to 1,233 band levels; `bin_power` distributes band powers
+over the bins of any FFT. Both conserve energy: a band's power is the integral of the
+spectrum over it.
 """
 
 from functools import lru_cache
@@ -18,21 +18,21 @@ from model.config import AXIS, CLIP_SECONDS, SAMPLE_RATE, Axis
 CLIP_LENGTH = int(CLIP_SECONDS * SAMPLE_RATE)
 N_TAPERS = 3
 SURROUNDING_BANDS = 41  # a third of an octave
-PADDING = 2  # FFT length over clip length: interpolates where bands are narrow
+PADDING = 2  # FFT length over clip length: interpolates for the narrow low bands
 
 
 def analyse(clip: Samples, axis: Axis = AXIS) -> NDArray[np.float32]:
-    """Timbre of a clip.
+    """Compute the timbre of a clip.
 
     The power spectrum is a multitaper estimate with sine tapers (Riedel and
     Sidorenko, IEEE Trans. Signal Processing 43, 1995): a single window leaves
-    5.6 dB of chance in every bin of a noisy sound, which no model can learn and
-    which would drown its partials. Channels are averaged in power, so that wide
+    5.6 dB of random error in every bin of a noisy sound, which no model can learn and
+    which would hide its partials. Channels are averaged in power, so that wide
     stereo does not cancel.
 
     Args:
         clip: shape (n_samples,) or (n_samples, channels) at 44.1 kHz, about 2 s;
-            any length works, resolution follows it.
+            the resolution depends on its length.
         axis: bands and scale of the result.
 
     Returns:
@@ -59,16 +59,16 @@ def analyse(clip: Samples, axis: Axis = AXIS) -> NDArray[np.float32]:
 def bin_power(
     band_power: NDArray[np.float64], n_fft: int, sample_rate: int, axis: Axis = AXIS
 ) -> NDArray[np.float64]:
-    """Power in each bin of a real FFT, from band powers; energy is conserved.
+    """Distribute band powers over the bins of a real FFT; energy is conserved.
 
     Args:
         band_power: shape (..., n_bands), full scale = 1.0.
         n_fft: FFT length.
-        sample_rate: Hz; bands above its half are lost.
+        sample_rate: Hz; bands above half of it are left out.
         axis: the bands.
 
     Returns:
-        Shape (..., n_fft // 2 + 1): the mean square that each bin is to hold.
+        Shape (..., n_fft // 2 + 1): the mean square of each bin.
     """
     index, fraction = _edge_positions(n_fft, sample_rate, axis)
     cumulative = np.zeros((*band_power.shape[:-1], axis.n_bands + 2))
@@ -88,7 +88,7 @@ def loudness(
     Args:
         band_power: shape (..., n_bands), full scale = 1.0.
         axis: the bands.
-        channels: how many channels carry that power; their powers add.
+        channels: number of channels with that power; their powers add.
 
     Returns:
         Shape (...), LUFS (ITU-R BS.1770-5); silence gives about -200.
@@ -99,13 +99,13 @@ def loudness(
 
 
 def surroundings(values: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Moving mean over a third of an octave: the level that partials stand out of.
+    """Moving mean over a third of an octave, above which partials stand out.
 
     Args:
-        values: of each band, shape (..., n_bands); the ends are repeated outward.
+        values: one a band, shape (..., n_bands); the ends are repeated outward.
 
     Returns:
-        The same shape.
+        Shape (..., n_bands).
     """
     half = SURROUNDING_BANDS // 2
     ends = [(0, 0)] * (values.ndim - 1)
@@ -144,7 +144,7 @@ def _integrate(
 def _edge_positions(
     n_fft: int, sample_rate: int, axis: Axis
 ) -> tuple[NDArray[np.intp], NDArray[np.float64]]:
-    """Where each bin's lower edge lies among the band edges."""
+    """Index of the band that each bin's lower edge lies in, and how far in (0..1)."""
     spacing = sample_rate / n_fft
     bin_edges = (np.arange(n_fft // 2 + 2) - 0.5) * spacing
     index = np.searchsorted(axis.edges, bin_edges, side="right") - 1

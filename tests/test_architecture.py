@@ -16,7 +16,7 @@ MODULES = sorted(
     path for package in PACKAGES for path in (ROOT / package).rglob("*.py")
 )
 # Where a heavy package may be imported at all.
-TRAINING_ONLY = {"torch", "librosa"}
+TRAINING_ONLY = {"torch", "sklearn"}
 LATE_ONLY = {"matplotlib", "mido", "fluidsynth", "mutagen", "zeroconf", "dbus_fast"}
 WHOLLY_LATE = {"engine/surfaces/mpris_objects.py"}  # themselves imported in a function
 LONGEST_MODULE = 400

@@ -12,13 +12,13 @@ from effects.base.paths import data_dir
 from engine.cli.progress import bar
 
 if TYPE_CHECKING:
-    from model.corpus.ingest import Report
+    from model.corpus.ingest import IngestReport
 
-SHOWN = 20  # refused files that are named; the rest are counted
+SHOWN = 20  # number of refused files that are named; the rest are counted
 
 
 def default_corpus() -> Path:
-    """Where a corpus lies unless --corpus says otherwise."""
+    """Folder of the corpus without --corpus."""
     return data_dir() / "corpus"
 
 
@@ -53,17 +53,15 @@ def corpus() -> None:
 def add(
     folder: Path, corpus_dir: Path | None, clips: int, seed: int, as_json: bool
 ) -> None:
-    """Take clips of two seconds from every song in FOLDER and below.
+    """Take clips of two seconds from every song in FOLDER and its subfolders.
 
-    Songs that the corpus has already are passed over. What cannot be used is refused,
-    and why is said.
+    Songs that are in the corpus already are passed over. For each song that cannot be
+    used, the reason is printed.
 
     \b
     Example:
       latent corpus add ~/Music/ambient --clips 5
     """
-    import numpy as np
-
     from effects.base.errors import RunError
     from model.corpus.corpus import Corpus
     from model.corpus.ingest import add_folder
@@ -73,13 +71,13 @@ def add(
             folder,
             Corpus.create(corpus_dir or default_corpus()),
             clips_per_song=clips,
-            rng=np.random.default_rng(seed),
+            seed=seed,
             progress=progress,
         )
     if as_json:
         click.echo(json.dumps(asdict(report)))
     else:
-        _tell(report)
+        _print_report(report)
     if not report.songs and not report.known:
         raise RunError(f"{folder}: nothing in it could be used")
 
@@ -93,7 +91,7 @@ def add(
 @click.option(
     "--no-soundfont",
     is_flag=True,
-    help="Do without a font: other clips, from Latent's own synthesis alone.",
+    help="Use Latent's own synthesis alone; this gives other clips.",
 )
 def demo(
     corpus_dir: Path | None,
@@ -108,7 +106,7 @@ def demo(
     Half of them are those of the sound font FluidR3, played by FluidSynth; both are
     Debian packages. With --no-soundfont neither is needed.
 
-    May be stopped at any time; the next call goes on.
+    It may be stopped at any time; the same command continues it.
 
     \b
     Example:
@@ -135,7 +133,7 @@ def demo(
 @corpus_option
 @json_option
 def info(corpus_dir: Path | None, as_json: bool) -> None:
-    """Say what a corpus holds.
+    """Print what a corpus holds.
 
     \b
     Example:
@@ -158,7 +156,7 @@ def info(corpus_dir: Path | None, as_json: bool) -> None:
             click.echo(f"  {title:8s} {n:7d}  {name or 'not stated'}")
 
 
-def _tell(report: "Report") -> None:
+def _print_report(report: "IngestReport") -> None:
     click.echo(f"{report.clips} clips from {report.songs} songs")
     if report.known:
         click.echo(f"{report.known} songs are in the corpus already")

@@ -1,4 +1,4 @@
-"""`latent effects`: the shelf of nature sounds."""
+"""`latent effects`: list, add and remove nature sounds."""
 
 import json
 from dataclasses import asdict
@@ -11,7 +11,7 @@ from engine.cli.progress import bar
 
 @click.group()
 def effects() -> None:
-    """Nature sounds: list them, add your own, take them away.
+    """List nature sounds, add your own, and remove them.
 
     \b
     Example:
@@ -20,10 +20,10 @@ def effects() -> None:
 
 
 @effects.command(name="list")
-@click.option("--credits", "with_credits", is_flag=True, help="Say whose they are.")
+@click.option("--credits", "with_credits", is_flag=True, help="Print credits.")
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON list.")
 def list_effects(with_credits: bool, as_json: bool) -> None:
-    """List the effects there are.
+    """List all effects.
 
     \b
     Example:
@@ -50,15 +50,15 @@ def list_effects(with_credits: bool, as_json: bool) -> None:
     type=click.Choice(["auto", "loop", "texture"]),
     default="auto",
     show_default=True,
-    help="Repeat the recording, or keep it alive without a loop point.",
+    help="Repeat the recording, or make an endless texture of its pieces.",
 )
 @click.option("--workers", type=click.IntRange(1, 64), help="[default: one a core]")
 @click.option("--json", "as_json", is_flag=True, help="Print the outcome as JSON.")
 def add(paths: tuple[Path, ...], mode: str, workers: int | None, as_json: bool) -> None:
     """Prepare recordings of your own, files or folders, as effects.
 
-    Silence and fades are trimmed, the best seam is found, and all is brought to
-    -30 LUFS. What cannot be used is refused, and why is said.
+    Silence and fades are trimmed, the best seam is found, and the loudness is set to
+    -30 LUFS. For each recording that cannot be used, the reason is printed.
 
     \b
     Example:
@@ -85,7 +85,7 @@ def add(paths: tuple[Path, ...], mode: str, workers: int | None, as_json: bool) 
             click.echo(f"{outcome.name:16s} {made:>18s}  {outcome.path}")
     for outcome in report.of_kind("refused"):
         click.echo(f"refused {outcome.path}: {outcome.reason}", err=True)
-    _listen([outcome.name for outcome in report.of_kind("added")])
+    _measure_timbres([outcome.name for outcome in report.of_kind("added")])
     n_added = len(report.of_kind("added"))
     n_same = len(report.of_kind("unchanged"))
     click.echo(f"{n_added} added, {n_same} there already", err=True)
@@ -96,7 +96,7 @@ def add(paths: tuple[Path, ...], mode: str, workers: int | None, as_json: bool) 
 @effects.command()
 @click.argument("name")
 def remove(name: str) -> None:
-    """Take an added effect off the shelf.
+    """Remove an effect that was added.
 
     \b
     Example:
@@ -108,13 +108,13 @@ def remove(name: str) -> None:
     click.echo(f"{name} removed", err=True)
 
 
-def _listen(names: list[str]) -> None:
-    """Hear new effects now, so that the next start need not."""
+def _measure_timbres(names: list[str]) -> None:
+    """Measure the timbres of new effects, so that the next start has them."""
     from effects.shelf.library import Library
     from engine.sound.effect_timbres import timbres_of
 
     library = Library()
-    with bar("listening") as progress:
+    with bar("analysing") as progress:
         for done, name in enumerate(names, 1):
             timbres_of(library, name)
             if progress:

@@ -1,4 +1,4 @@
-"""`latent model`: what a model is, whether it is sound, and what it hears."""
+"""`latent model`: describe, check and measure a model, and encode sounds with it."""
 
 import json
 from pathlib import Path
@@ -14,7 +14,7 @@ json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON."
 
 @click.group()
 def model() -> None:
-    """The model of timbre space: the bundled one, or a folder of your own.
+    """Look at the model of timbre space: the bundled one, or a folder of your own.
 
     \b
     Example:
@@ -26,7 +26,7 @@ def model() -> None:
 @folder_argument
 @json_option
 def info(folder: Path | None, as_json: bool) -> None:
-    """Say what a model was made from, and how good it measures.
+    """Print what a model was made from, and the measures of its quality.
 
     \b
     Example:
@@ -36,14 +36,14 @@ def info(folder: Path | None, as_json: bool) -> None:
 
     loaded = TimbreModel.load(folder)
     if as_json:
-        click.echo(json.dumps(_told(loaded.card), indent=2))
+        click.echo(json.dumps(_without_tables(loaded.metadata), indent=2))
         return
     click.echo(f"{loaded.name}  ({loaded.hash[:12]})")
-    for key, value in _told(loaded.card).items():
+    for key, value in _without_tables(loaded.metadata).items():
         if isinstance(value, dict):
-            for inner, one in value.items():
-                if not isinstance(one, dict | list):
-                    click.echo(f"  {key}.{inner}: {one}")
+            for inner, entry in value.items():
+                if not isinstance(entry, dict | list):
+                    click.echo(f"  {key}.{inner}: {entry}")
         elif not isinstance(value, list):
             click.echo(f"  {key}: {value}")
 
@@ -51,7 +51,7 @@ def info(folder: Path | None, as_json: bool) -> None:
 @model.command()
 @folder_argument
 def check(folder: Path | None) -> None:
-    """Check that a model folder can be played: files, hashes, shapes, a trial run.
+    """Check that a model folder can be played: files, hashes, shapes and a trial run.
 
     \b
     Example:
@@ -60,7 +60,7 @@ def check(folder: Path | None) -> None:
     from model.inference import TimbreModel
 
     loaded = TimbreModel.load(folder)
-    click.echo(f"{loaded.name}: sound, {loaded.n_latents} latents", err=True)
+    click.echo(f"{loaded.name}: can be played, {loaded.n_latents} latents", err=True)
 
 
 @model.command()
@@ -70,8 +70,8 @@ def check(folder: Path | None) -> None:
 def encode(sound: Path, folder: Path | None, as_json: bool) -> None:
     """Print the latent point of the middle two seconds of a sound.
 
-    And for loudness, sharpness and so on, how many of the model's own sounds, of 100
-    drawn by chance, have less of it.
+    For loudness, sharpness, whistle and weirdness it also prints the percentile: how
+    many of 100 sounds drawn from the model have less.
 
     \b
     Example:
@@ -81,8 +81,9 @@ def encode(sound: Path, folder: Path | None, as_json: bool) -> None:
 
     from effects.audio.sound_reader import read_sound
     from model.config import CLIP_SECONDS, SAMPLE_RATE
+    from model.guard import UNITS
     from model.inference import TimbreModel
-    from model.percentiles import UNITS, standing
+    from model.percentiles import percentiles
     from model.spectrum import CLIP_LENGTH, analyse
 
     loaded = TimbreModel.load(folder)
@@ -91,34 +92,35 @@ def encode(sound: Path, folder: Path | None, as_json: bool) -> None:
     timbre = analyse(samples[start : start + CLIP_LENGTH], loaded.axis)[None]
     mean, logvar = loaded.encode(timbre)
     decoded = loaded.decode(mean)
-    stands = standing(loaded, timbre[0], mean[0])
+    features = percentiles(loaded, timbre[0], mean[0])
     error_db = loaded.axis.range_db * float(np.sqrt(np.mean((decoded - timbre) ** 2)))
-    told: dict[str, Any] = {
+    result: dict[str, Any] = {
         "seconds": CLIP_SECONDS,
         "z": [round(float(v), 4) for v in mean[0]],
         "std": [round(float(v), 4) for v in np.exp(0.5 * logvar[0])],
         "features": {
             name: {
-                "value": round(one.value, 3),
-                "percentile": round(one.percentile, 1),
-                "limit": round(one.limit, 3),
+                "value": round(feature.value, 3),
+                "percentile": round(feature.percentile, 1),
+                "limit": round(feature.limit, 3),
             }
-            for name, one in stands.items()
+            for name, feature in features.items()
         },
         "rmse_db": round(error_db, 2),
     }
     if as_json:
-        click.echo(json.dumps(told, indent=2))
+        click.echo(json.dumps(result, indent=2))
         return
-    click.echo(" ".join(f"{v:.3f}" for v in told["z"]))
-    for name, one in stands.items():
-        over = f"; over the limit of {one.limit:.2f}" if one.value > one.limit else ""
-        click.echo(
-            f"{name:10s}{one.value:8.2f} {UNITS[name]:16s}more than "
-            f"{one.percentile:.0f} % of the model's sounds{over}",
-            err=True,
+    click.echo(" ".join(f"{v:.3f}" for v in result["z"]))
+    for name, feature in features.items():
+        line = (
+            f"{name:10s}{feature.value:8.2f} {UNITS[name]:16s}more than "
+            f"{feature.percentile:.0f} % of the model's sounds"
         )
-    click.echo(f"decodes with an error of {error_db:.1f} dB", err=True)
+        if feature.value > feature.limit:
+            line += f"; over the limit of {feature.limit:.2f}"
+        click.echo(line, err=True)
+    click.echo(f"decoded with an error of {error_db:.1f} dB", err=True)
 
 
 @model.command()
@@ -130,7 +132,7 @@ def encode(sound: Path, folder: Path | None, as_json: bool) -> None:
 def bench(
     folder: Path | None, audio: Path, clips: int, seed: int, as_json: bool
 ) -> None:
-    """Measure a model on any folder of music: what it keeps of each sound.
+    """Measure on any folder of music how much of its sounds a model keeps.
 
     \b
     Example:
@@ -141,13 +143,14 @@ def bench(
     from effects.audio.sound_reader import list_sounds
     from effects.base.errors import InputError
     from effects.base.one_line import shown
+    from effects.base.streams import Purpose, stream
     from model.corpus.ingest import RefusedError, take_clips
     from model.inference import TimbreModel
     from model.spectrum import analyse
     from model.training.evaluate import heard_round_trip, measure_audio
 
     loaded = TimbreModel.load(folder)
-    rng = np.random.default_rng(seed)
+    rng = stream(Purpose.MODEL_SOUNDS, seed)
     timbres = []
     with bar("analysing") as progress:
         paths = list_sounds(audio)
@@ -171,6 +174,6 @@ def bench(
         click.echo(f"{name:26s} {value:.3g}")
 
 
-def _told(card: dict[str, Any]) -> dict[str, Any]:
-    """The card without the long tables of numbers."""
-    return {key: value for key, value in card.items() if key != "prior"}
+def _without_tables(metadata: dict[str, Any]) -> dict[str, Any]:
+    """Leave out the long tables of numbers."""
+    return {key: value for key, value in metadata.items() if key != "prior"}

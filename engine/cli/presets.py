@@ -1,4 +1,4 @@
-"""`latent presets`: the presets that there are."""
+"""`latent presets`: list the presets."""
 
 import json
 
@@ -24,5 +24,5 @@ def presets(as_json: bool) -> None:
         ]
         click.echo(json.dumps(rows, indent=2))
         return
-    for one in loaded:
-        click.echo(f"{one.name:14s} {one.description}")
+    for p in loaded:
+        click.echo(f"{p.name:14s} {p.description}")

@@ -1,4 +1,4 @@
-"""Progress bars: on a terminal they move, elsewhere they say nothing."""
+"""Progress bars, shown on terminals only."""
 
 import sys
 from collections.abc import Callable, Iterator
@@ -7,11 +7,14 @@ from contextlib import contextmanager
 
 @contextmanager
 def bar(what: str, per_unit: int = 1) -> Iterator[Callable[[int, int], None] | None]:
-    """A function to report (done, total) to, or None where nobody watches.
+    """Show a progress bar on stderr while the block runs.
 
     Args:
-        what: is being done.
-        per_unit: divides the numbers for display, as samples into seconds.
+        what: name of the work.
+        per_unit: divisor of both numbers, for example the sample rate for seconds.
+
+    Yields:
+        A function to call with (done, total), or None if stderr is no terminal.
     """
     if not sys.stderr.isatty():
         yield None

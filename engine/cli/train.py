@@ -1,4 +1,4 @@
-"""`latent train`: a corpus into a model folder that `--model` takes."""
+"""`latent train`: train a model on a corpus, for --model of the other commands."""
 
 import importlib.util
 import json
@@ -21,12 +21,12 @@ from engine.cli.corpus import corpus_option, default_corpus, json_option
 if TYPE_CHECKING:
     from model.training.fit import EpochReport, TrainSettings
 
-MIN_EPOCH = 2048  # clips; a dozen songs give forty, too few steps to learn from
-NEEDED = ("torch", "onnx")
+MIN_EPOCH = 2048  # clips; smaller corpora are repeated, for enough steps an epoch
+NEEDED = {"torch": "torch", "onnx": "onnx", "sklearn": "scikit-learn"}
 
 
 def default_model() -> Path:
-    """Where a trained model goes unless --out says otherwise."""
+    """Folder of the trained model without --out."""
     return data_dir() / "models" / "mine"
 
 
@@ -56,7 +56,7 @@ def train(
 ) -> None:
     """Train a model on a corpus; `latent corpus` makes one.
 
-    May be stopped at any time; the same command goes on.
+    It may be stopped at any time; the same command continues it.
 
     \b
     Example:
@@ -91,17 +91,21 @@ def train(
         click.echo(json.dumps(row))
         return
     click.echo(
-        f"{out}: {len(history)} epochs, {figures['rmse_db']:.2f} dB off on clips"
+        f"{out}: {len(history)} epochs, error of {figures['rmse_db']:.2f} dB on clips"
     )
-    click.echo(f"that training did not see; play it: latent play --model {out}")
+    click.echo(f"that training left out; play it: latent play --model {out}")
 
 
 def _check_packages() -> None:
-    missing = [name for name in NEEDED if importlib.util.find_spec(name) is None]
+    missing = [
+        package
+        for module, package in NEEDED.items()
+        if importlib.util.find_spec(module) is None
+    ]
     if missing:
         raise RunError(
             f"training needs {' and '.join(missing)}: start it as bin/latent train, "
-            "which installs them, or pip install 'latent[train]'"
+            "which installs them"
         )
 
 
@@ -116,12 +120,12 @@ def _check_writable(out: Path) -> None:
 def _epochs_in(
     minutes: float, corpus_dir: Path, settings: "TrainSettings", out: Path
 ) -> int:
-    """How many epochs fit into the time, by trying one."""
+    """Number of epochs that fit into the time, measured by training one."""
     from model.training.dataset import load
     from model.training.fit import fit, planned_epochs
     from model.training.train import CHECKPOINTS
 
-    # A training that goes on must keep the schedule that it began with.
+    # Training that is resumed must keep its schedule.
     planned = planned_epochs(out / CHECKPOINTS)
     if planned is not None:
         return planned
@@ -133,7 +137,7 @@ def _epochs_in(
 
 @contextmanager
 def _losses() -> Iterator[Callable[["EpochReport"], None]]:
-    """A bar with the losses on a terminal; elsewhere one plain line an epoch."""
+    """Show the losses: in a progress bar on a terminal, elsewhere a line an epoch."""
     if not sys.stderr.isatty():
         yield lambda report: click.echo(
             f"epoch {report.epoch}/{report.epochs}  {_terms(report)}", err=True

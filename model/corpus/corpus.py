@@ -1,19 +1,19 @@
-"""A corpus: clips as timbres, a manifest that says what each one is, and verdicts.
+"""A corpus: the timbres of clips, a manifest that describes them, and verdicts.
 
 A corpus is a folder:
 
     manifest.jsonl    one JSON object a clip, in the order of the timbres
     timbres.f16       float16 of shape (n, n_bands), row after row
-    clips/*.flac      the clips' audio, where it is kept for listening
-    verdicts.jsonl    decisions of curation, appended; the last one on a clip counts
+    clips/*.flac      the audio of the clips, where it is kept for listening
+    verdicts.jsonl    decisions of curation; the last one on a clip counts
+    .lock             held while a program writes
 
-Everything is appended: timbres first, then their manifest lines. A program that is
-killed leaves at most timbres without lines or a torn last line, and both are cut off
-when the corpus is opened for writing. One program writes at a time: a second one that
-comes in between is told so before it writes anything.
+Files are appended to: first the timbres, then their lines of the manifest. A program
+that is killed leaves at most timbres without lines, or an incomplete last line; both
+are cut off when the corpus is opened for writing. One program writes at a time: if
+another one has added clips since the corpus was opened, writing is refused.
 """
 
-import fcntl
 import json
 import os
 from collections import Counter
@@ -23,28 +23,29 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from filelock import FileLock
 from numpy.typing import NDArray
 
 from effects.audio.levels import Samples
 from effects.base.errors import InputError, RunError
+from effects.base.whole_file import PREFIX, write_whole
 from model.config import AXIS, SAMPLE_RATE
 from model.corpus.json_lines import Row, append_bytes, read_lines
 
-MANIFEST, TIMBRES, CLIPS, VERDICTS = (
-    "manifest.jsonl",
-    "timbres.f16",
-    "clips",
-    "verdicts.jsonl",
-)
+MANIFEST = "manifest.jsonl"
+TIMBRES = "timbres.f16"
+CLIPS = "clips"
+VERDICTS = "verdicts.jsonl"
+LOCK = ".lock"
 KEEP, REJECT = "keep", "reject"
 _ROW_BYTES = 2 * AXIS.n_bands
 
 
 class Corpus:
-    """The clips of one folder.
+    """The corpus in a folder.
 
     Attributes:
-        folder: where it is.
+        folder: that it is in.
     """
 
     def __init__(self, folder: Path, rows: list[Row], end: int) -> None:
@@ -54,27 +55,27 @@ class Corpus:
 
     @classmethod
     def open(cls, folder: Path) -> "Corpus":
-        """A corpus that is there, for reading.
+        """Open an existing corpus for reading.
 
         Raises:
-            InputError: there is none, or its files do not fit one another.
+            InputError: there is none, or its manifest is damaged.
         """
         if not (folder / MANIFEST).is_file():
             raise InputError(
                 f"{folder}: no corpus here (no {MANIFEST}); make one with "
                 "'latent corpus add FOLDER' or 'latent corpus demo'"
             )
-        # The manifest first: it is what grows last.
+        # The manifest is read first, since it is written last.
         rows, ends = read_lines(folder / MANIFEST)
         n = min(len(rows), _size(folder / TIMBRES) // _ROW_BYTES)
         return cls(folder, rows[:n], ends[n])
 
     @classmethod
     def create(cls, folder: Path) -> "Corpus":
-        """A corpus for writing: an existing one, mended if need be, or a new one.
+        """Open a corpus for writing, repaired if need be, or make a new one.
 
         Raises:
-            InputError: the folder cannot be made, or holds something else.
+            InputError: the folder cannot be made or written, or a file is damaged.
         """
         try:
             folder.mkdir(parents=True, exist_ok=True)
@@ -101,15 +102,15 @@ class Corpus:
         rows: Sequence[Row],
         audio: Sequence[Samples] | None = None,
     ) -> None:
-        """Add clips; they are all there, or after a kill none or the first of them.
+        """Add clips: all of them, or after a kill none or the first ones.
 
         Args:
             timbres: shape (n, n_bands), 0..1.
-            rows: what each clip is: `group` (its song or patch) at least.
-            audio: of each clip at 44.1 kHz, to be kept for listening.
+            rows: a description of each clip, with at least `group`, its song or patch.
+            audio: samples of each clip at 44.1 kHz, to be kept for listening.
 
         Raises:
-            ValueError: shapes that do not fit, or values that are not finite.
+            ValueError: the shapes do not fit, or values are not finite.
             RunError: the disk is full or not writable, or another program has added
                 clips since this corpus was opened.
         """
@@ -124,13 +125,13 @@ class Corpus:
                     lines = self._keep_audio(rows, audio) if audio else list(rows)
                     text = "".join(json.dumps(x, sort_keys=True) + "\n" for x in lines)
                     content = text.encode()
-                    # On the disk before their lines: a line vouches for its timbre.
+                    # On the disk before their lines, so that every line has a timbre.
                     stored = timbres.astype(np.float16).tobytes()
                     append_bytes(self.folder / TIMBRES, stored, sync=True)
                     append_bytes(self.folder / MANIFEST, content)
                 except BaseException:
                     with suppress(OSError):
-                        self._cut()  # or the next clips would be out of step
+                        self._cut()  # or later timbres would not fit their lines
                     raise
         except OSError as error:
             raise RunError(
@@ -141,10 +142,14 @@ class Corpus:
         self._end += len(content)
 
     def judge(self, clip: int, verdict: str) -> None:
-        """Keep or reject a clip; on disk when this returns.
+        """Keep or reject a clip; the verdict is on the disk when this returns.
+
+        Args:
+            clip: its number.
+            verdict: `KEEP` or `REJECT`.
 
         Raises:
-            InputError: no such clip or verdict.
+            InputError: there is no such clip or verdict.
             RunError: the disk is full or not writable.
         """
         if not 0 <= clip < len(self) or verdict not in (KEEP, REJECT):
@@ -162,10 +167,10 @@ class Corpus:
             ) from error
 
     def verdicts(self) -> dict[int, str]:
-        """The latest verdict on each clip that was judged.
+        """The latest verdict on each clip that has one, by the clip's number.
 
         Raises:
-            InputError: a line that is no verdict.
+            InputError: a line is no verdict.
         """
         path = self.folder / VERDICTS
         verdicts: dict[int, str] = {}
@@ -177,17 +182,17 @@ class Corpus:
         return verdicts
 
     def rows(self) -> list[Row]:
-        """What each clip is, in order."""
+        """The manifest: a description of each clip, in order."""
         return list(self._rows)
 
     def kept(self) -> NDArray[np.intp]:
-        """Numbers of the clips that were not rejected."""
+        """Numbers of the clips that are not rejected, ascending."""
         rejected = {c for c, verdict in self.verdicts().items() if verdict == REJECT}
         kept = [clip for clip in range(len(self)) if clip not in rejected]
         return np.array(kept, np.intp)
 
     def stored(self, clip: int) -> NDArray[np.float16]:
-        """Timbre of one clip, kept or not, shape (n_bands,)."""
+        """The timbre of one clip, rejected or not, shape (n_bands,)."""
         return np.fromfile(
             self.folder / TIMBRES,
             np.float16,
@@ -196,10 +201,10 @@ class Corpus:
         )
 
     def timbres(self) -> NDArray[np.float16]:
-        """Timbres of the clips that were kept, shape (n, n_bands).
+        """Timbres of the clips that are not rejected, shape (n, n_bands).
 
         Raises:
-            InputError: values that no timbre has: the file is damaged.
+            InputError: values are not within 0..1: the file is damaged.
         """
         if not len(self):
             return np.zeros((0, AXIS.n_bands), np.float16)
@@ -207,10 +212,9 @@ class Corpus:
             self.folder / TIMBRES, np.float16, "r", shape=(len(self), AXIS.n_bands)
         )
         timbres = np.asarray(stored[self.kept()])
-        # NaN compares as false.
-        sound = ((timbres >= 0.0) & (timbres <= 1.0)).all(axis=1)
-        if not sound.all():
-            clip = int(self.kept()[np.argmin(sound)])
+        valid = ((timbres >= 0.0) & (timbres <= 1.0)).all(axis=1)  # False for NaN
+        if not valid.all():
+            clip = int(self.kept()[np.argmin(valid)])
             raise InputError(
                 f"{self.folder / TIMBRES}: damaged at clip {clip}; "
                 "reject that clip, or make the corpus again"
@@ -218,12 +222,12 @@ class Corpus:
         return timbres
 
     def groups(self) -> NDArray[np.str_]:
-        """Song or patch of each clip that was kept; they are split by it."""
+        """Song or patch of each clip that is not rejected, shape (n,)."""
         names = [str(self._rows[clip].get("group", clip)) for clip in self.kept()]
         return np.array(names, np.str_)
 
     def summary(self) -> dict[str, Any]:
-        """How many clips, groups and rejections there are, by source and licence."""
+        """Numbers of clips, kept clips and groups, and clips by source and licence."""
         return {
             "clips": len(self),
             "kept": len(self.kept()),
@@ -243,22 +247,21 @@ class Corpus:
             )
 
     def _cut(self) -> None:
-        """Leave in the files what the rows speak of."""
+        """Cut off from the files what the rows do not describe."""
         os.truncate(self.folder / MANIFEST, self._end)
         os.truncate(self.folder / TIMBRES, len(self) * _ROW_BYTES)
         for path in (self.folder / CLIPS).glob("*.flac"):
-            # Clips that never got a line, or that are half written.
+            # Clips without a line, and temporary files of a program that was killed.
             number = path.stem
-            if path.name.endswith(".part.flac") or (
+            if path.name.startswith(PREFIX) or (
                 number.isdecimal() and int(number) >= len(self)
             ):
                 path.unlink()
 
     def _forget_verdicts_beyond(self) -> None:
-        """Drop verdicts on clips that a kill has cost, before others take their number.
+        """Drop verdicts on clips that were cut off: other clips will get their numbers.
 
-        Later verdicts on the clips that remain are the only ones that count, so these
-        are written anew.
+        The file is written anew with the verdicts that count.
         """
         verdicts = self.verdicts()
         if all(clip < len(self) for clip in verdicts):
@@ -268,9 +271,7 @@ class Corpus:
             for clip, verdict in verdicts.items()
             if clip < len(self)
         )
-        new = self.folder / (VERDICTS + ".new")
-        new.write_text(text)
-        new.replace(self.folder / VERDICTS)
+        write_whole(self.folder / VERDICTS, text, durable=True)
 
     def _keep_audio(self, rows: Sequence[Row], audio: Sequence[Samples]) -> list[Row]:
         from effects.audio.sound_writer import write_sound
@@ -286,9 +287,8 @@ class Corpus:
 
 @contextmanager
 def _locked(folder: Path) -> Iterator[None]:
-    """Keep other programs from writing; the lock goes with a killed program."""
-    with (folder / MANIFEST).open("ab") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
+    """Keep other programs from writing; the lock ends with a program that is killed."""
+    with FileLock(folder / LOCK):
         yield
 
 

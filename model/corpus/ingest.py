@@ -1,7 +1,7 @@
-"""Songs in: short clips from a folder of music, and a reason for what is refused.
+"""Ingest: short clips from a folder of music, and a reason for each refusal.
 
-From each song a few clips of two seconds are taken, one from each equal part of it,
-where chance says; a clip that would make a bad timbre is refused and drawn again.
+A few clips of two seconds are taken from each song, one at a random place of each of
+its equal parts. A clip that would make a bad timbre is refused, and another is drawn.
 """
 
 import hashlib
@@ -26,17 +26,18 @@ from effects.audio.sound_reader import (
     read_tags,
 )
 from effects.base.one_line import shown
+from effects.base.streams import Purpose, stream
 from model.config import CLIP_SECONDS, SAMPLE_RATE
 from model.corpus.corpus import Corpus
 from model.corpus.transients import has_transient
 from model.spectrum import analyse
 
 CLIP_LENGTH = round(CLIP_SECONDS * SAMPLE_RATE)
-TRIES = 6  # draws from one part of a song before that part is given up
+TRIES = 6  # draws from a part of a song until it is given up
 SILENCE_DBFS = -60.0
-FLAT_TOPS = 5  # clipped peaks in a clip; a mastered song has one now and then
-LONGEST_S = 24 * 3600.0  # a header that says more is not believed
-READ_WHOLE_S = 600.0  # how much is read of a file whose length is unknown
+FLAT_TOPS = 5  # clipped peaks from which a clip is refused; loud masters have some
+LONGEST_S = 24 * 3600.0  # a longer duration in a header is taken for damage
+READ_WHOLE_S = 600.0  # longest part that is read of a file of unknown length
 
 UNSUPPORTED = "unsupported"
 BROKEN = "broken file"
@@ -51,12 +52,12 @@ Progress = Callable[[int, int], None]
 
 @dataclass(frozen=True)
 class Refusal:
-    """Something of which no clip was taken, and why.
+    """A file of which no clip was taken, and why.
 
     Attributes:
-        name: of the file, fit to be shown.
-        reason: one of the constants of this module.
-        detail: what was found there, in words.
+        name: of the file, printable.
+        reason: one of the constants of this module, such as `SILENCE`.
+        detail: a phrase that says more.
     """
 
     name: str
@@ -65,15 +66,15 @@ class Refusal:
 
 
 @dataclass(frozen=True)
-class Report:
-    """What became of a folder.
+class IngestReport:
+    """The result of adding a folder to a corpus.
 
     Attributes:
-        songs: files from which clips were taken.
-        clips: that were taken.
-        known: files that had been taken before and were passed over.
-        refused: files from which nothing was taken.
-        draws_refused: reason -> how often it was met, in songs that were taken.
+        songs: number of files from which clips were taken.
+        clips: number of clips taken.
+        known: number of files whose clips the corpus had already.
+        refused: files from which no clip was taken.
+        draws_refused: for the other files, the number of refused draws by reason.
     """
 
     songs: int
@@ -85,7 +86,12 @@ class Report:
 
 @dataclass(frozen=True)
 class Clip:
-    """Two seconds of a song: (n_samples, 1 or 2) at 44.1 kHz, from `start_s` on."""
+    """Two seconds of a song.
+
+    Attributes:
+        samples: shape (n_samples, 1 or 2) at 44.1 kHz.
+        start_s: place in the song, in seconds.
+    """
 
     samples: Samples
     start_s: float
@@ -96,29 +102,29 @@ def add_folder(
     corpus: Corpus,
     *,
     clips_per_song: int,
-    rng: np.random.Generator,
+    seed: int,
     progress: Progress | None = None,
-) -> Report:
-    """Take clips from every song in a folder and below into a corpus.
+) -> IngestReport:
+    """Add clips of every song in a folder and its subfolders to a corpus.
 
-    Which clips are taken from a song follows from `rng` and what is in the file, so
-    neither its name nor its neighbours matter. Each song is in the corpus for good
-    as soon as it is done; songs of the corpus are not taken again.
+    The places of a song's clips depend on the seed and the content of its file, not on
+    its name or the other files. The clips of a song are on the disk when the next song
+    begins; songs that are in the corpus already are passed over.
 
     Args:
-        folder: searched for sound files; or one file.
-        corpus: to be added to.
-        clips_per_song: at most.
-        rng: of all chance.
+        folder: a folder with sound files, or one file.
+        corpus: opened for writing.
+        clips_per_song: largest number of clips of a song.
+        seed: of the places.
         progress: called with (files done, files in all).
 
     Raises:
         SoundError: there is no such folder, or no sound file in it.
+        RunError: the corpus cannot be written.
     """
     paths = list_sounds(folder)
     if not paths:
         raise SoundError(f"{shown(folder)}: no sound files in this folder")
-    salt = int(rng.integers(2**63))
     before = known_songs(corpus)
     seen: set[str] = set()
     refused: list[Refusal] = []
@@ -137,8 +143,8 @@ def add_folder(
                     DUPLICATE, "the same file is there under another name"
                 )
             seen.add(digest)
-            song_rng = np.random.default_rng([salt, int(digest[:16], 16)])
-            clips, reasons = take_clips(path, clips_per_song, song_rng)
+            rng = stream(Purpose.CLIPS, seed, int(digest[:16], 16))
+            clips, reasons = take_clips(path, clips_per_song, rng)
         except RefusedError as error:
             refused.append(Refusal(shown(path), error.reason, str(error)))
             continue
@@ -150,11 +156,11 @@ def add_folder(
         n_songs, n_clips = n_songs + 1, n_clips + len(clips)
     if progress is not None:
         progress(len(paths), len(paths))
-    return Report(n_songs, n_clips, n_known, tuple(refused), dict(again))
+    return IngestReport(n_songs, n_clips, n_known, tuple(refused), dict(again))
 
 
 class RefusedError(Exception):
-    """A whole file cannot be used; `reason` is one of the module's constants."""
+    """A file cannot be used; `reason` is one of the module's constants."""
 
     def __init__(self, reason: str, detail: str) -> None:
         super().__init__(detail)
@@ -162,10 +168,10 @@ class RefusedError(Exception):
 
 
 def file_hash(path: Path) -> str:
-    """SHA-256 of a regular file, in hexadecimal.
+    """SHA-256 of a file, in hexadecimal.
 
     Raises:
-        RefusedError: it cannot be read.
+        RefusedError: the file cannot be read.
     """
     try:
         with path.open("rb") as file:
@@ -177,10 +183,18 @@ def file_hash(path: Path) -> str:
 def take_clips(
     path: Path, n_clips: int, rng: np.random.Generator
 ) -> tuple[list[Clip], list[str]]:
-    """Clips of a song, at most `n_clips`, in order; and why others were refused.
+    """Take clips of a song at random places.
+
+    Args:
+        path: of the sound file.
+        n_clips: at most, one from each of as many equal parts.
+        rng: draws the places.
+
+    Returns:
+        The clips in their order, and the reason for each draw that was refused.
 
     Raises:
-        RefusedError: not a sound that can be read, or shorter than a clip.
+        RefusedError: the file is no readable sound, or shorter than a clip.
     """
     try:
         with opened(path) as file:
@@ -191,14 +205,17 @@ def take_clips(
 
 
 def fault(clip: Samples) -> str | None:
-    """Why a clip would make a bad timbre, or None.
+    """Find out why a clip would make a bad timbre.
 
     Args:
         clip: at 44.1 kHz, shape (n_samples, channels).
+
+    Returns:
+        One of the constants of this module, or None for a good clip.
     """
     if len(clip) < CLIP_LENGTH or not _is_sound(clip):
         return BROKEN
-    if rms_db(clip - clip.mean(axis=0)) < SILENCE_DBFS:  # an offset is not heard
+    if rms_db(clip - clip.mean(axis=0)) < SILENCE_DBFS:  # a DC offset is inaudible
         return SILENCE
     if count_flat_tops(clip) >= FLAT_TOPS:
         return CLIPPING
@@ -208,14 +225,14 @@ def fault(clip: Samples) -> str | None:
 
 
 def count_flat_tops(clip: Samples) -> int:
-    """Peaks that were cut off: a steep rise to the clip's peak that stays there.
+    """Count peaks that were cut off by clipping.
 
-    Counts places where a step of at least 1 % of the peak is followed by two of at
-    most 0.2 %, at 97 % of the peak or more. No sine does so: two steps that flat at
-    its crest mean that the one before is at most 0.6 %.
+    A flat top is a step of at least 1 % of the peak followed by two of at most 0.2 %,
+    at 97 % of the peak or more. A sine has none: where two steps at its crest are that
+    small, the one before is at most 0.6 %.
 
     Args:
-        clip: shape (n_samples, channels); the peak is that of each channel.
+        clip: shape (n_samples, channels); each channel is compared with its own peak.
     """
     level = np.abs(clip)
     peak = np.max(level, axis=0, keepdims=True)
@@ -231,8 +248,8 @@ def known_songs(corpus: Corpus) -> set[str]:
     return {str(row["song_sha256"]) for row in corpus.rows() if "song_sha256" in row}
 
 
-# A song to be cut: its seconds, and a function from a start in seconds to a clip,
-# shorter than a clip where the file has an end or a hole.
+# Duration of a song in seconds, and a function that reads the clip at a start in
+# seconds. The clip is empty where the file ends or is damaged.
 Reader = tuple[float, Callable[[float], Samples]]
 
 
@@ -266,7 +283,7 @@ def _length_at(rate: int) -> int:
 
 
 def _as_clip(piece: Samples, rate: int) -> Samples:
-    """At 44.1 kHz, mono or stereo, no longer than a clip."""
+    """Convert to a clip at 44.1 kHz, mono or stereo; too short a piece gives none."""
     if len(piece) < _length_at(rate) or not _is_sound(piece):
         return piece[:0]
     if piece.shape[1] > 2:
@@ -275,8 +292,8 @@ def _as_clip(piece: Samples, rate: int) -> Samples:
 
 
 def _is_sound(samples: Samples) -> bool:
-    """Whether samples are numbers of which a sound can consist; NaN compares false."""
-    return bool(np.all(np.abs(samples) <= LOUDEST))
+    """Whether all samples are finite and within what a sound file can hold."""
+    return bool(np.all(np.abs(samples) <= LOUDEST))  # False for NaN
 
 
 def _draw_all(
@@ -301,7 +318,7 @@ def _draw_all(
 
 
 def _parts(seconds: float, n: int) -> Iterator[tuple[float, float]]:
-    """First and last start of a clip within each of `n` equal parts of a song."""
+    """First and last start in seconds of a clip in each of `n` equal parts."""
     part = seconds / n
     for number in range(n):
         yield number * part, max(number * part, (number + 1) * part - CLIP_SECONDS)

@@ -1,4 +1,4 @@
-"""Files of JSON objects, one a line, that are only ever appended to."""
+"""Append-only files of JSON objects, one a line."""
 
 import json
 import os
@@ -12,13 +12,16 @@ Row: TypeAlias = Mapping[str, Any]
 
 
 def read_lines(path: Path) -> tuple[list[Row], list[int]]:
-    """JSON objects of a file, one a line, and the place in the file after each.
+    """Read the JSON objects of a file, and where their lines end.
 
-    The places begin with 0, so `ends[n]` is where the first n lines end. A torn last
-    line is left out.
+    A last line without a newline, as a killed program leaves it, is left out.
+
+    Returns:
+        The objects, and byte offsets: `ends[n]` is where the first n lines end, so
+        `ends[0]` is 0.
 
     Raises:
-        InputError: a line that is whole but not a JSON object, or no readable file.
+        InputError: the file cannot be read, or a line is not a JSON object.
     """
     try:
         *lines, _torn = path.read_bytes().split(b"\n")
@@ -41,7 +44,7 @@ def read_lines(path: Path) -> tuple[list[Row], list[int]]:
 
 
 def append_bytes(path: Path, content: bytes, *, sync: bool = False) -> None:
-    """Add to the end of a file; with `sync`, it is on the disk on return."""
+    """Append to a file; with `sync`, wait until it is on the disk."""
     with path.open("ab") as file:
         file.write(content)
         if sync:

@@ -1,7 +1,7 @@
-"""Whether a clip has abrupt starts: drums, plucked and struck notes, crackle.
+"""Detection of transients: drums, plucked and struck notes, crackle.
 
-A timbre keeps the spectrum of two seconds and forgets when in them something was
-loud, so a clip with a hit in it would become a sustained sound that never was.
+A timbre is the spectrum of two seconds without their course in time, so a clip with a
+drum hit would become a sustained sound that is not in the recording.
 """
 
 import numpy as np

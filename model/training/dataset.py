@@ -1,7 +1,6 @@
-"""Timbres as tensors: a corpus split by song, and augmentation on the fly.
+"""The training set: a corpus divided by song, and augmentation of its timbres.
 
-Bands are log-spaced, so moving a timbre by some bands is a true transposition:
-every clip becomes as many clips as there are bands to move it by, for free.
+Bands are log-spaced, so shifting a timbre by some bands transposes it.
 """
 
 import hashlib
@@ -19,19 +18,21 @@ from effects.base.errors import InputError
 from model.config import AXIS
 from model.corpus.corpus import Corpus
 
-MIN_CLIPS = 24  # a dozen songs, some of them refused; under this, no split makes sense
-EDGE_BANDS = 12  # averaged to fill in beyond the first and last band
+MIN_CLIPS = 24  # with fewer, the parts of a split are too small to measure anything
+EDGE_BANDS = 12  # whose mean continues a spectrum beyond its first and last band
 
 
 @dataclass(frozen=True)
 class Split:
-    """Clips for training, for early stopping, and for measuring; by group.
+    """Clips for training, for early stopping and for measuring, divided by group.
 
-    A group is a song or a patch: clips of one never fall into two parts, or the
-    measures would praise a network for what it remembers.
+    A group is a song or a patch. All clips of a group are in the same part; otherwise
+    the measures would reward a network for remembering.
 
     Attributes:
-        train, validation, test: timbres, float16 of shape (n, n_bands).
+        train: timbres, float16 of shape (n, n_bands).
+        validation: timbres for early stopping, of the same form.
+        test: timbres for measuring, of the same form.
         test_groups: the group of each test clip, shape (n,).
     """
 
@@ -43,13 +44,13 @@ class Split:
 
 @dataclass(frozen=True)
 class Augmentation:
-    """How far a clip may be changed while it stays a plausible clip.
+    """How far clips are changed at random.
 
     Attributes:
-        semitones: transposition by whole ones, uniform within plus or minus this:
-            what is in tune remains so, and a model has one grid to learn, not all.
-        gain_db: level, normal with this standard deviation.
-        tilt_db: spectral slope per octave, likewise.
+        semitones: largest transposition. It is by whole semitones, uniformly
+            distributed, so that clips in equal temperament stay on its grid.
+        gain_db: standard deviation of the change of level.
+        tilt_db: standard deviation of the change of slope, per octave.
     """
 
     semitones: int = 3
@@ -58,10 +59,10 @@ class Augmentation:
 
 
 def load(corpus_dir: Path) -> tuple[Split, dict[str, str]]:
-    """The kept clips of a corpus folder, divided, and facts for a model's card.
+    """Divide the kept clips of a corpus folder, and collect facts for the model card.
 
     Raises:
-        InputError: no corpus there, or one that nothing can be learned from.
+        InputError: there is no corpus, it is damaged, or it is too small.
     """
     corpus = Corpus.open(corpus_dir)
     divided = split(corpus.timbres(), corpus.groups())
@@ -75,10 +76,10 @@ def load(corpus_dir: Path) -> tuple[Split, dict[str, str]]:
 
 
 def split(timbres: NDArray[np.float16], groups: NDArray[np.str_]) -> Split:
-    """Divide a corpus by group: 8 parts of 10 train, 1 validation, 1 test.
+    """Divide a corpus by group: 80 % for training, 10 % validation, 10 % test.
 
-    A group's part follows from its name alone, so that a corpus which has grown
-    still measures on clips that no earlier training saw.
+    The part of a group depends on its name alone, so that the test clips of a corpus
+    that has grown were not in any earlier training, either.
 
     Args:
         timbres: shape (n, n_bands), 0..1.
@@ -122,15 +123,15 @@ def split(timbres: NDArray[np.float16], groups: NDArray[np.str_]) -> Split:
 
 
 def augment(batch: Tensor, generator: torch.Generator, how: Augmentation) -> Tensor:
-    """Transpose, level and tilt each timbre of a batch by chance.
+    """Change pitch, level and slope of each timbre of a batch at random.
 
     Args:
         batch: float32 of shape (n, n_bands), 0..1.
-        generator: source of chance.
-        how: how far to go.
+        generator: draws the changes.
+        how: sizes of the changes.
 
     Returns:
-        Same shape, 0..1. Bands that held nothing still hold nothing.
+        Shape (n, n_bands), 0..1. Bands of 0 (silence) stay at 0.
     """
     n, n_bands = batch.shape
     semitones = torch.randint(
@@ -147,7 +148,7 @@ def augment(batch: Tensor, generator: torch.Generator, how: Augmentation) -> Ten
 
 
 def _counted(counts: Mapping[str, int], at_most: int = 12) -> str:
-    """Clips by source, most first; a clip of `a+b` counts for both."""
+    """List sources with their numbers of clips; a clip of `a+b` counts for both."""
     single: Counter[str] = Counter()
     for names, count in counts.items():
         for name in set(names.split("+")):
@@ -158,7 +159,7 @@ def _counted(counts: Mapping[str, int], at_most: int = 12) -> str:
 
 
 def _shift(batch: Tensor, shift: Tensor) -> Tensor:
-    """Move row i up by shift[i, 0] bands; beyond the edge, the edge's mean."""
+    """Shift row i up by shift[i, 0] bands; the mean of the edge fills the gap."""
     n_bands = batch.shape[1]
     reach = int(shift.abs().max())
     low = batch[:, :EDGE_BANDS].mean(dim=1, keepdim=True).expand(-1, reach)

@@ -1,7 +1,7 @@
-"""A trained VAE as a model folder: two ONNX files, numbers, and a card.
+"""Export of a trained VAE to a model folder: two ONNX files, model.json and a card.
 
-Latents are scaled on the way out so that each has mean 0 and variance 1 over
-the corpus; weights are stored in half precision and multiplied in single.
+The exported networks scale the latents so that each has mean 0 and variance 1 over the
+corpus. Weights are stored in half precision and multiplied in single.
 """
 
 import hashlib
@@ -20,22 +20,23 @@ from torch import Tensor, nn
 
 from effects.base.errors import RunError
 from effects.base.whole_file import write_whole
-from model import guard, prior
+from model import guard
 from model.config import AXIS, CLIP_SECONDS, N_LATENTS, SAMPLE_RATE
 from model.inference import FORMAT, FORMAT_VERSION, ONNX_FILES, TimbreModel
-from model.prior import Latents
-from model.training.card import write_card
+from model.prior import Latents, Prior
+from model.training.fit_prior import fit_prior
+from model.training.model_card import write_model_card
 from model.training.vae import VAE
 
 OPSET = 18
 EXPORT_BATCH = 2
-PARITY_BATCH = 5  # another than the export's, or a fixed size would go unseen
-PARITY = 2e-4  # of 0..1, that is 0.02 dB: how far ONNX may part from torch
+PARITY_BATCH = 5  # another than EXPORT_BATCH, to find a size that was fixed
+PARITY = 2e-4  # of 0..1, that is 0.02 dB: largest difference from torch
 HALF_FROM = 1024  # numbers from which a weight is stored in half precision
-MIN_DRAWS = 4096  # from posteriors, behind the prior
-N_STATISTICS = 10_000  # prior samples behind the statistics
-LIMIT_QUANTILE = 0.998  # of the corpus' features: what lies beyond is drawn back
-# What a sound may have beyond that: LUFS, acum, share of power, distance.
+MIN_DRAWS = 4096  # from posteriors, to which the prior is fitted
+N_STATISTICS = 10_000  # prior samples of which statistics are taken
+LIMIT_QUANTILE = 0.998  # of the corpus' features
+# Added to that quantile to give the guard's limits, in the units of `guard.UNITS`.
 HEADROOM = {"loudness": 2.5, "sharpness": 0.4, "whistle": 0.15, "weirdness": 0.5}
 QUANTILES = (0.0, 0.001, 0.01, 0.05, 0.25, 0.5, 0.75, 0.95, 0.99, 0.999, 1.0)
 
@@ -52,15 +53,15 @@ def export(
     """Write a model folder, whole or not at all, and load it again as a check.
 
     Args:
-        network: trained; its weights are rounded to half precision in place.
+        network: the trained VAE; its weights are rounded to half precision in place.
         train: timbres that it was trained on, (n, n_bands).
-        out_dir: the folder; a model that stands there is replaced.
-        rng: draws from the posteriors, and fits the prior.
-        name: what the model calls itself.
+        out_dir: the folder; a model in it is replaced.
+        rng: draws from the posteriors and the prior, and fits the prior.
+        name: of the model.
         about: provenance for model.json and the card, any JSON values.
 
     Returns:
-        The exported model, as playing will load it.
+        The exported model, loaded from the folder.
 
     Raises:
         RunError: the export differs from the network, or the disk is full.
@@ -73,13 +74,13 @@ def export(
         shutil.rmtree(partial, ignore_errors=True)
         partial.mkdir(parents=True)
         _write_networks(network, mean, scale, partial)
-        card = _numbers(partial, prior.fit(points, rng), name, about)
-        _write_json(partial / "model.json", card)
+        metadata = _metadata(partial, fit_prior(points, rng), name, about)
+        _write_json(partial / "model.json", metadata)
         model = TimbreModel.load(partial)
         _check_parity(network, mean, scale, model, rng)
-        card["statistics"] = _statistics(model, train, rng)
-        _write_json(partial / "model.json", card)
-        write_card(partial / "CARD.md", card)
+        metadata["statistics"] = _statistics(model, train, rng)
+        _write_json(partial / "model.json", metadata)
+        write_model_card(partial / "CARD.md", metadata)
         _move_into_place(partial, out_dir)
     except OSError as error:
         raise RunError(f"cannot write the model to {out_dir}: {error}") from error
@@ -89,24 +90,27 @@ def export(
 
 
 def add_figures(model_dir: Path, figures: dict[str, Any]) -> TimbreModel:
-    """Put measured figures into a folder's model.json and card.
+    """Write measured figures into a folder's model.json and card.
 
     Args:
         model_dir: a model folder.
         figures: as `evaluate` returns them.
 
+    Returns:
+        The model with its figures, loaded again.
+
     Raises:
         RunError: they cannot be written; the model is as it was before.
     """
-    card = json.loads((model_dir / "model.json").read_text())
-    card["figures"] = figures
-    _write_json(model_dir / "model.json", card)
-    write_card(model_dir / "CARD.md", card)
+    metadata = json.loads((model_dir / "model.json").read_text())
+    metadata["figures"] = figures
+    _write_json(model_dir / "model.json", metadata)
+    write_model_card(model_dir / "CARD.md", metadata)
     return TimbreModel.load(model_dir)
 
 
 class _ScaledDecoder(nn.Module):
-    """Standardised latents to timbres within 0..1."""
+    """Decoder from standardised latents to timbres within 0..1."""
 
     mean: Tensor
     scale: Tensor
@@ -123,7 +127,7 @@ class _ScaledDecoder(nn.Module):
 
 
 class _ScaledEncoder(nn.Module):
-    """Timbres to the posterior over standardised latents."""
+    """Encoder from timbres to the posterior over standardised latents."""
 
     mean: Tensor
     scale: Tensor
@@ -150,9 +154,10 @@ def _round_weights(network: VAE) -> None:
 def _aggregate_posterior(
     network: VAE, train: NDArray[np.float16], rng: np.random.Generator
 ) -> tuple[Tensor, Tensor, Latents]:
-    """Mean and scale of latents over the corpus, and draws, standardised."""
+    """Mean and scale of the latents over the corpus, and standardised draws."""
     draws = []
-    # A mixture needs points: of a small corpus, each posterior is drawn from often.
+    # Each posterior of a small corpus is drawn from several times, so that there are
+    # enough points to fit a mixture to.
     train = np.tile(train, (-(-MIN_DRAWS // len(train)), 1))
     for start in range(0, len(train), 1024):
         timbre = torch.from_numpy(train[start : start + 1024]).float()
@@ -190,7 +195,8 @@ def _write_onnx(
     import onnx
 
     with warnings.catch_warnings():
-        # The newer exporter needs onnxscript and gives the same graph.
+        # Torch warns that this exporter is the older one. The newer one needs
+        # onnxscript, too, and gives the same graph.
         warnings.simplefilter("ignore")
         torch.onnx.export(
             network.eval(),
@@ -204,7 +210,7 @@ def _write_onnx(
         )
     graph = onnx.load(str(to))
     width = N_LATENTS if "mean" in outputs else AXIS.n_bands
-    for value in graph.graph.output:  # torch leaves what it cannot infer open
+    for value in graph.graph.output:  # torch does not infer every width
         value.type.tensor_type.shape.dim[1].dim_value = width
     _store_in_half(graph.graph)
     onnx.helper.set_model_props(
@@ -244,8 +250,8 @@ def _store_in_half(graph: Any) -> None:
     graph.node.extend(nodes)
 
 
-def _numbers(
-    folder: Path, fitted: prior.Prior, name: str, about: dict[str, Any]
+def _metadata(
+    folder: Path, fitted: Prior, name: str, about: dict[str, Any]
 ) -> dict[str, Any]:
     files = {}
     for file in ONNX_FILES:
@@ -297,9 +303,9 @@ def _check_parity(
 def _statistics(
     model: TimbreModel, train: NDArray[np.float16], rng: np.random.Generator
 ) -> dict[str, Any]:
-    """What prior samples are like, and the limits beyond which the guard acts."""
+    """Statistics of prior samples, and the limits above which the guard acts."""
     z = model.sample(N_STATISTICS, rng)
-    of_prior = guard.features(model, z)
+    of_prior = guard.point_features(model, z)
     chosen = rng.choice(len(train), size=min(len(train), N_STATISTICS), replace=False)
     of_data = guard.timbre_features(train[np.sort(chosen)].astype(np.float32))
     anchor = _anchor(z, of_prior)
@@ -325,12 +331,12 @@ def _statistics(
 
 
 def _anchor(z: Latents, features: dict[str, NDArray[np.float64]]) -> int:
-    """Number of the most ordinary sample: what is too much is drawn toward it."""
-    strangeness = np.zeros(len(z))
+    """Number of the sample nearest to the medians: the guard moves points toward it."""
+    farthest = np.zeros(len(z))
     for values in features.values():
         distance = np.abs(values - np.median(values)) / (values.std() + 1e-9)
-        strangeness = np.maximum(strangeness, distance)
-    return int(strangeness.argmin())
+        farthest = np.maximum(farthest, distance)
+    return int(farthest.argmin())
 
 
 def _write_json(path: Path, content: dict[str, Any]) -> None:
@@ -338,13 +344,14 @@ def _write_json(path: Path, content: dict[str, Any]) -> None:
 
 
 def _json_lines(content: dict[str, Any]) -> str:
-    """JSON with a line for each part, so that a change of one is seen as such."""
+    """JSON with a line for each part, so that a diff shows which one has changed."""
     rows = [f"{json.dumps(key)}: {json.dumps(value)}" for key, value in content.items()]
     return "{\n" + ",\n".join(rows) + "\n}\n"
 
 
 def _move_into_place(partial: Path, out_dir: Path) -> None:
     out_dir.mkdir(parents=True, exist_ok=True)
-    # model.json last: until it is there, its hashes tell that files are mixed.
+    # model.json last: until it is replaced, its hashes do not fit the new files, and
+    # the folder is refused.
     for name in (*ONNX_FILES, "CARD.md", "model.json"):
         os.replace(partial / name, out_dir / name)

@@ -1,14 +1,12 @@
 """The training loop: timbres to the weights of a VAE.
 
-One plain loop. All chance of an epoch follows from the seed and the epoch's
-number, so that training resumed from a checkpoint ends with the same weights as
-training that was never interrupted.
+All random numbers of an epoch follow from the seed and the number of the epoch, so
+training that is resumed from a checkpoint ends with the same weights as training that
+was not interrupted.
 """
 
-import contextlib
 import json
 import math
-import os
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
@@ -19,6 +17,8 @@ import torch
 from torch import Tensor
 
 from effects.base.errors import InputError, RunError
+from effects.base.whole_file import whole_file
+from model.config import AXIS
 from model.training.dataset import Augmentation, Split, augment
 from model.training.losses import Losses, LossWeights, losses
 from model.training.vae import VAE, VAEConfig, build
@@ -27,28 +27,28 @@ LAST = "last.pt"
 SAVE_SECONDS = 30.0  # between checkpoints: the most work that a kill can lose
 WARM_UP = 0.03  # share of all steps over which the learning rate rises
 FOLLOW_STEPS = 4  # between updates of the averaged weights
-KL_WARM_UP = 0.15  # likewise, over which the KL's weight rises
+KL_WARM_UP = 0.15  # share of all steps over which the weight of the KL rises
 
 
 @dataclass(frozen=True)
 class TrainSettings:
-    """All that decides the outcome of training, beside the corpus.
+    """Settings that, with the corpus, decide the outcome of training.
 
     Attributes:
-        vae: the network.
-        epochs: passes over the corpus; the schedules stretch over them.
-        min_epoch: clips that an epoch has at least: a smaller corpus is gone over
-            more than once, changed anew each time.
+        vae: architecture and sizes of the network.
+        epochs: number of passes over the corpus; the schedules depend on it.
+        min_epoch: least number of clips in an epoch; a smaller corpus is repeated,
+            with other random changes each time.
         batch_size: clips a step.
-        learning_rate: of AdamW at its highest; falls to nothing as a cosine.
+        learning_rate: highest one of AdamW; it falls to 0 as a cosine.
         weight_decay: of AdamW.
-        ema: decay a step of the averaged weights, which are what is kept.
+        ema: decay of the averaged weights in a step; these weights are kept.
         patience: epochs without a better validation loss until training ends.
-        seed: of all chance.
+        seed: of all random numbers.
         loss: weights of the loss terms.
-        augmentation: how clips are changed.
-        bfloat16: multiply in bfloat16 where the processor has units for it,
-            which trains about three times as fast.
+        augmentation: how clips are changed at random.
+        bfloat16: multiply in bfloat16 on processors with units for it, which is
+            about three times as fast.
     """
 
     vae: VAEConfig = field(default_factory=VAEConfig)
@@ -67,9 +67,16 @@ class TrainSettings:
 
 @dataclass(frozen=True)
 class EpochReport:
-    """Where training stands after an epoch; losses as in `Losses`.
+    """Progress of training after an epoch.
 
-    `rmse_db` is of the validation clips, decoded from posterior means.
+    Attributes:
+        epoch: number of epochs done.
+        epochs: number planned.
+        seconds: that the epoch took.
+        train: mean losses of the epoch, named as in `Losses`.
+        validation: losses of the averaged weights on the validation clips.
+        rmse_db: error of the validation clips decoded from posterior means.
+        is_best: whether the validation loss is the least so far.
     """
 
     epoch: int
@@ -90,12 +97,12 @@ def fit(
     settings: TrainSettings,
     progress: Progress | None = None,
 ) -> tuple[VAE, list[dict[str, Any]]]:
-    """Train a VAE, going on from the checkpoint in `work_dir` if there is one.
+    """Train a VAE, resuming from the checkpoint in `work_dir` if there is one.
 
     Args:
-        split: the corpus.
-        work_dir: where checkpoints and the metrics of each epoch go.
-        settings: how.
+        split: the divided corpus.
+        work_dir: folder of the checkpoint.
+        settings: of training.
         progress: called after each epoch.
 
     Returns:
@@ -103,7 +110,7 @@ def fit(
         mode, and the metrics of every epoch.
 
     Raises:
-        InputError: the checkpoint is damaged or of other settings.
+        InputError: the checkpoint is damaged or was made with other settings.
         RunError: the loss became NaN, or the disk is full.
     """
     torch.manual_seed(settings.seed)
@@ -117,8 +124,8 @@ def fit(
             break
         started = time.monotonic()
         train_means = run.epoch(train, epoch)
-        report = run.judge(validation)
-        is_best = run.keep_if_best(report["total"], work_dir)
+        report = run.validate(validation)
+        is_best = run.keep_if_best(report["total"])
         rmse_db = report.pop("rmse_db")
         row = EpochReport(
             epoch + 1,
@@ -140,7 +147,7 @@ def fit(
 
 
 class _Run:
-    """The state that a checkpoint holds: network, average, optimiser, best."""
+    """The state of training that a checkpoint holds."""
 
     def __init__(self, settings: TrainSettings, total_steps: int) -> None:
         self.settings = settings
@@ -160,7 +167,7 @@ class _Run:
         self.fast = settings.bfloat16 and _has_bfloat16_units()
 
     def epoch(self, train: Tensor, epoch: int) -> dict[str, float]:
-        """One pass over the corpus; returns the mean of each loss."""
+        """Train for one pass over the corpus, and return the mean of each loss."""
         settings = self.settings
         generator = torch.Generator().manual_seed(settings.seed * 100_003 + epoch)
         order = torch.randperm(len(train), generator=generator)
@@ -190,7 +197,7 @@ class _Run:
         return {name: total / len(starts) for name, total in sums.items()}
 
     @torch.no_grad()
-    def judge(self, validation: Tensor) -> dict[str, float]:
+    def validate(self, validation: Tensor) -> dict[str, float]:
         """Losses and RMSE in dB of the averaged weights on unchanged clips."""
         average = self._averaged_network()
         timbre = validation.float()
@@ -200,11 +207,12 @@ class _Run:
         )
         terms = self._losses(average, timbre, noise, self.settings.loss.beta)
         decoded = average.decode(average.encode(timbre)[0]).clamp(0.0, 1.0)
-        error_db = (decoded - timbre) * 100.0
+        error_db = (decoded - timbre) * AXIS.range_db
         rmse_db = float(error_db.square().mean().sqrt())
         return {**_floats(terms), "rmse_db": rmse_db}
 
-    def keep_if_best(self, total: float, work_dir: Path) -> bool:
+    def keep_if_best(self, total: float) -> bool:
+        """Keep the averaged weights if their loss is the least so far."""
         if not total < self.best_total:
             return False
         self.best_total = total
@@ -212,11 +220,13 @@ class _Run:
         return True
 
     def best(self) -> VAE:
+        """The network with the weights that were kept, in evaluation mode."""
         network = build(self.settings.vae)
         network.load_state_dict(self.best_weights)
         return network.eval()
 
     def save(self, work_dir: Path, history: list[dict[str, Any]]) -> None:
+        """Write the checkpoint, whole or not at all."""
         state = {
             "settings": _identity(self.settings),
             "step": self.step,
@@ -227,18 +237,18 @@ class _Run:
             "best_weights": self.best_weights,
             "history": json.dumps(history),
         }
-        partial = work_dir / (LAST + ".partial")
+        path = work_dir / LAST
         try:
             work_dir.mkdir(parents=True, exist_ok=True)
-            torch.save(state, partial)
-            os.replace(partial, work_dir / LAST)
-        except (OSError, RuntimeError) as error:  # torch wraps a full disk
-            with contextlib.suppress(OSError):
-                partial.unlink(missing_ok=True)
-            raise RunError(f"cannot save {work_dir / LAST}: {error}") from error
+            with whole_file(path) as temporary:
+                torch.save(state, temporary)
+        except (OSError, RuntimeError) as error:  # torch raises its own on a full disk
+            if isinstance(error, RunError):
+                raise
+            raise RunError(f"{path}: cannot be written ({error})") from error
 
     def resume(self, work_dir: Path) -> list[dict[str, Any]]:
-        """Take up the state of an earlier run, and return its history."""
+        """Load the state of an earlier run, and return its history."""
         path = work_dir / LAST
         if not path.exists():
             return []
@@ -278,7 +288,7 @@ class _Run:
     def _follow(self) -> None:
         if self.step % FOLLOW_STEPS:
             return
-        # A young average would remember the first, random weights for long.
+        # With a constant decay, the first, random weights would count for long.
         decay = min(self.settings.ema, (1.0 + self.step) / (10.0 + self.step))
         weight = 1.0 - decay**FOLLOW_STEPS
         for name, value in self.network.state_dict().items():
@@ -291,27 +301,35 @@ class _Run:
 
 
 def read_checkpoint(path: Path) -> dict[str, Any]:
-    """Content of a checkpoint; never runs code that the file may hold.
+    """Read a checkpoint without running code that the file may hold.
 
     Raises:
-        InputError: the file is damaged, or is no checkpoint of ours.
+        InputError: the file is damaged, or is no checkpoint of Latent's.
     """
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # torch raises many kinds; none is for a user
+    except Exception as error:  # torch raises errors of many types
         raise InputError(
             f"{path} is no readable checkpoint; remove it to train anew"
         ) from error
     if not isinstance(state, dict) or "best_weights" not in state:
-        raise InputError(f"{path} is no checkpoint of ours; remove it to train anew")
+        raise InputError(
+            f"{path} is no checkpoint of Latent's; remove it to train anew"
+        )
     return state
 
 
 def planned_epochs(work_dir: Path) -> int | None:
-    """For how many epochs a training that was stopped was begun; None without one.
+    """Number of epochs planned for the training that a checkpoint is of.
+
+    Args:
+        work_dir: folder of the checkpoint.
+
+    Returns:
+        None if there is no checkpoint.
 
     Raises:
-        InputError: the checkpoint is damaged, or none of ours.
+        InputError: the checkpoint is damaged, or is none of Latent's.
     """
     path = work_dir / LAST
     if not path.exists():
@@ -319,7 +337,7 @@ def planned_epochs(work_dir: Path) -> int | None:
     try:
         return int(json.loads(read_checkpoint(path)["settings"])["epochs"])
     except (KeyError, TypeError, ValueError) as error:
-        raise InputError(f"{path} is no checkpoint of ours; remove it") from error
+        raise InputError(f"{path} is no checkpoint of Latent's; remove it") from error
 
 
 def _identity(settings: TrainSettings) -> str:

@@ -1,9 +1,9 @@
-"""What training minimises: KL and squared error as in the seed, and detail.
+"""The loss of training: KL and squared error of a VAE, and terms for tonal detail.
 
-Squared error alone is content with a blur: where the network is unsure of a
-partial's place, the mean of all places costs least, and the sound turns to wash.
-So the error of the *detail* (the spectrum less its moving mean) counts again,
-and the amount of detail in each region must match, wherever it lies.
+Squared error alone gives blurred spectra: where the network is unsure of the place of a
+partial, the mean over all places has the least error. So the error of the detail (the
+spectrum less its moving mean) counts again, and the amount of detail in each region is
+compared, wherever in the region it lies.
 """
 
 import math
@@ -15,25 +15,24 @@ from torch.nn import functional
 
 from effects.audio.k_weighting import k_weighting
 from model.config import AXIS
+from model.spectrum import SURROUNDING_BANDS
 from model.training.vae import VAE
-
-DETAIL_BANDS = 41  # a third of an octave: what is narrower is a partial
-AUDIBLE = 0.3  # timbre value under which detail is not counted
 
 
 @dataclass(frozen=True)
 class LossWeights:
-    """How much each term counts, against the squared error's one.
+    """Weights of the loss terms; that of the squared error is 1.
 
     Attributes:
-        sigma_db: standard deviation that the decoder grants each band; the
-            smaller, the more the squared error outweighs the KL.
+        sigma_db: standard deviation of the decoder's distribution of each band; the
+            smaller it is, the more the squared error counts against the KL.
         beta: of the KL divergence from N(0, I).
-        detail: of the detail's squared error.
+        detail: of the squared error of the detail.
         contrast: of the difference in the amount of detail.
-        level: of the squared error of the loudness, which hangs on few bands.
-        between: of the same two for points halfway between clips, which have no
-            clip to equal, but should sound no blurrier and no louder than both.
+        level: of the squared error of the loudness, which few bands decide.
+        between: of contrast and level at points between clips. There is no clip to
+            compare them with, but they should be no blurrier and no louder than the
+            two clips.
         free_nats: KL of a latent that costs nothing, so that none collapses.
     """
 
@@ -48,16 +47,16 @@ class LossWeights:
 
 @dataclass(frozen=True)
 class Losses:
-    """Means over a batch; all but `total` before weighting.
+    """Loss terms, means over a batch; all but `total` are unweighted.
 
     Attributes:
-        total: what is minimised.
+        total: the weighted sum, which is minimised.
         squared: half the squared error in sigmas, summed over bands.
         kl: in nats, summed over latents.
-        detail: as `squared`, of the detail.
+        detail: half the squared error of the detail in sigmas, summed over bands.
         contrast: absolute error of the amount of detail in sigmas, summed.
         level: half the squared error of the loudness in sigmas.
-        between: contrast and level, weighted, of points between clips.
+        between: weighted sum of contrast and level at points between clips.
     """
 
     total: Tensor
@@ -72,14 +71,14 @@ class Losses:
 def losses(
     network: VAE, timbre: Tensor, noise: Tensor, weights: LossWeights, beta: float
 ) -> Losses:
-    """Loss terms of a batch.
+    """Compute the loss terms of a batch.
 
     Args:
-        network: encodes and decodes.
-        timbre: (n, n_bands).
-        noise: (n, n_latents), standard normal.
-        weights: how the terms are weighed.
-        beta: weight of the KL now; it grows over the first epochs.
+        network: the VAE.
+        timbre: shape (n, n_bands), 0..1.
+        noise: shape (n, n_latents), standard normal.
+        weights: of the terms.
+        beta: present weight of the KL; it rises over the first epochs.
     """
     mean, logvar = network.encode(timbre)
     z = mean + torch.exp(0.5 * logvar) * noise
@@ -95,8 +94,8 @@ def losses(
     level = _level(_loudness_db(decoded), loudness, weights.sigma_db)
     between = torch.zeros(())
     if weights.between > 0.0:
-        few = slice(0, max(2, len(z) // 4))  # enough, and it costs a quarter
-        # From its own noise each row draws how far it lies from the next clip.
+        few = slice(0, max(2, len(z) // 4))  # a quarter of the cost, and enough
+        # The noise of a row decides how far its point lies on the way to the next.
         share = 0.5 + 0.5 * torch.erf(noise[few, :1] / math.sqrt(2.0))
         ends, amount, loudness = z[few], amount[few], loudness[few]
         mixed = network.decode(torch.lerp(ends, ends.roll(1, dims=0), share)).float()
@@ -132,8 +131,8 @@ def kl_divergence(mean: Tensor, logvar: Tensor) -> Tensor:
 
 
 def detail(timbre: Tensor) -> Tensor:
-    """A timbre less its moving mean over `DETAIL_BANDS`, same shape."""
-    return timbre - _moving_mean(timbre, DETAIL_BANDS)
+    """Timbres (n, n_bands) less their moving mean over `SURROUNDING_BANDS`."""
+    return timbre - _moving_mean(timbre, SURROUNDING_BANDS)
 
 
 def _loudness_db(timbre: Tensor) -> Tensor:
@@ -145,12 +144,12 @@ def _loudness_db(timbre: Tensor) -> Tensor:
 
 
 def _amount(detail_of: Tensor) -> Tensor:
-    """How much detail there is around each band, same shape."""
-    return _moving_mean(detail_of.abs(), 2 * DETAIL_BANDS - 1)
+    """Mean amount of detail around each band, shape (n, n_bands)."""
+    return _moving_mean(detail_of.abs(), 2 * SURROUNDING_BANDS - 1)
 
 
 def _moving_mean(x: Tensor, width: int) -> Tensor:
     half = width // 2
     padded = functional.pad(x.unsqueeze(1), (half + 1, half), mode="replicate")
-    sums = padded.squeeze(1).cumsum(dim=1)  # far quicker than pooling
+    sums = padded.squeeze(1).cumsum(dim=1)  # much faster than pooling
     return (sums[:, width:] - sums[:, :-width]) / width

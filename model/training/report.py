@@ -1,4 +1,4 @@
-"""One page about a trained model: losses, latents, sounds beside data, a map."""
+"""The report on a trained model: one page of plots as a PNG."""
 
 from io import BytesIO
 from pathlib import Path
@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from effects.base.whole_file import write_whole
 from model.config import AXIS
 from model.inference import TimbreModel
-from model.training.evaluate import Pca
+from model.training.evaluate import fit_pca
 
 REPORT = "report.png"
 N_SHOWN = 4  # reconstructions, and samples of the prior
@@ -24,10 +24,10 @@ def write_report(
     path: Path,
     rng: np.random.Generator,
 ) -> None:
-    """Draw the page as a PNG.
+    """Draw losses, use of latents, decoded clips, samples and a map of timbre space.
 
     Args:
-        model: the exported model, with figures in its card.
+        model: the exported model, with figures in its model.json.
         history: metrics of each epoch, as `fit` returns them.
         test: held-out timbres (n, n_bands).
         path: the file to write.
@@ -42,7 +42,7 @@ def write_report(
     figure = Figure(figsize=(11.7, 8.3), layout="constrained")
     FigureCanvasAgg(figure)
     grid = figure.add_gridspec(3, 3)
-    figure.suptitle(f"{model.name}: {_headline(model.card.get('figures', {}))}")
+    figure.suptitle(f"{model.name}: {_headline(model.metadata.get('figures', {}))}")
     data = test[rng.permutation(len(test))[:N_MAPPED]].astype(np.float32)
     samples = model.decode(model.sample(N_MAPPED, rng))
     _draw_losses(figure.add_subplot(grid[0, 0]), history)
@@ -85,7 +85,7 @@ def _draw_error(axes: Any, history: list[dict[str, Any]]) -> None:
 
 
 def _draw_latents(axes: Any, model: TimbreModel) -> None:
-    kl = model.card.get("figures", {}).get("latents", {}).get("kl_nats", [])
+    kl = model.metadata.get("figures", {}).get("latents", {}).get("kl_nats", [])
     axes.bar(np.arange(1, len(kl) + 1), kl)
     axes.set(xlabel="latent, most used first", ylabel="nats", title="use of latents")
 
@@ -107,8 +107,8 @@ def _draw_timbres(
 def _draw_map(
     axes: Any, data: NDArray[np.float32], samples: NDArray[np.float32]
 ) -> None:
-    pca = Pca.fit(data, 2)
-    axes.scatter(*pca.project(data).T, s=3, label="held-out clips")
-    axes.scatter(*pca.project(samples).T, s=3, label="prior")
+    pca = fit_pca(data, 2)
+    axes.scatter(*pca.transform(data).T, s=3, label="held-out clips")
+    axes.scatter(*pca.transform(samples).T, s=3, label="prior")
     axes.set(title="first two components", xticks=[], yticks=[])
     axes.legend(fontsize="small")

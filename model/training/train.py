@@ -1,19 +1,18 @@
-"""Training from end to end: a corpus folder in, a checked model folder out."""
+"""Training from end to end: from a corpus folder to a checked model folder."""
 
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
+from effects.base.streams import Purpose, stream
 from model.training.dataset import load
 from model.training.evaluate import evaluate
 from model.training.export import add_figures, export
 from model.training.fit import Progress, TrainSettings, fit
 from model.training.report import REPORT, write_report
 
-CHECKPOINTS = "checkpoints"  # inside the model folder; may be removed at the end
+CHECKPOINTS = "checkpoints"  # folder in the model folder; not needed afterwards
 
 
 def train(
@@ -26,33 +25,33 @@ def train(
     name: str | None = None,
     stage: Callable[[str], None] | None = None,
 ) -> dict[str, Any]:
-    """Train on a corpus, export, measure, and draw a report; figures go into the card.
+    """Train on a corpus, export the network, measure it, and draw a report.
 
-    A run that was killed goes on where it stopped when it is called again with
-    the same folders and settings.
+    A run that was killed is resumed when this is called again with the same folders and
+    settings.
 
     Args:
         corpus_dir: as `latent corpus` makes it.
         out_dir: the model folder to write.
         settings: of training.
         progress: called after each epoch.
-        about: provenance for the card; what is known of corpus and training is
-            added.
-        name: of the model; the folder's if not given.
-        stage: told what is being done after the last epoch.
+        about: provenance for model.json, to which facts about corpus and training
+            are added.
+        name: of the model; that of the folder by default.
+        stage: called with the name of each step after the last epoch.
 
     Returns:
-        `figures` as `evaluate` gives them, and `history`, a row an epoch.
+        `figures` as `evaluate` returns them, and `history`, a row an epoch.
 
     Raises:
         InputError: the corpus or a checkpoint cannot be used.
-        RunError: training or writing failed on the way.
+        RunError: training or writing failed.
     """
     tell = stage if stage is not None else _silent
     split, facts = load(corpus_dir)
     network, history = fit(split, out_dir / CHECKPOINTS, settings, progress)
     tell("export")
-    rng = np.random.default_rng(settings.seed)
+    rng = stream(Purpose.TRAINING, settings.seed)
     training = {
         "network": f"{settings.vae.arch}, "
         f"{sum(p.numel() for p in network.parameters()):,} weights",

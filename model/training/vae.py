@@ -1,9 +1,9 @@
-"""The two networks: timbre (1,233) to posterior of 32 latents, and back.
+"""The two networks: from a timbre (1,233 bands) to a posterior of 32 latents, and back.
 
-`SeedVAE` is the network of the project's beginning, 1-D ResNet blocks over the
-bands; `DenseVAE` looks at all bands at once, which is what it takes to place the
-partials of a chord, and measures far better. Both map shape (n, 1233) in 0..1 to
-the same, and both are one encoder and one decoder that are exported apart.
+`SeedVAE` is the project's original network, 1-D ResNet blocks over the bands. The
+layers of `DenseVAE` see all bands at once and place the partials of a chord far better.
+Both map shape (n, 1233) in 0..1 to the same shape; encoder and decoder are exported to
+two files.
 """
 
 import math
@@ -14,20 +14,22 @@ from torch import Tensor, nn
 
 from model.config import AXIS, N_LATENTS
 
-LOGVAR_RANGE = (-10.0, 4.0)  # exp() of what lies beyond helps no training
+LOGVAR_RANGE = (-10.0, 4.0)  # beyond it, exp() makes training unstable
 
 
 @dataclass(frozen=True)
 class VAEConfig:
-    """What a network is built from; stored in checkpoints and cards.
+    """Architecture and sizes of a network; stored in checkpoints and model.json.
 
     Attributes:
         arch: "dense" or "seed".
-        width: of the dense trunk; channels of the seed's widest layers.
-        hidden: of a dense block's inside.
+        width: of the dense layers; number of channels of the seed's widest layers.
+        hidden: width inside a dense residual block.
         encoder_blocks: residual blocks of the dense encoder.
         decoder_blocks: residual blocks of the dense decoder.
-        sources: spectra that the dense decoder adds in power.
+        sources: number of spectra that the dense decoder adds in power.
+        n_bands: of a timbre.
+        n_latents: of a point.
     """
 
     arch: str = "dense"
@@ -41,7 +43,7 @@ class VAEConfig:
 
 
 class VAE(nn.Module):
-    """Encoder, reparameterization, decoder."""
+    """A variational autoencoder: encoder, reparameterization and decoder."""
 
     encoder: nn.Module
     decoder: nn.Module
@@ -52,19 +54,19 @@ class VAE(nn.Module):
         return mean, logvar.clamp(*LOGVAR_RANGE)
 
     def decode(self, z: Tensor) -> Tensor:
-        """Timbres (n, n_bands); unbounded, so that training has gradients."""
+        """Timbres (n, n_bands), not clipped to 0..1, so that all have gradients."""
         decoded: Tensor = self.decoder(z)
         return decoded
 
     def forward(self, timbre: Tensor, noise: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Reconstruction, mean and log variance, with the noise handed in."""
+        """Reconstruction, mean and log variance, for noise of shape (n, n_latents)."""
         mean, logvar = self.encode(timbre)
         z = mean + torch.exp(0.5 * logvar) * noise
         return self.decode(z), mean, logvar
 
 
 class ResidualBlock(nn.Module):
-    """Normalise, widen, bend, narrow, and add to what came in."""
+    """A residual block: layer norm, linear, GELU, linear, added to the input."""
 
     def __init__(self, width: int, hidden: int) -> None:
         super().__init__()
@@ -75,14 +77,14 @@ class ResidualBlock(nn.Module):
         nn.init.zeros_(self.narrow.bias)
 
     def forward(self, x: Tensor) -> Tensor:
-        """(n, width) to the same."""
+        """Map (n, width) to (n, width)."""
         inner = nn.functional.gelu(self.widen(self.norm(x)))
         out: Tensor = x + self.narrow(inner)
         return out
 
 
 class DenseVAE(VAE):
-    """A dense residual trunk on either side of the latents."""
+    """Dense residual blocks on either side of the latents."""
 
     def __init__(self, config: VAEConfig) -> None:
         super().__init__()
@@ -105,10 +107,10 @@ class DenseVAE(VAE):
 
 
 class PowerSum(nn.Module):
-    """The level of several sources together: their powers add, not their decibels.
+    """Adds the spectra of several sources in power, not in decibels.
 
-    A chord under a noise is then the chord's spectrum and the noise's, each simple,
-    where one layer would have to learn every way in which one hides the other.
+    The spectrum of a chord under a noise is then the sum of two simple ones; without
+    it, the layer would have to learn which of the two masks the other in every band.
     """
 
     # A factor of e in power, in units of `Centre`.
@@ -119,30 +121,30 @@ class PowerSum(nn.Module):
         self.sources = sources
 
     def forward(self, x: Tensor) -> Tensor:
-        """(n, sources * n_bands) to (n, n_bands)."""
+        """Map (n, sources * n_bands) to (n, n_bands)."""
         n_bands = x.shape[-1] // self.sources
         levels = x.float().reshape(-1, self.sources, n_bands) / self.per_neper
         return torch.logsumexp(levels, dim=1) * self.per_neper
 
 
 class Centre(nn.Module):
-    """Timbres of 0..1 to numbers of about unit size around zero."""
+    """Shifts and scales timbres of 0..1 to about unit variance around zero."""
 
     def forward(self, timbre: Tensor) -> Tensor:
-        """Any shape to the same."""
+        """Map any shape to the same shape."""
         return (timbre - 0.4) * 4.0
 
 
 class Uncentre(nn.Module):
-    """The inverse of `Centre`: the last layer's numbers are of unit size, too."""
+    """The inverse of `Centre`, for the outputs of the last layer."""
 
     def forward(self, x: Tensor) -> Tensor:
-        """Any shape to the same."""
+        """Map any shape to the same shape."""
         return x * 0.25 + 0.4
 
 
 class Upsample(nn.Module):
-    """UPSAMPLE(X, Y): X times as long, each position repeated, Y zeros after."""
+    """UPSAMPLE(X, Y): repeats each position X times and appends Y zeros."""
 
     def __init__(self, times: int, zeros: int) -> None:
         super().__init__()
@@ -150,7 +152,7 @@ class Upsample(nn.Module):
         self.zeros = zeros
 
     def forward(self, x: Tensor) -> Tensor:
-        """(n, c, length) to (n, c, times * length + zeros)."""
+        """Map (n, c, length) to (n, c, times * length + zeros)."""
         longer = torch.repeat_interleave(x, self.times, dim=-1)  # (n, c, X * length)
         return nn.functional.pad(longer, (0, self.zeros))
 
@@ -175,7 +177,7 @@ class ConvBlock(nn.Module):
         self.match = conv(inputs, outputs, kernel_size=1) if skip else None
 
     def forward(self, x: Tensor) -> Tensor:
-        """(n, inputs, length) to (n, outputs, length)."""
+        """Map (n, inputs, length) to (n, outputs, length)."""
         out: Tensor = self.body(x)
         if self.match is not None:
             out = out + self.match(x)
@@ -183,7 +185,7 @@ class ConvBlock(nn.Module):
 
 
 class SeedVAE(VAE):
-    """The seed's network: ResNet blocks, halved and doubled seven times.
+    """The original network: ResNet blocks between seven poolings and upsamplings.
 
     Bands 1233 -> 616 -> 308 -> 154 -> 77 -> 38 -> 19 -> 9 by average pooling, and
     back by UPSAMPLE(2, 0) or UPSAMPLE(2, 1) where a length is odd.
@@ -223,7 +225,7 @@ class SeedVAE(VAE):
 
 
 def build(config: VAEConfig) -> VAE:
-    """The network of a configuration, with fresh weights.
+    """Make the network of a configuration, with random weights.
 
     Raises:
         ValueError: an architecture that does not exist.

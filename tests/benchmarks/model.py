@@ -28,7 +28,7 @@ LATENTS = 64  # decoded at once for the timing
 
 def of_card(model: TimbreModel) -> dict[str, object]:
     """Figures as they were when the model was made."""
-    return dict(model.card.get("figures", {}))
+    return dict(model.metadata.get("figures", {}))
 
 
 def of_corpus(model: TimbreModel, corpus: Path) -> dict[str, object]:

@@ -103,8 +103,8 @@ def main(
             out = made_again(Path(folder).absolute(), options, not no_soundfont)
         except subprocess.CalledProcessError as error:
             sys.exit(error.returncode)
-        ours = TimbreModel.load(out).card.get("figures", {})
-    table, near = compared(ours, TimbreModel.load().card.get("figures", {}))
+        ours = TimbreModel.load(out).metadata.get("figures", {})
+    table, near = compared(ours, TimbreModel.load().metadata.get("figures", {}))
     Console().print(table)
     sys.exit(0 if near else 1)
 

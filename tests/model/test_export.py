@@ -11,8 +11,8 @@ from effects.base.errors import RunError
 from model.config import AXIS, N_LATENTS
 from model.inference import TimbreModel
 from model.training import export as export_module
-from model.training.card import card_text
 from model.training.export import add_figures, export
+from model.training.model_card import model_card
 from model.training.vae import build
 from tests.support.timbres import TINY, harmonic_timbres, tiny_model
 
@@ -98,9 +98,9 @@ def test_card_says_what_is_known(tmp_path: Path) -> None:
     text = (tmp_path / "m" / "CARD.md").read_text()
     assert "4.32" in text
     assert "1.0%" in text
-    assert again.card["figures"]["rmse_db"] == 4.321
+    assert again.metadata["figures"]["rmse_db"] == 4.321
     assert again.hash != model.hash
-    assert "Not measured" in card_text(model.card)
+    assert "Not measured" in model_card(model.metadata)
 
 
 def test_an_export_that_differs_is_refused_and_leaves_nothing(

@@ -49,7 +49,7 @@ def limits_touching(model: TimbreModel, share: float) -> dict[str, float]:
     z = model.sample(2000, np.random.default_rng(1))
     return {
         name: float(np.quantile(values, 1.0 - share))
-        for name, values in guard.features(model, z).items()
+        for name, values in guard.point_features(model, z).items()
     }
 
 
@@ -99,7 +99,7 @@ def test_numbers_that_are_none_count_as_over(model: TimbreModel) -> None:
 
 
 def test_stored_limits_and_anchor_fit_each_other(model: TimbreModel) -> None:
-    assert set(model.statistics["limits"]) == set(guard.FEATURES)
+    assert set(model.statistics["limits"]) == set(guard.UNITS)
     anchor = np.asarray(model.statistics["anchor"], np.float32)[None]
     assert not guard.exceeds(model, anchor, model.statistics["limits"]).any()
 
@@ -138,8 +138,8 @@ def test_each_fault_is_found_and_drawn_back(fault: str, z: list[float]) -> None:
     space = Planted()
     limits = {"loudness": 5.0, "sharpness": 4.0, "whistle": 0.6, "weirdness": 5.0}
     offender, origin = np.array([z], np.float32), np.zeros(4, np.float32)
-    found = guard.features(space, offender)
-    assert [name for name in guard.FEATURES if found[name] > limits[name]] == [fault]
+    found = guard.point_features(space, offender)
+    assert [name for name in guard.UNITS if found[name] > limits[name]] == [fault]
     assert not guard.exceeds(space, origin[None], limits).any()
     drawn, moved = guard.draw_back(space, offender, origin, limits)
     assert moved.all()

@@ -12,7 +12,13 @@ from effects.audio.sound_formats import SoundError
 from model.config import SAMPLE_RATE
 from model.corpus import ingest
 from model.corpus.corpus import Corpus
-from model.corpus.ingest import CLIP_LENGTH, Report, add_folder, count_flat_tops, fault
+from model.corpus.ingest import (
+    CLIP_LENGTH,
+    IngestReport,
+    add_folder,
+    count_flat_tops,
+    fault,
+)
 from model.spectrum import analyse
 from tests.support import signals
 
@@ -38,16 +44,16 @@ def write(path: Path, samples: Samples, rate: int = SAMPLE_RATE) -> Path:
     return path
 
 
-def add(folder: Path, corpus: Path, seed: int = 1, clips: int = 3) -> Report:
+def add(folder: Path, corpus: Path, seed: int = 1, clips: int = 3) -> IngestReport:
     return add_folder(
         folder,
         Corpus.create(corpus),
         clips_per_song=clips,
-        rng=np.random.default_rng(seed),
+        seed=seed,
     )
 
 
-def reasons(report: Report) -> dict[str, str]:
+def reasons(report: IngestReport) -> dict[str, str]:
     return {Path(r.name).name: r.reason for r in report.refused}
 
 

@@ -121,9 +121,9 @@ def test_a_training_killed_at_any_time_ends_as_one_that_was_not(
     )
     assert done.returncode == 0, done.stderr
     ours, theirs = TimbreModel.load(whole), TimbreModel.load(killed)
-    assert ours.card["files"] == theirs.card["files"]
-    assert ours.card["figures"] == theirs.card["figures"]
-    assert ours.card["prior"] == theirs.card["prior"]
+    assert ours.metadata["files"] == theirs.metadata["files"]
+    assert ours.metadata["figures"] == theirs.metadata["figures"]
+    assert ours.metadata["prior"] == theirs.metadata["prior"]
     assert model_files(whole).keys() == model_files(killed).keys()
     assert not killed.with_name("killed.partial").exists()
 

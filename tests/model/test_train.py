@@ -98,7 +98,7 @@ def test_corpus_to_model_folder_and_again(tmp_path: Path) -> None:
     assert len(result["history"]) == 3
     model = TimbreModel.load(tmp_path / "mine")
     assert model.name == "mine"
-    assert model.card["figures"]["rmse_db"] == result["figures"]["rmse_db"]
+    assert model.metadata["figures"]["rmse_db"] == result["figures"]["rmse_db"]
     card = (tmp_path / "mine" / "CARD.md").read_text()
     assert "CC0" in card
     assert "240 of 80 songs" in card

@@ -1,4 +1,4 @@
-"""CARD.md: what a model was made of, by whom it may be used, how good it is."""
+"""The model card, CARD.md: what a model was made from, its licence and its measures."""
 
 from pathlib import Path
 from typing import Any
@@ -19,40 +19,44 @@ ROWS = (
 )
 
 
-def write_card(path: Path, card: dict[str, Any]) -> None:
-    """Write the card of a model.json's content.
+def write_model_card(path: Path, metadata: dict[str, Any]) -> None:
+    """Write the card of a model, whole or not at all.
+
+    Args:
+        path: of the file.
+        metadata: content of model.json, as for `model_card`.
 
     Raises:
         RunError: the disk is full, or the folder cannot be written.
     """
-    write_whole(path, card_text(card).encode())
+    write_whole(path, model_card(metadata))
 
 
-def card_text(card: dict[str, Any]) -> str:
-    """The card as Markdown.
+def model_card(metadata: dict[str, Any]) -> str:
+    """Describe a model in Markdown.
 
     Args:
-        card: content of model.json. `about` may hold `description`, `licence`,
-            `command`, `corpus` (a dict of facts) and `training` (likewise).
+        metadata: content of model.json. `about` may hold the texts `description`,
+            `licence` and `command`, and the dicts of facts `corpus` and `training`.
     """
-    about = card.get("about", {})
-    lines = [f"# Model card: {card['name']}", ""]
+    about = metadata.get("about", {})
+    lines = [f"# Model card: {metadata['name']}", ""]
     if about.get("description"):
         lines += [str(about["description"]), ""]
     lines += [
         f"- Licence: {about.get('licence', 'not stated')}",
         f"- Made by: `{about.get('command', 'latent train')}`",
-        f"- Latents: {card['n_latents']}; bands: {card['axis']['n_bands']}, "
-        f"{card['axis']['low_hz']:g} to {card['axis']['high_hz']:g} Hz",
+        f"- Latents: {metadata['n_latents']}; bands: {metadata['axis']['n_bands']}, "
+        f"{metadata['axis']['low_hz']:g} to {metadata['axis']['high_hz']:g} Hz",
     ]
     for title in ("corpus", "training"):
         facts = about.get(title, {})
         if facts:
             lines += ["", f"## {title.capitalize()}", ""]
             lines += [f"- {key.replace('_', ' ')}: {facts[key]}" for key in facts]
-    lines += ["", "## Figures", "", *_figures(card.get("figures", {}))]
+    lines += ["", "## Figures", "", *_figures(metadata.get("figures", {}))]
     lines += ["", "## Files", ""]
-    for name, file in card["files"].items():
+    for name, file in metadata["files"].items():
         lines.append(f"- `{name}`: {file['bytes']:,} bytes, sha256 {file['sha256']}")
     return "\n".join(lines) + "\n"
 

@@ -1,0 +1,74 @@
+"""The analysis beside librosa's constant-Q transform, on tones."""
+
+import librosa
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from model.config import AXIS, CLIP_SECONDS, SAMPLE_RATE
+from model.spectrum import analyse
+from tests.support import signals
+
+# The filters of the transform are as narrow as the bands, so they need the whole clip
+# at 220 Hz; the highest must end below half the sample rate.
+FIRST, LAST = (int(np.searchsorted(AXIS.centres, hz)) for hz in (220.0, 14_000.0))
+BANDS_PER_OCTAVE = round(AXIS.bands_per_octave)
+
+
+def constant_q(clip: NDArray[np.float32]) -> NDArray[np.float64]:
+    """Level of librosa's transform in bands FIRST to LAST, in dB, up to a constant."""
+    transform = librosa.cqt(
+        clip,
+        sr=SAMPLE_RATE,
+        fmin=AXIS.centres[FIRST],
+        n_bins=LAST - FIRST,
+        bins_per_octave=BANDS_PER_OCTAVE,
+        hop_length=2048,
+    )
+    lengths, _ = librosa.filters.wavelet_lengths(
+        freqs=AXIS.centres[FIRST:LAST], sr=SAMPLE_RATE
+    )
+    middle = transform.shape[1] // 2
+    power = np.mean(np.abs(transform[:, middle - 4 : middle + 5]) ** 2, axis=1)
+    # What is left of its scaling: a tone's response grows with the root of the length.
+    level_db: NDArray[np.float64] = 10.0 * np.log10(power / lengths + 1e-20)
+    return level_db
+
+
+def tone(hertz: float, amplitude: float) -> NDArray[np.float32]:
+    chord = signals.chord([hertz], CLIP_SECONDS, SAMPLE_RATE, amplitude=amplitude)
+    return np.ascontiguousarray(chord[:, 0])
+
+
+def test_bands_are_those_of_a_constant_q_transform() -> None:
+    frequencies = librosa.cqt_frequencies(
+        AXIS.n_bands,
+        fmin=AXIS.centres[0],
+        bins_per_octave=BANDS_PER_OCTAVE,
+    )
+    assert np.allclose(frequencies, AXIS.centres, rtol=1e-5)
+
+
+@pytest.mark.parametrize("hertz", [311.1, 440.0, 1_000.0, 2_793.8, 9_956.0])
+def test_a_tone_is_in_the_same_band(hertz: float) -> None:
+    clip = tone(hertz, 0.1)
+    ours, theirs = analyse(clip)[FIRST:LAST], constant_q(clip)
+    assert abs(int(np.argmax(ours)) - int(np.argmax(theirs))) <= 1
+    nearest = int(np.argmin(np.abs(AXIS.centres[FIRST:LAST] - hertz)))
+    assert abs(int(np.argmax(ours)) - nearest) <= 1
+
+
+def test_two_tones_are_as_far_apart_in_level() -> None:
+    clip = tone(440.0, 0.2) + tone(3_520.0, 0.02)
+    power = AXIS.to_power(analyse(clip)[FIRST:LAST])
+    theirs = constant_q(clip)
+    centres = AXIS.centres[FIRST:LAST]
+
+    def near(hertz: float) -> NDArray[np.bool_]:
+        return np.abs(np.log2(centres / hertz)) < 1.0 / 12.0
+
+    low, high = near(440.0), near(3_520.0)
+    ours_db = 10.0 * np.log10(power[low].sum() / power[high].sum())
+    # A tone lies anywhere between the centres of two filters, which costs up to 1 dB.
+    assert ours_db == pytest.approx(20.0, abs=0.1)
+    assert theirs[low].max() - theirs[high].max() == pytest.approx(ours_db, abs=1.0)
