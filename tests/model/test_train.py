@@ -152,7 +152,7 @@ def test_a_damaged_checkpoint_is_one_line(tmp_path: Path, content: bytes) -> Non
 
 def test_an_unwritable_folder_is_told(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    with pytest.raises(RunError, match="cannot save"):
+    with pytest.raises(RunError, match="cannot be written"):
         fit(harmonic_split(200), tmp_path / "file" / "m", tiny_settings())
 
 
