@@ -149,9 +149,9 @@ def test_a_full_disk_spares_figures_report_and_checkpoint(older: Path) -> None:
     with disk_full_after(1_000):
         with pytest.raises(RunError, match=r"model\.json: .*File too large"):
             add_figures(older, {"rmse_db": 4.0})
-        with pytest.raises(RunError, match=r"report\.png: File too large"):
+        with pytest.raises(RunError, match=r"report\.png: .*File too large"):
             write_report(model, history, test, older / REPORT, rng)
-        with pytest.raises(RunError, match="cannot save") as full:
+        with pytest.raises(RunError, match=r"last\.pt: cannot be written") as full:
             fit(harmonic_split(200), older.parent / "none", tiny_settings())
     assert "\n" not in str(full.value)
     assert (model_files(older), model_files(work_dir)) == before

@@ -3,6 +3,7 @@
 import librosa
 import numpy as np
 import pytest
+from librosa.filters import wavelet_lengths
 from numpy.typing import NDArray
 
 from model.config import AXIS, CLIP_SECONDS, SAMPLE_RATE
@@ -25,9 +26,7 @@ def constant_q(clip: NDArray[np.float32]) -> NDArray[np.float64]:
         bins_per_octave=BANDS_PER_OCTAVE,
         hop_length=2048,
     )
-    lengths, _ = librosa.filters.wavelet_lengths(
-        freqs=AXIS.centres[FIRST:LAST], sr=SAMPLE_RATE
-    )
+    lengths, _ = wavelet_lengths(freqs=AXIS.centres[FIRST:LAST], sr=SAMPLE_RATE)
     middle = transform.shape[1] // 2
     power = np.mean(np.abs(transform[:, middle - 4 : middle + 5]) ** 2, axis=1)
     # What is left of its scaling: a tone's response grows with the root of the length.
