@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from effects.bed.player import BedPlayer
+from effects.bed.ducking import DuckedBed
 from effects.shelf.loops import BED_LUFS
 from engine.compose import grammar as grammars
 from engine.compose import likeness
@@ -64,10 +64,15 @@ class Graph:
         """Hz."""
         return self.settings.sample_rate
 
-    @property
-    def player(self) -> BedPlayer | None:
-        """The player that the mixer reads the bed from; None without a bed."""
-        return self.bed.player if self.bed else None
+    def ducked_bed(self, *, batch: int = 1) -> DuckedBed | None:
+        """The bed for a mixer, or None if there is none.
+
+        Args:
+            batch: as for `DuckedBed`.
+        """
+        if self.bed is None:
+            return None
+        return DuckedBed(self.bed.layers, self.sample_rate, batch=batch)
 
 
 def build(settings: Settings) -> Graph:

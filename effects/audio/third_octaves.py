@@ -44,13 +44,24 @@ def loop_power(samples: Samples, sample_rate: int) -> Bands:
     return band_sums(power * scale, sample_rate)
 
 
-def bin_weights(n_fft: int, sample_rate: int) -> NDArray[np.float32]:
-    """From gains of the bands to those of FFT bins, shape (N_BANDS, n_bins).
+def band_places(
+    n_fft: int, sample_rate: int
+) -> tuple[NDArray[np.intp], NDArray[np.float32]]:
+    """Between which bands each bin of a real FFT lies, and how far from the lower one.
 
-    Around a centre the gain is the band's own, in between it moves evenly with the
-    logarithm of frequency.
+    Around a centre the gain of a bin is the band's own, in between it moves evenly with
+    the logarithm of frequency: gain[below] + share * (gain[below + 1] - gain[below]).
+
+    Args:
+        n_fft: length of the transform.
+        sample_rate: Hz.
+
+    Returns:
+        Index of the lower band, at most N_BANDS - 2, and share 0..1 of the way to the
+        upper one, each of shape (n_fft // 2 + 1,).
     """
     hz = np.maximum(np.fft.rfftfreq(n_fft, 1.0 / sample_rate), 1.0)
     place = np.interp(np.log(hz), np.log(CENTRES_HZ), np.arange(N_BANDS))
-    distance = np.abs(place[None, :] - np.arange(N_BANDS)[:, None])
-    return np.asarray(np.clip(1.5 - 2.0 * distance, 0.0, 1.0), np.float32)
+    below = np.minimum(place.astype(np.intp), N_BANDS - 2)
+    share = np.clip(2.0 * (place - below) - 0.5, 0.0, 1.0)
+    return below, share.astype(np.float32)

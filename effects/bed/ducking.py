@@ -1,100 +1,145 @@
-"""The bed on its way to the mixer, giving way to the music band by band.
+"""The bed on its way to the mixer: frames that are made ahead, added in the callback.
 
-Frames of two hops, overlapped by half, lie on a grid of absolute positions. Each is
-the bed as it will be there, since loops are known ahead, weighted in frequency by
-gains that are decided once for the frame. So what sounds at a sample depends on its
-position, the layers and the music alone, however the stream is cut into blocks.
+`make_ahead` belongs to a thread that may take its time, or to the loop of an offline
+render; `mix_into` to the callback. They share a fixed number of places for frames, each
+replaced as a whole. The callback takes a frame that was made from what is in force when
+it comes to it, and makes one itself if there is none, so what sounds never depends on
+how far ahead anybody was.
 
-Safe in the callback: arrays of fixed size, numpy only, two small transforms a hop.
+Safe in the callback: no lock, memory of fixed size, numpy only.
 """
 
 import numpy as np
 
 from effects.audio.levels import Samples
-from effects.audio.third_octaves import N_BANDS, bin_weights
-from effects.bed.masking import Course, yield_into
-from effects.bed.player import BedPlayer
+from effects.audio.third_octaves import N_BANDS
+from effects.bed.frames import (
+    CHANNELS,
+    BedFrame,
+    FrameInputs,
+    FrameMaker,
+    hop_length,
+)
+from effects.bed.masking import BandEnvelope
+from effects.bed.published_layers import PublishedLayers
 
-HOP_S = 0.043  # about: a power of two in samples; bins are 12 Hz apart
-CHANNELS = 2
+AHEAD = 48  # frames that `make_ahead` looks ahead, some two seconds
+
+_PLACES = 64  # of frames: those ahead, and a few that are being read
 
 
-class YieldingBed:
-    """A bed player's layers, with room left for music.
+class DuckedBed:
+    """The bed's layers, ducked under the music.
 
     Args:
-        player: of the layers.
+        layers: of the bed.
         sample_rate: Hz.
+        batch: frames that `mix_into` makes at once when it finds none, if the music
+            is known so far: 1 for a callback, more where nobody makes them ahead.
     """
 
-    def __init__(self, player: BedPlayer, sample_rate: int) -> None:
-        self._player = player
-        self._hop = hop = 2 ** max(5, round(np.log2(HOP_S * sample_rate)))
-        position = (np.arange(2 * hop) + 0.5) / (2 * hop)
-        self._window = np.sin(np.pi * position).astype(np.float32)
-        self._weights = bin_weights(2 * hop, sample_rate)
-        self._chunk = -2  # the hop that is ready
-        self._ready = np.zeros((hop, CHANNELS), np.float32)
-        self._tail = np.zeros((hop, CHANNELS), np.float32)
-        self._dry = np.zeros((2 * hop, CHANNELS), np.float32)
-        self._frame = np.zeros((CHANNELS, 2 * hop), np.float32)
-        self._spectra = np.zeros((CHANNELS, hop + 1), np.complex64)
-        self._bins = np.zeros(hop + 1, np.float32)
-        self._music, self._bed = np.zeros(N_BANDS), np.zeros(N_BANDS)
-        self._gains, self._gains_32 = np.ones(N_BANDS), np.ones(N_BANDS, np.float32)
+    def __init__(
+        self, layers: PublishedLayers, sample_rate: int, *, batch: int = 1
+    ) -> None:
+        self.made_late = 0  # times that `mix_into` found no frame
+        self._published = layers
+        self._hop = hop_length(sample_rate)
+        self._maker = FrameMaker(sample_rate, batch)
+        self._ahead_maker: FrameMaker | None = None
+        self._sample_rate = sample_rate
+        self._places: list[BedFrame | None] = [None] * _PLACES
+        self._chunk = -2  # number of the hop that is ready
+        self._last: BedFrame | None = None  # the frame that begins with it
+        self._ready = np.zeros((self._hop, CHANNELS), np.float32)
+        self._scratch = np.zeros(N_BANDS)
+        self._scratch_ahead = np.zeros(N_BANDS)
 
     def mix_into(
-        self, out: Samples, position: int, course: Course, depth_db: float
+        self, out: Samples, position: int, envelope: BandEnvelope, depth_db: float
     ) -> None:
         """Callback: add the bed for positions [position, position + len(out)).
 
         Args:
             out: shape (n_samples, 2), added to in place.
             position: absolute sample that `out[0]` is.
-            course: of the music's partials, known up to the end of `out`.
-            depth_db: by how much a band yields at most.
+            envelope: of the music's partials, known up to the end of `out`.
+            depth_db: by how much a band is turned down at most.
         """
         done = 0
         while done < len(out):
             chunk, start = divmod(position + done, self._hop)
             if chunk != self._chunk:
-                self._advance(chunk, course, depth_db)
+                self._advance(chunk, envelope, depth_db)
             n = min(len(out) - done, self._hop - start)
             target = out[done : done + n]
             np.add(target, self._ready[start : start + n], out=target)
             done += n
 
-    def _advance(self, chunk: int, course: Course, depth_db: float) -> None:
+    def make_ahead(
+        self, position: int, envelope: BandEnvelope, depth_db: float
+    ) -> None:
+        """Another thread: make the frames that come after a position, as far as known.
+
+        Args:
+            position: that the callback has come to.
+            envelope: of the music's partials.
+            depth_db: by how much a band is turned down at most.
+        """
+        if self._ahead_maker is None:
+            self._ahead_maker = FrameMaker(self._sample_rate)
+        maker = self._ahead_maker
+        inputs = FrameInputs(self._published.layers, envelope, depth_db)
+        number = position // self._hop
+        stop = number + min(AHEAD, self._n_known(number, envelope, AHEAD))
+        while number < stop:
+            frame = self._places[number % _PLACES]
+            if _is_ready(frame, number * self._hop, inputs, self._scratch_ahead):
+                number += 1
+                continue
+            n = min(maker.batch, stop - number)
+            self._keep(number, maker.make(number, n, inputs))
+            number += n
+
+    def _advance(self, chunk: int, envelope: BandEnvelope, depth_db: float) -> None:
         """Make hop number `chunk` ready: the frame before fades out in it."""
         hop = self._hop
-        if chunk != self._chunk + 1:
-            self._read(self._dry[hop:], chunk - 1)
-            self._make_frame(chunk - 1, course, depth_db)
-            self._tail[:] = self._frame[:, hop:].T
-        self._make_frame(chunk, course, depth_db)
-        np.add(self._tail, self._frame[:, :hop].T, out=self._ready)
-        self._tail[:] = self._frame[:, hop:].T
+        # The frame that begins with the hop reaches to the end of the next.
+        decided = (chunk + 1 if chunk == self._chunk + 1 else chunk - 1) * hop
+        layers = self._published.answer(decided)
+        inputs = FrameInputs(layers, envelope, depth_db)
+        before = self._last
+        if before is None or chunk != self._chunk + 1:
+            before = self._frame(chunk - 1, inputs)
+        self._last = self._frame(chunk, inputs)
+        np.add(before.samples[hop:], self._last.samples[:hop], out=self._ready)
         self._chunk = chunk
 
-    def _make_frame(self, chunk: int, course: Course, depth_db: float) -> None:
-        """The frame that begins with a hop; the bed in that hop is in `_dry` already.
+    def _frame(self, number: int, inputs: FrameInputs) -> BedFrame:
+        frame = self._places[number % _PLACES]
+        if frame is not None and _is_ready(
+            frame, number * self._hop, inputs, self._scratch
+        ):
+            return frame
+        self.made_late += 1
+        n = self._n_known(number, inputs.envelope, self._maker.batch)
+        made = self._maker.make(number, n, inputs)
+        self._keep(number, made)
+        return made[0]
 
-        It fills `_frame`, weighted in time so that frames add up.
-        """
-        hop, frame = self._hop, self._frame
-        self._dry[:hop] = self._dry[hop:]
-        self._read(self._dry[hop:], chunk + 1)
-        np.multiply(self._dry.T, self._window, out=frame)
-        course.read_into(self._music, chunk * hop)
-        self._player.power_into(self._bed, chunk * hop)
-        if yield_into(self._gains, self._music, self._bed, depth_db):
-            self._gains_32[:] = self._gains
-            np.matmul(self._gains_32, self._weights, out=self._bins)
-            np.fft.rfft(frame, axis=1, out=self._spectra)
-            np.multiply(self._spectra, self._bins, out=self._spectra)
-            np.fft.irfft(self._spectra, 2 * hop, axis=1, out=frame)
-        np.multiply(frame, self._window, out=frame)
+    def _n_known(self, number: int, envelope: BandEnvelope, most: int) -> int:
+        """How many frames from this one on begin where music is known: 1 to `most`."""
+        if envelope.end is None:
+            return most
+        return min(most, max(1, envelope.end // self._hop - number + 1))
 
-    def _read(self, into: Samples, chunk: int) -> None:
-        into.fill(0.0)
-        self._player.mix_into(into, chunk * self._hop)
+    def _keep(self, number: int, frames: list[BedFrame]) -> None:
+        for i, frame in enumerate(frames, number):
+            self._places[i % _PLACES] = frame
+
+
+def _is_ready(
+    frame: BedFrame | None, begin: int, inputs: FrameInputs, scratch: np.ndarray
+) -> bool:
+    if frame is None or frame.begin != begin:
+        return False
+    return frame.is_made_from(inputs, scratch)

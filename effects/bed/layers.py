@@ -1,12 +1,12 @@
 """From a schedule to the layers that a player mixes.
 
 Not for the callback: loops are loaded here. Call `layers_between` every few seconds for
-what comes next, and hand the result to `BedPlayer.set_layers`.
+what comes next, and hand the result to `PublishedLayers.replace`.
 """
 
 from collections.abc import Callable
 
-from effects.bed.player import LoopLayer
+from effects.bed.loop_layer import LoopLayer
 from effects.bed.schedule import EffectSchedule
 from effects.bed.timeline import FOREVER
 from effects.bed.voices import Region

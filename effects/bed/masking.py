@@ -1,4 +1,4 @@
-"""A mix that leaves room: by how much the bed yields where the music's partials stand.
+"""What the music masks of the bed, band by band, and by how much the bed makes way.
 
 Both spectra are known before they sound: a loop's when it is loaded, the music's when
 its frames are made. They are compared in bands a third of an octave apart. Safe in the
@@ -9,28 +9,34 @@ from bisect import bisect_right
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from effects.audio.third_octaves import N_BANDS, Bands
 
-FULL_DB = 12.0  # partials over bed: yielding begins at 0 dB and is complete here
-KEPT_S = 30.0  # of a course behind its end: more than any ring holds
+FULL_DB = 12.0  # partials over bed: ducking begins at 0 dB and is complete here
+KEPT_S = 30.0  # of an envelope behind its end: more than any ring holds
 
 _TINY = 1e-14
 
 
 @dataclass(frozen=True, eq=False)
-class Course:
-    """What stands in each band over time, on straight lines between nodes.
+class BandEnvelope:
+    """Power of the music's partials in each band over time, linear between nodes.
 
-    Never changed, only replaced; what it is at a position, once known, stays.
+    It is never changed, only replaced; its value at a position, once known, stays.
 
     Attributes:
-        positions: ascending, absolute samples.
-        power: of the bands at each of them.
+        positions: of the nodes, ascending, absolute samples.
+        power: mean square in each band at each node, shape (N_BANDS,) each.
     """
 
     positions: tuple[int, ...] = ()
     power: tuple[Bands, ...] = ()
+
+    @property
+    def end(self) -> int | None:
+        """The last position whose value is known; None if there is no node."""
+        return self.positions[-1] if self.positions else None
 
     def read_into(self, out: Bands, position: int) -> None:
         """Callback: fill `out` with the bands at a position; held beyond the ends."""
@@ -45,60 +51,80 @@ class Course:
             np.multiply(out, (position - begin) / (end - begin), out=out)
             np.add(out, self.power[after - 1], out=out)
 
-    def extended(self, position: int, power: Bands, sample_rate: int) -> "Course":
-        """With a node more; nodes that are `KEPT_S` old go."""
+    def extended(self, position: int, power: Bands, sample_rate: int) -> "BandEnvelope":
+        """The envelope with one node more; nodes older than `KEPT_S` are dropped.
+
+        Args:
+            position: of the node, after all others.
+            power: mean square in each band, shape (N_BANDS,).
+            sample_rate: Hz.
+        """
         oldest = position - KEPT_S * sample_rate
         first = max(0, bisect_right(self.positions, oldest) - 1)
-        return Course((*self.positions[first:], position), (*self.power[first:], power))
+        return BandEnvelope(
+            (*self.positions[first:], position), (*self.power[first:], power)
+        )
 
-    def cut(self, position: int) -> "Course":
-        """The same up to a position, which becomes its end."""
+    def cut(self, position: int) -> "BandEnvelope":
+        """The envelope up to a position, which becomes its end."""
         n = bisect_right(self.positions, position - 1)
         if n == 0:
-            return Course()
+            return BandEnvelope()
         power = np.zeros(N_BANDS)
         self.read_into(power, position)
-        return Course((*self.positions[:n], position), (*self.power[:n], power))
+        return BandEnvelope((*self.positions[:n], position), (*self.power[:n], power))
 
-    def joined(self, before: "Course", position: int, length: int) -> "Course":
-        """`before` up to a position, and then within `length` samples into this."""
+    def joined(
+        self, before: "BandEnvelope", position: int, length: int
+    ) -> "BandEnvelope":
+        """The envelope `before` up to a position, then within `length` samples this."""
         head = before.cut(position)
         if not self.positions or not head.positions:
             return self if self.positions else head
         at, power = min(position + length, self.positions[-1]), np.zeros(N_BANDS)
         self.read_into(power, at)
         n = bisect_right(self.positions, at)
-        return Course(
+        return BandEnvelope(
             (*head.positions, at, *self.positions[n:]),
             (*head.power, power, *self.power[n:]),
         )
 
 
-def yield_into(gains: Bands, music: Bands, bed: Bands, depth_db: float) -> bool:
+def duck_into(
+    gains: NDArray[np.float64],
+    music: NDArray[np.float64],
+    bed: NDArray[np.float64],
+    depth_db: float,
+) -> NDArray[np.bool_]:
     """Callback: linear gain of the bed in each band beside these partials.
 
-    A band gives way by up to `depth_db` where the partials are louder than the bed:
-    there it would only blur them. Where it is louder itself it stays, as it is what
-    is heard anyway.
+    A band is turned down by up to `depth_db` where the partials are louder than the
+    bed: there it would only blur them. Where the bed is louder it stays, since it is
+    what is heard anyway.
+
+    Args:
+        gains: filled; shape (..., N_BANDS), as the two that follow.
+        music: mean square of the music's partials.
+        bed: mean square of the bed.
+        depth_db: by how much a band is turned down at most.
 
     Returns:
-        Whether any band gives way.
+        Where any band is turned down, shape (...); elsewhere `gains` is 1.
 
     >>> gains, bed = np.ones(N_BANDS), np.full(N_BANDS, 1e-5)
-    >>> yield_into(gains, np.full(N_BANDS, 1e-3), bed, 6.0), round(gains[0], 3)
+    >>> bool(duck_into(gains, np.full(N_BANDS, 1e-3), bed, 6.0)), round(gains[0], 3)
     (True, np.float64(0.501))
-    >>> yield_into(gains, np.full(N_BANDS, 1e-5), bed, 6.0)
-    False
+    >>> bool(duck_into(gains, np.full(N_BANDS, 1e-5), bed, 6.0)), gains[0]
+    (False, np.float64(1.0))
     """
     np.add(music, _TINY, out=gains)
     np.divide(gains, np.add(bed, _TINY), out=gains)
     np.log10(gains, out=gains)
     np.multiply(gains, 10.0 / FULL_DB, out=gains)
-    np.clip(gains, 0.0, 1.0, out=gains)
-    if depth_db <= 0.0 or not gains.any():
-        return False
+    np.clip(gains, 0.0, 1.0 if depth_db > 0.0 else 0.0, out=gains)
+    ducked = np.asarray(gains.any(axis=-1))
     # Smooth at both ends, 3x^2 - 2x^3: music that comes and goes makes no corner.
     np.multiply(gains * gains, 3.0 - 2.0 * gains, out=gains)
     np.multiply(gains, -depth_db / 20.0, out=gains)
     np.power(10.0, gains, out=gains)
-    return True
+    return ducked

@@ -10,7 +10,7 @@ import click
 from effects.base.errors import InputError
 from engine.compose import preset as presets
 from engine.compose.preset import DEFAULT_PRESET
-from engine.control.controls import TABLE, Snapshot, snapshot_of
+from engine.control.controls import FORMER_NAMES, TABLE, Snapshot, snapshot_of
 from engine.graph import Settings
 
 Command = TypeVar("Command", bound=Callable[..., Any])
@@ -22,11 +22,12 @@ RATES = (22_050, 192_000)
 def composition_options(command: Command) -> Command:
     """Add options for seed, model, preset, grammar, effects and every control."""
     for control in reversed(TABLE):
-        flag = "--" + control.name.replace("/", "-")
+        former = (old for old, new in FORMER_NAMES.items() if new == control.name)
+        names = (control.name, *former)
         span = "" if control.choices else f" {control.low:g}..{control.high:g}"
         text = f"{control.text}{span and f' [{span.strip()} {control.unit}]'}"
         option = click.option(
-            flag,
+            *("--" + name.replace("/", "-") for name in names),
             control.name.replace("/", "_"),
             type=_click_type(control.default),
             default=None,

@@ -10,7 +10,7 @@ from typing import Any
 
 from effects.base.errors import InputError
 from effects.base.paths import config_dir
-from engine.control.controls import CONTROLS, Value
+from engine.control.controls import CONTROLS, FORMER_NAMES, Value
 
 DEFAULT_PRESET = "shoreline"
 MAX_FILE = 64 * 1024  # bytes
@@ -79,7 +79,8 @@ def parse(text: str, where: str, name: str) -> Preset:
     if not isinstance(effects, list) or not all(isinstance(e, str) for e in effects):
         raise InputError(f"{where}: effects/only is not a list of names")
     controls: dict[str, Value] = {}
-    for key, value in values.items():
+    for given, value in values.items():
+        key = FORMER_NAMES.get(given, given)
         if key not in CONTROLS:
             hint = _did_you_mean(key, list(CONTROLS))
             raise InputError(f"{where}: {key} is no control{hint}")

@@ -137,9 +137,9 @@ TABLE: tuple[Control, ...] = (
         "dB",
     ),
     Control(
-        "effects/room",
+        "effects/ducking",
         3.0,
-        "By how much the bed yields where the music's partials stand.",
+        "By how much the bed is turned down where the music's partials stand.",
         "block",
         0.0,
         12.0,
@@ -221,6 +221,9 @@ TABLE: tuple[Control, ...] = (
 
 CONTROLS: Mapping[str, Control] = MappingProxyType({c.name: c for c in TABLE})
 
+# Names that controls had in earlier versions, and that are still understood.
+FORMER_NAMES: Mapping[str, str] = MappingProxyType({"effects/room": "effects/ducking"})
+
 
 def defaults() -> Snapshot:
     """Return the snapshot in which every control has its default."""
@@ -256,7 +259,7 @@ class Controls:
             InputError: an unknown name, or a value that is not of its kind;
                 nothing has changed then.
         """
-        return self.update({name: value})[name]
+        return self.update({name: value})[FORMER_NAMES.get(name, name)]
 
     def update(self, values: Mapping[str, object]) -> Snapshot:
         """Set several controls at once, or none of them if one does not fit.
@@ -276,7 +279,10 @@ def _nothing() -> None:
 
 
 def _checked(values: Mapping[str, object]) -> dict[str, Value]:
-    for name in values:
+    checked = {}
+    for given, value in values.items():
+        name = FORMER_NAMES.get(given, given)
         if name not in CONTROLS:
-            raise InputError(f"{name}: no such control; 'latent controls' lists them")
-    return {name: CONTROLS[name].check(value) for name, value in values.items()}
+            raise InputError(f"{given}: no such control; 'latent controls' lists them")
+        checked[name] = CONTROLS[name].check(value)
+    return checked

@@ -1,7 +1,8 @@
-"""The thread that loads the bed's loops ahead of their time and changes its effects.
+"""The threads that load the bed's loops, change its effects, and make it ahead.
 
 A change of effects is decided for a sample a little ahead of the mixer. Its loops may
-take seconds to be made, so they are loaded before that sample is decided.
+take seconds to be made, so they are loaded before that sample is decided. A second
+thread, which waits for no loop, makes the frames that the mixer adds.
 """
 
 import queue
@@ -16,6 +17,7 @@ from engine.sound.bed import Bed, When
 
 LEAD_S = 0.5  # from the mixer to a change of effects
 EVERY_S = 1.0  # between looks at what has to be loaded
+AHEAD_EVERY_S = 0.25  # between looks at which frames have to be made
 JOIN_S = 2.0
 
 Event = Mapping[str, object]
@@ -50,17 +52,23 @@ class BedKeeper:
         self._stopping = threading.Event()
         self._changed_at = 0  # sample of the last change
         self._thread = threading.Thread(target=self._run, name="bed", daemon=True)
+        self._frames_thread = threading.Thread(
+            target=self._make_ahead, name="bed-frames", daemon=True
+        )
 
     def start(self) -> None:
-        """Start the thread."""
+        """Make the first frames, and start both threads."""
+        self._mixer.make_bed_ahead()
         self._thread.start()
+        self._frames_thread.start()
 
     def stop(self) -> None:
-        """End the thread; harmless when it was not started."""
+        """End the threads; harmless when they were not started."""
         self._stopping.set()
         self._wanted.set()
-        if self._thread.is_alive():
-            self._thread.join(JOIN_S)
+        for thread in (self._thread, self._frames_thread):
+            if thread.is_alive():
+                thread.join(JOIN_S)
 
     def command(self, name: str, *args: object) -> None:
         """Any thread: change the effects as `Bed.command` does, once they are loaded.
@@ -71,6 +79,10 @@ class BedKeeper:
         self._bed.check(name, args)
         self._commands.put((name, args))
         self._wanted.set()
+
+    def _make_ahead(self) -> None:
+        while not self._stopping.wait(AHEAD_EVERY_S):
+            self._mixer.make_bed_ahead()
 
     def _run(self) -> None:
         while not self._stopping.is_set():

@@ -17,9 +17,8 @@ import numpy as np
 
 from effects.audio.levels import Samples, db_to_amplitude
 from effects.audio.limiter import Limiter
-from effects.bed.ducking import YieldingBed
-from effects.bed.masking import Course
-from effects.bed.player import BedPlayer
+from effects.bed.ducking import DuckedBed
+from effects.bed.masking import BandEnvelope
 from engine.control.controls import Snapshot, defaults
 from engine.live.fade import Fade, FadeKind
 from engine.live.metrics import Metrics
@@ -36,7 +35,7 @@ class MusicSource(Protocol):
     """The source of a mixer's music: the ring's reader, or offline the stream."""
 
     @property
-    def room(self) -> Course:
+    def band_envelope(self) -> BandEnvelope:
         """Of the music's partials, known at least as far as music was read."""
 
     def read_into(self, out: Samples) -> int:
@@ -64,7 +63,7 @@ class Mixer:
     def __init__(
         self,
         source: MusicSource,
-        bed: BedPlayer | None,
+        bed: DuckedBed | None,
         sample_rate: int,
         snapshot: Callable[[], Snapshot],
         metrics: Metrics,
@@ -75,7 +74,7 @@ class Mixer:
         self.changes: list[tuple[int, Snapshot]]
         self.fades = {kind: Fade(sample_rate, MAX_BLOCK) for kind in FadeKind}
         self._source = source
-        self._bed = YieldingBed(bed, sample_rate) if bed else None
+        self._bed = bed
         self._fades = tuple(self.fades.values())
         self._snapshot, self._metrics = snapshot, metrics
         self._limiter = Limiter(sample_rate, channels=2, max_block=MAX_BLOCK)
@@ -95,6 +94,13 @@ class Mixer:
     def latency(self) -> int:
         """Delay of the master behind the music that was read, in samples."""
         return self._limiter.latency
+
+    def make_bed_ahead(self) -> None:
+        """Another thread: make the bed of the next two seconds, for `render` to add."""
+        if self._bed is not None:
+            depth_db = float(self._snapshot()["effects/ducking"])
+            envelope = self._source.band_envelope
+            self._bed.make_ahead(self.position, envelope, depth_db)
 
     def render(self, out: Samples) -> int:
         """Fill `out`, shape (n, 2), with the next block of the master.
@@ -126,8 +132,9 @@ class Mixer:
         if self._bed is not None:
             bed = self._bed_block[:n]
             bed.fill(0.0)
-            depth_db = float(self._seen["effects/room"]) if self._seen else 0.0
-            self._bed.mix_into(bed, self.position, self._source.room, depth_db)
+            depth_db = float(self._seen["effects/ducking"]) if self._seen else 0.0
+            envelope = self._source.band_envelope
+            self._bed.mix_into(bed, self.position, envelope, depth_db)
             gain = self._gain_of(_BED, n)
             bed[:, 0] *= gain
             bed[:, 1] *= gain

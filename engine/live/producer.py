@@ -161,7 +161,7 @@ class Producer:
         if hop is None:
             self._reader.finished = True
             return False
-        self._reader.room = self._music.room
+        self._reader.band_envelope = self._music.room
         self._metrics.frames += 1
         self.positions.append(self._music.now(self._ring.written))
         self._metrics.bad_frames = self._music.bad_frames
@@ -252,7 +252,7 @@ class Producer:
         self._reader.finished = False
         glide = round(SPLICE_S * self._rate)
         self._music.room = self._music.room.joined(room, heard, glide)
-        self._reader.room = self._music.room
+        self._reader.band_envelope = self._music.room
         self._metrics.replans += 1
         while self.positions and self.positions[-1].position >= heard:
             self.positions.pop()
@@ -297,7 +297,7 @@ class Producer:
                 piece = self._next_hop()
                 if piece is None:
                     return
-                self._reader.room = self._music.room
+                self._reader.band_envelope = self._music.room
             inside = max(0, min(len(piece), end - position))
             self._ring.rewrite(position, piece[:inside])
             if inside < len(piece):

@@ -8,7 +8,7 @@ as a sound that stays, not as a gap. Read by the callback only.
 import numpy as np
 
 from effects.audio.levels import Samples
-from effects.bed.masking import Course
+from effects.bed.masking import BandEnvelope
 from engine.live.metrics import Metrics
 from engine.live.ring import RingBuffer
 from engine.sound.concealment import Concealment
@@ -29,7 +29,7 @@ class RingReader:
     def __init__(
         self, ring: RingBuffer, sample_rate: int, metrics: Metrics, max_block: int
     ) -> None:
-        self.room = Course()  # replaced by the producer before it writes
+        self.band_envelope = BandEnvelope()  # replaced by the producer before it writes
         self.concealment = Concealment(
             np.zeros((1, ring.channels), np.float32)
         )  # replaced by the producer after it has written

@@ -65,7 +65,7 @@ class Session:
             graph.music, self.ring, reader, controls, self.metrics, on_event
         )
         self.mixer = Mixer(
-            reader, graph.player, rate, lambda: controls.snapshot, self.metrics
+            reader, graph.ducked_bed(), rate, lambda: controls.snapshot, self.metrics
         )
         self.device = DeviceWatch(choice, self.mixer, rate, self.metrics, say, on_event)
         self._bed = (

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from effects.audio.levels import Samples
-from effects.bed.masking import Course
+from effects.bed.masking import BandEnvelope
 from engine.control.controls import Snapshot, snapshot_of
 from engine.offline.edits import Edit
 from engine.sound.music import Music
@@ -43,7 +43,7 @@ class EditedMusic:
         music.position = begin
 
     @property
-    def room(self) -> Course:
+    def band_envelope(self) -> BandEnvelope:
         """Of the music's partials, as far as they are rendered."""
         return self._music.room
 

@@ -7,7 +7,8 @@ import numpy as np
 
 from effects.audio.levels import Samples
 from effects.audio.sound_writer import whole_sound_file
-from effects.bed.masking import Course
+from effects.bed.frames import BATCH
+from effects.bed.masking import BandEnvelope
 from engine.graph import Graph
 from engine.live.metrics import Metrics
 from engine.live.mixer import MAX_BLOCK, Mixer
@@ -26,7 +27,7 @@ class Pull:
         self._pending = np.zeros((0, 4), np.float32)
 
     @property
-    def room(self) -> Course:
+    def band_envelope(self) -> BandEnvelope:
         """Of the music's partials, as far as they are rendered."""
         return self._music.room
 
@@ -66,7 +67,7 @@ def render(
     metrics = Metrics()
     mixer = Mixer(
         Pull(graph.music),
-        graph.player,
+        graph.ducked_bed(batch=BATCH),
         graph.sample_rate,
         lambda: graph.controls.snapshot,
         metrics,

@@ -10,7 +10,8 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from effects.audio.levels import Samples
-from effects.bed.masking import Course
+from effects.bed.frames import BATCH
+from effects.bed.masking import BandEnvelope
 from engine.control.controls import Snapshot, snapshot_of
 from engine.graph import Graph
 from engine.live.fade import FadeKind
@@ -85,7 +86,7 @@ def _mixer_at(
     timeline = _GainTimeline(graph.controls.snapshot, gains)
     mixer = Mixer(
         source,
-        graph.player,
+        graph.ducked_bed(batch=BATCH),
         graph.sample_rate,
         lambda: timeline.at(mixer.position),
         Metrics(),
@@ -121,8 +122,8 @@ class _SilentSource:
         self._music = music
 
     @property
-    def room(self) -> Course:
-        return self._music.room
+    def band_envelope(self) -> BandEnvelope:
+        return self._music.band_envelope
 
     def read_into(self, out: Samples) -> int:
         out.fill(0.0)

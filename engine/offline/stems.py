@@ -14,7 +14,7 @@ from effects.audio.levels import Samples, db_to_amplitude
 from effects.audio.sound_formats import LOSSLESS, format_of
 from effects.audio.sound_writer import Write, whole_sound_file
 from effects.base.errors import InputError
-from effects.bed.ducking import YieldingBed
+from effects.bed.frames import BATCH
 from engine.control.controls import Snapshot
 from engine.graph import Graph
 from engine.live.metrics import Metrics
@@ -111,11 +111,9 @@ class _Effects:
     """
 
     def __init__(self, graph: Graph) -> None:
-        self._bed: YieldingBed | None = None
-        if graph.player is not None:
-            self._bed = YieldingBed(graph.player, graph.sample_rate)
+        self._bed = graph.ducked_bed(batch=BATCH)
         self._music = graph.music
-        self._depth_db = float(graph.controls.snapshot["effects/room"])
+        self._depth_db = float(graph.controls.snapshot["effects/ducking"])
         self._gain = _bed_gain(graph.controls.snapshot)
         self._position = 0
         self._pending = np.zeros((0, 2), np.float32)

@@ -6,7 +6,7 @@ from types import MappingProxyType
 
 from effects.base.errors import InputError
 from engine.control.commands import NORM, READINGS, ROOT, Argument
-from engine.control.controls import CONTROLS, Control, Snapshot, Value
+from engine.control.controls import CONTROLS, FORMER_NAMES, Control, Snapshot, Value
 from engine.osc.clients import TokenBucket
 from engine.osc.guard import is_pattern, matching
 from engine.osc.messages import control_message
@@ -14,13 +14,17 @@ from engine.osc.messages import control_message
 # Address -> control, and whether its value is a position 0..1 on the range.
 ADDRESSES: Mapping[str, tuple[Control, bool]] = MappingProxyType(
     {
-        ROOT + name + suffix: (control, bool(suffix))
-        for name, control in CONTROLS.items()
+        ROOT + name + suffix: (CONTROLS[FORMER_NAMES.get(name, name)], bool(suffix))
+        for name in (*CONTROLS, *FORMER_NAMES)
         for suffix in ("", NORM)
     }
 )
 REPEATS = (20.0, 10.0)  # unchanged values that are echoed a second, and at once
-_MATCHABLE = (*ADDRESSES, *(ROOT + reading.name for reading in READINGS))
+# Patterns stand for the names of today alone, or a control would answer twice.
+_MATCHABLE = (
+    *(ROOT + name + suffix for name in CONTROLS for suffix in ("", NORM)),
+    *(ROOT + reading.name for reading in READINGS),
+)
 
 
 @lru_cache(maxsize=256)

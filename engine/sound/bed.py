@@ -8,7 +8,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
 from effects.bed.layers import layers_between
-from effects.bed.player import BedPlayer, LoopLayer
+from effects.bed.loop_layer import LoopLayer
+from effects.bed.published_layers import PublishedLayers
 from effects.bed.schedule import EffectSchedule
 from effects.bed.timeline import BedEvent, BedSettings
 from effects.shelf.library import Library
@@ -65,7 +66,7 @@ class Bed:
         library: Library | None = None,
         model: TimbreModel | None = None,
     ) -> None:
-        self.player = BedPlayer()
+        self.layers = PublishedLayers()  # what the mixer plays
         self._library = library or Library()
         self._sample_rate, self._n_samples = sample_rate, n_samples
         self._values = _values(controls.snapshot)
@@ -129,7 +130,7 @@ class Bed:
     def _try(self, schedule: EffectSchedule, when: When) -> bool:
         near_s = (when.at - when.position) / self._sample_rate + NEAR_S
         layers = self._load(schedule, when.position, near_s)
-        if not self.player.offer(layers, when.at, when.give_up):
+        if not self.layers.offer(layers, when.at, when.give_up):
             return False
         self._schedule, self._next_at = schedule, 0
         return True
@@ -186,8 +187,8 @@ class Bed:
         every_s = min(PREPARE_EVERY_S, ahead_s / 4.0)
         self._next_at = position + round(every_s * self._sample_rate)
         if changed and ahead_s > NEAR_S:  # the rest may take seconds to be made
-            self.player.set_layers(self._load(self._schedule, position, NEAR_S))
-        self.player.set_layers(self._load(self._schedule, position, ahead_s))
+            self.layers.replace(self._load(self._schedule, position, NEAR_S))
+        self.layers.replace(self._load(self._schedule, position, ahead_s))
 
     def _load(
         self, schedule: EffectSchedule, begin: int, seconds: float

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from effects.audio.levels import Samples, db_to_amplitude
 from effects.audio.third_octaves import Bands, band_sums
 from effects.base.errors import InputError
-from effects.bed.masking import Course
+from effects.bed.masking import BandEnvelope as Course
 from engine.compose.composer import Song, guarded
 from engine.compose.grammar import Grammar
 from engine.compose.loudness_plan import FADE_IN_S, FADE_OUT_S, fade_lengths

@@ -63,7 +63,7 @@ def callback_share(*, starved: bool = False) -> tuple[float, float]:
         ring.write(hop)
     mixer = Mixer(
         reader,
-        graph.player,
+        graph.ducked_bed(),
         RATE,
         lambda: graph.controls.snapshot,
         metrics,

@@ -3,8 +3,8 @@
 import numpy as np
 
 from effects.audio.levels import Samples
+from effects.bed.layer_mixer import LayerMixer
 from effects.bed.layers import layers_between
-from effects.bed.player import BedPlayer
 from effects.bed.schedule import EffectSchedule
 from effects.bed.timeline import BedEvent, BedSettings
 from effects.shelf.loops import Loop
@@ -21,11 +21,11 @@ def _load(name: str, sample_rate: int) -> Loop:
 
 def _played(schedule: EffectSchedule, seconds: int, every: int, ahead: int) -> Samples:
     """The bed, its layers published anew every so often and some time ahead."""
-    player, out = BedPlayer(512), np.zeros((seconds * RATE, 2), np.float32)
+    mixer, out = LayerMixer(512), np.zeros((seconds * RATE, 2), np.float32)
     for begin in range(0, len(out), every * RATE):
         end = begin + (every + ahead) * RATE
-        player.set_layers(layers_between(schedule, _load, RATE, begin, end))
-        player.mix_into(out[begin : begin + every * RATE], begin)
+        layers = layers_between(schedule, _load, RATE, begin, end)
+        mixer.mix_into(out[begin : begin + every * RATE], layers, begin)
     return out
 
 

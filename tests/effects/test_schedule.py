@@ -8,9 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from effects.bed.layer_mixer import LayerMixer
 from effects.bed.layers import layers_between
 from effects.bed.order import round_of
-from effects.bed.player import BedPlayer
 from effects.bed.schedule import EffectSchedule
 from effects.bed.timeline import FOREVER, BedEvent, BedSettings
 from effects.bed.voices import Region
@@ -217,14 +217,12 @@ def test_levels_between_neighbours_stay_after_the_crossfade() -> None:
     for loop in loops.values():
         loop.samples[:] /= np.std(loop.samples)
     schedule = EffectSchedule(NAMES, 9, settings=BedSettings(density=0.0))
-    player, levels = BedPlayer(), []
+    mixer, levels = LayerMixer(), []
     for begin in range(0, int(DAY_S) * rate, 600 * rate):
         end = begin + 600 * rate
-        player.set_layers(
-            layers_between(schedule, lambda name, _: loops[name], rate, begin, end)
-        )
+        layers = layers_between(schedule, lambda name, _: loops[name], rate, begin, end)
         out = np.zeros((end - begin, 2), np.float32)
-        player.mix_into(out, begin)
+        mixer.mix_into(out, layers, begin)
         levels.append(np.mean(out.reshape(-1, 20 * rate, 2) ** 2, axis=(1, 2)))
     level_db = 10 * np.log10(np.concatenate(levels))[1:]  # the very first fades in
     assert np.max(np.abs(np.diff(level_db))) < 0.5

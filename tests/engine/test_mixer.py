@@ -9,12 +9,14 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from effects.audio.levels import Samples
-from effects.bed.masking import Course
-from effects.bed.player import BedPlayer, LoopLayer
+from effects.bed.ducking import DuckedBed
+from effects.bed.loop_layer import LoopLayer
+from effects.bed.masking import BandEnvelope
+from effects.bed.published_layers import PublishedLayers
 from engine.control.controls import Controls, Snapshot
 from engine.live.fade import FadeKind
 from engine.live.metrics import Metrics
-from engine.live.mixer import MAX_BLOCK, RAMP_S, Mixer
+from engine.live.mixer import RAMP_S, Mixer
 
 RATE = 8000
 TOTAL = 6000
@@ -25,7 +27,7 @@ class Given:
 
     def __init__(self, samples: Samples) -> None:
         self.samples, self.position = samples, 0
-        self.room = Course()
+        self.band_envelope = BandEnvelope()
 
     def read_into(self, out: Samples) -> int:
         part = self.samples[self.position : self.position + len(out)]
@@ -51,14 +53,12 @@ def layers(seed: int = 0, level: float = 0.02) -> Samples:
     return (level * rng.standard_normal((TOTAL, 4))).astype(np.float32)
 
 
-def bed() -> BedPlayer:
+def bed() -> DuckedBed:
     rng = np.random.default_rng(9)
     loop = (0.01 * rng.standard_normal((700, 2))).astype(np.float32)
-    player = BedPlayer(MAX_BLOCK)
-    player.set_layers(
-        [LoopLayer(loop, 100, 300, 4000, 500), LoopLayer(loop, 2500, 900)]
-    )
-    return player
+    layers = PublishedLayers()
+    layers.replace([LoopLayer(loop, 100, 300, 4000, 500), LoopLayer(loop, 2500, 900)])
+    return DuckedBed(layers, RATE)
 
 
 def mix(

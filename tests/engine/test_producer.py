@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from effects.audio.levels import Samples
 from effects.base.errors import InputError
-from effects.bed.masking import Course
+from effects.bed.masking import BandEnvelope
 from engine.control.controls import Controls, Snapshot
 from engine.live.metrics import Metrics
 from engine.live.producer import GUARD_S, Producer
@@ -33,7 +33,7 @@ class Ramp:
     sample_rate: int = RATE
     position: int = 0
     bad_frames: int = 0
-    room: Course = field(default_factory=Course)
+    room: BandEnvelope = field(default_factory=BandEnvelope)
     plan: int = 0
     calls: list[tuple[int, object]] = field(default_factory=list)
 

@@ -146,7 +146,7 @@ def test_a_session_is_rendered_again_sample_for_sample() -> None:
 
 
 def test_any_part_of_it_can_be_had_alone_in_stems_and_at_another_rate() -> None:
-    controls = snapshot_of({"effects/room": 6.0, "effects/crossfade": 1.0})
+    controls = snapshot_of({"effects/ducking": 6.0, "effects/crossfade": 1.0})
     effects = ("wind", "waves")
     settings = Settings(seed=6, sample_rate=RATE, effects=effects, controls=controls)
 
@@ -158,7 +158,7 @@ def test_any_part_of_it_can_be_had_alone_in_stems_and_at_another_rate() -> None:
         bed = session.graph.bed
         assert bed is not None
         wait_until(lambda: bed.sounding(session.mixer.position) == ("waves",))
-        quick = {"effects/room": 12.0, "effects/dwell": 10.0, "effects/density": 1.0}
+        quick = {"effects/ducking": 12.0, "effects/dwell": 10.0, "effects/density": 1.0}
         session.graph.controls.update(quick)
         session.command_bed("effects/only")
         session.command_bed("effects/next")

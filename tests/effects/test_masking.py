@@ -1,10 +1,12 @@
+"""What the music masks, in bands: power, envelopes over time, and gains."""
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from effects.audio import third_octaves
-from effects.bed import masking as room
+from effects.bed.masking import KEPT_S, BandEnvelope, duck_into
 
 RATE = 48_000
 
@@ -24,7 +26,7 @@ def test_a_tone_lands_in_its_band_with_its_power(hz: float) -> None:
     assert np.median(power) < 1e-6
 
 
-def test_sums_over_bins_and_a_loop_speak_the_same_language() -> None:
+def test_sums_over_bins_and_a_loop_agree() -> None:
     noise = np.random.default_rng(1).standard_normal((8192 * 20, 2))
     power = third_octaves.loop_power((0.1 * noise).astype(np.float32), RATE)
     white = np.full(8193, 0.01 / 8192)  # mean square 0.01, evenly over the bins
@@ -33,10 +35,10 @@ def test_sums_over_bins_and_a_loop_speak_the_same_language() -> None:
     assert np.allclose(power[6:], expected[6:], rtol=0.15)  # below, bins are few
 
 
-def test_only_the_bands_where_partials_stand_give_way() -> None:
+def test_only_the_bands_where_partials_stand_are_turned_down() -> None:
     music, bed = _bands(all=-90.0), _bands(all=-45.0)
     music[9], gains = 1e-2, np.ones(third_octaves.N_BANDS)
-    assert room.yield_into(gains, music, bed, 4.0)
+    assert duck_into(gains, music, bed, 4.0)
     assert 20 * np.log10(gains[9]) == pytest.approx(-4.0, abs=0.01)
     assert np.all(np.delete(gains, 9) == 1.0)
 
@@ -46,48 +48,54 @@ def test_only_the_bands_where_partials_stand_give_way() -> None:
     bed=st.floats(-120.0, 0.0),
     depth=st.floats(0.0, 12.0),
 )
-def test_yielding_stays_within_its_depth(
-    music: float, bed: float, depth: float
-) -> None:
+def test_ducking_stays_within_its_depth(music: float, bed: float, depth: float) -> None:
     gains = np.ones(third_octaves.N_BANDS)
-    yields = room.yield_into(gains, _bands(all=music), _bands(all=bed), depth)
-    if yields:
+    ducked = duck_into(gains, _bands(all=music), _bands(all=bed), depth)
+    if ducked:
         assert np.all((10 ** (-depth / 20) - 1e-9 <= gains) & (gains <= 1.0))
     if music < bed:
-        assert not yields
+        assert not ducked
 
 
 def test_gains_of_the_bands_reach_the_bins_without_a_step() -> None:
-    weights = third_octaves.bin_weights(2048, RATE)
-    assert np.allclose(weights.sum(axis=0), 1.0, atol=1e-6)
+    below, share = third_octaves.band_places(2048, RATE)
+    assert 0 <= below.min() <= below.max() <= third_octaves.N_BANDS - 2
+    assert 0.0 <= share.min() <= share.max() <= 1.0
     hz = np.fft.rfftfreq(2048, 1 / RATE)
     gains = np.ones(third_octaves.N_BANDS, np.float32)
     gains[12] = 0.5
-    bins = gains @ weights
+    bins = gains[below] + share * (gains[below + 1] - gains[below])
     centre = third_octaves.CENTRES_HZ[12]
     assert bins[np.argmin(np.abs(hz - centre))] == pytest.approx(0.5, abs=0.001)
     assert np.all(bins[np.abs(np.log2(np.maximum(hz, 1) / centre)) > 0.34] == 1.0)
+    assert np.max(np.abs(np.diff(bins))) < 0.15
+    edges = np.ones(third_octaves.N_BANDS, np.float32)
+    edges[[0, -1]] = 0.25, 0.75
+    bins = edges[below] + share * (edges[below + 1] - edges[below])
+    assert (bins[0], bins[-1]) == (0.25, 0.75)
 
 
-def test_a_course_is_straight_between_its_nodes_and_keeps_its_past() -> None:
-    course, out = room.Course(), np.ones(third_octaves.N_BANDS)
-    course.read_into(out, 5)
+def test_an_envelope_is_straight_between_its_nodes_and_keeps_its_past() -> None:
+    envelope, out = BandEnvelope(), np.ones(third_octaves.N_BANDS)
+    envelope.read_into(out, 5)
     assert not out.any()
     for position, level in ((0, 0.0), (100, 1.0), (200, 1.0)):
-        course = course.extended(position, np.full(third_octaves.N_BANDS, level), RATE)
+        envelope = envelope.extended(
+            position, np.full(third_octaves.N_BANDS, level), RATE
+        )
     for position, level in ((-5, 0.0), (50, 0.5), (100, 1.0), (999, 1.0)):
-        course.read_into(out, position)
+        envelope.read_into(out, position)
         assert np.allclose(out, level), position
-    turned = course.cut(30).extended(40, np.zeros(third_octaves.N_BANDS), RATE)
+    turned = envelope.cut(30).extended(40, np.zeros(third_octaves.N_BANDS), RATE)
     for position, level in ((15, 0.15), (30, 0.3), (35, 0.15), (40, 0.0)):
         turned.read_into(out, position)
         assert np.allclose(out, level), position
-    assert course.cut(-1).positions == ()
-    quiet = room.Course((20, 200), tuple(np.zeros((2, third_octaves.N_BANDS))))
-    joined = quiet.joined(course, 50, 10)
+    assert envelope.cut(-1).positions == ()
+    quiet = BandEnvelope((20, 200), tuple(np.zeros((2, third_octaves.N_BANDS))))
+    joined = quiet.joined(envelope, 50, 10)
     for position, level in ((25, 0.25), (50, 0.5), (55, 0.25), (60, 0.0), (150, 0.0)):
         joined.read_into(out, position)
         assert np.allclose(out, level), position
     for position in range(300, 100_000_000, RATE):
-        course = course.extended(position, out, RATE)
-    assert len(course.positions) < room.KEPT_S + 3
+        envelope = envelope.extended(position, out, RATE)
+    assert len(envelope.positions) < KEPT_S + 3

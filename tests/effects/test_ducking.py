@@ -1,0 +1,258 @@
+"""The ducked bed: how much it is turned down, and that nothing else changes it."""
+
+import threading
+import time
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy import signal
+
+from effects.audio.levels import Samples
+from effects.audio.third_octaves import N_BANDS, Bands, band_sums, loop_power
+from effects.bed.ducking import DuckedBed
+from effects.bed.frames import BATCH, FrameInputs, FrameMaker, hop_length
+from effects.bed.layer_mixer import LayerMixer
+from effects.bed.loop_layer import LoopLayer
+from effects.bed.masking import BandEnvelope
+from effects.bed.published_layers import PublishedLayers
+from tests.support.signals import clicks
+
+RATE = 48_000
+PARTIALS_HZ = (220.0, 1_100.0)
+
+
+def _noise(seconds: float, seed: int = 0) -> Samples:
+    noise = np.random.default_rng(seed).standard_normal((round(seconds * RATE), 2))
+    return (0.03 * noise).astype(np.float32)
+
+
+def _layer(seconds: float = 4.0, seed: int = 0, **fades: int) -> LoopLayer:
+    loop = _noise(seconds, seed)
+    return LoopLayer(loop, 0, power=loop_power(loop, RATE), **fades)
+
+
+def _partials() -> Bands:
+    """A tone of -20 dB at each of `PARTIALS_HZ`."""
+    power = np.zeros(RATE // 2 + 1)
+    power[[round(hz) for hz in PARTIALS_HZ]] = 0.01
+    return band_sums(power, RATE)
+
+
+def _held(power: Bands) -> BandEnvelope:
+    return BandEnvelope((0,), (power,))
+
+
+def _bed(layers: list[LoopLayer], batch: int = 1) -> DuckedBed:
+    published = PublishedLayers()
+    published.replace(layers)
+    return DuckedBed(published, RATE, batch=batch)
+
+
+def _mixed(
+    bed: DuckedBed, n: int, envelope: BandEnvelope, depth_db: float, start: int = 0
+) -> Samples:
+    out = np.zeros((n, 2), np.float32)
+    for at in range(0, n, 512):
+        bed.mix_into(out[at : at + 512], start + at, envelope, depth_db)
+    return out
+
+
+def test_without_music_or_without_depth_the_bed_is_itself() -> None:
+    layer = _layer()
+    plain = np.zeros((3 * RATE, 2), np.float32)
+    LayerMixer().mix_into(plain, [layer], 0)
+    for envelope, depth_db in ((BandEnvelope(), 6.0), (_held(_partials()), 0.0)):
+        out = _mixed(_bed([layer]), len(plain), envelope, depth_db)
+        assert np.max(np.abs(out - plain)) < 1e-6
+
+
+@pytest.mark.parametrize("depth_db", [3.0, 6.0])
+def test_the_bed_is_ducked_by_the_depth_at_the_partials_and_nowhere_else(
+    depth_db: float,
+) -> None:
+    layer = _layer(20.0)
+    plain = _mixed(_bed([layer]), 20 * RATE, BandEnvelope(), depth_db)
+    out = _mixed(_bed([layer]), 20 * RATE, _held(_partials()), depth_db)
+    hz, before = signal.welch(plain[:, 0], RATE, nperseg=8192)
+    after = signal.welch(out[:, 0], RATE, nperseg=8192)[1]
+    change = 10 * np.log10(after / before)
+    for partial in PARTIALS_HZ:
+        at = np.abs(hz - partial) < 0.03 * partial
+        assert np.mean(change[at]) == pytest.approx(-depth_db, abs=0.4), partial
+    octaves = [np.abs(np.log2(np.maximum(hz, 1.0) / p)) for p in PARTIALS_HZ]
+    outside = (np.min(octaves, axis=0) > 0.75) & (hz > 30.0)
+    assert np.max(np.abs(change[outside])) < 0.2
+
+
+def test_it_comes_and_goes_without_a_click_or_a_step() -> None:
+    layer, silence = _layer(12.0), np.zeros(N_BANDS)
+    envelope = BandEnvelope()
+    for second, power in ((2, silence), (3, _partials()), (6, _partials())):
+        envelope = envelope.extended(second * RATE, power, RATE)
+    # And off at once, as no music does that is heard.
+    envelope = envelope.extended(6 * RATE + 1, silence, RATE)
+    out = _mixed(_bed([layer]), 9 * RATE, envelope, 12.0)
+    assert len(clicks(out)) == 0
+    sos = signal.butter(4, (1_070.0, 1_150.0), "bandpass", fs=RATE, output="sos")
+    band = signal.sosfilt(sos, out[:, 0])
+    level = 10 * np.log10(np.mean(band.reshape(9, -1) ** 2, axis=1))
+    assert np.mean(level[3:6]) < np.mean(level[[1, 7, 8]]) - 9.0
+    whole = 10 * np.log10(np.mean(out.reshape(90, -1) ** 2, axis=1))
+    assert np.max(np.abs(np.diff(whole))) < 0.5
+
+
+@settings(max_examples=25, deadline=None)
+@given(
+    sizes=st.lists(st.integers(0, 3000), min_size=1, max_size=8),
+    start=st.integers(0, 20_000),
+    batch=st.sampled_from([1, 3, BATCH]),
+    ahead=st.booleans(),
+)
+def test_what_sounds_is_decided_by_the_position_alone(
+    sizes: list[int], start: int, batch: int, ahead: bool
+) -> None:
+    """Nor by who made the frames, nor in which company."""
+    layers = [
+        _layer(0.3, 1, fade_in=3000, stop=30_000, fade_out=9000),
+        _layer(0.2, 2, fade_in=9000),
+    ]
+    envelope = BandEnvelope(
+        (0, 20_000, 40_000), (0 * _partials(), _partials(), _partials())
+    )
+    whole = np.zeros((40_000, 2), np.float32)
+    _bed(layers).mix_into(whole, 0, envelope, 6.0)
+    bed, position, i = _bed(layers, batch), start, 0
+    sizes = [*sizes, 701]
+    while position < 30_000:
+        part = np.zeros((sizes[i % len(sizes)], 2), np.float32)
+        if ahead and i % 3 == 0:
+            bed.make_ahead(position, envelope, 6.0)
+        bed.mix_into(part, position, envelope, 6.0)
+        assert np.array_equal(part, whole[position : position + len(part)])
+        position, i = position + len(part), i + 1
+
+
+def test_frames_are_the_same_in_any_batch() -> None:
+    layers = (_layer(0.3, 1, fade_in=3000, stop=60_000), _layer(0.2, 2))
+    # So that some frames of a batch are ducked, and others are not.
+    silence, loud = np.zeros(N_BANDS), _partials()
+    envelope = BandEnvelope((0, 40_000, 50_000, 70_000), (silence, loud, loud, silence))
+    inputs = FrameInputs(layers, envelope, 6.0)
+    together = FrameMaker(RATE).make(3, BATCH, inputs)
+    alone = FrameMaker(RATE, 1)
+    for number, frame in enumerate(together, 3):
+        (single,) = alone.make(number, 1, inputs)
+        assert single.begin == frame.begin == number * hop_length(RATE)
+        assert np.array_equal(single.samples, frame.samples), number
+
+
+def test_what_was_made_ahead_is_taken_and_made_once() -> None:
+    layers, envelope = [_layer(3.0, 1)], BandEnvelope((0, 9 * RATE), (_partials(),) * 2)
+    bed, expected = _bed(layers), _mixed(_bed(layers), 6 * RATE, envelope, 6.0)
+    out = np.zeros((6 * RATE, 2), np.float32)
+    bed.make_ahead(0, envelope, 6.0)
+    for at in range(0, len(out), 1024):
+        if at % (16 * 1024) == 0:
+            bed.make_ahead(at, envelope, 6.0)
+        bed.mix_into(out[at : at + 1024], at, envelope, 6.0)
+    assert bed.made_late == 1  # the frame before the first
+    assert np.array_equal(out, expected)
+
+
+def test_what_no_longer_holds_is_made_again_from_its_position_on() -> None:
+    """Another plan of the music, other layers, another depth."""
+    first, second = _layer(3.0, 1), _layer(2.0, 2, fade_in=4000)
+    loud, silence = _partials(), np.zeros(N_BANDS)
+    before = BandEnvelope((0, 8 * RATE), (loud, loud))
+    after = BandEnvelope((0, 8 * RATE), (silence, silence)).joined(
+        before, 2 * RATE, 3000
+    )
+    stopped = LoopLayer(
+        first.samples, 0, stop=4 * RATE, fade_out=9000, power=first.power
+    )
+    later = LoopLayer(second.samples, 3 * RATE, fade_in=4000, power=second.power)
+
+    def played(*, ahead: bool) -> tuple[Samples, int]:
+        published = PublishedLayers()
+        published.replace([first])
+        bed = DuckedBed(published, RATE)
+        out = np.zeros((6 * RATE, 2), np.float32)
+        for at in range(0, len(out), 512):
+            envelope = before if at < 1.9 * RATE else after
+            if at == 512 * 200:
+                published.replace([stopped, later])
+            depth_db = 6.0 if at < 5 * RATE else 2.0
+            if ahead and at % (512 * 32) == 0:
+                bed.make_ahead(at, envelope, depth_db)
+            bed.mix_into(out[at : at + 512], at, envelope, depth_db)
+        return out, bed.made_late
+
+    (plain, all_late), (out, late) = played(ahead=False), played(ahead=True)
+    assert np.array_equal(out, plain)
+    assert 1 <= late < 0.2 * all_late
+
+
+def test_two_threads_may_make_the_same_bed() -> None:
+    layers, envelope = [_layer(2.0, 1)], BandEnvelope((0, 9 * RATE), (_partials(),) * 2)
+    expected = _mixed(_bed(layers), 4 * RATE, envelope, 6.0)
+    bed, position, stop = _bed(layers), [0], threading.Event()
+
+    def make() -> None:
+        while not stop.is_set():
+            bed.make_ahead(position[0], envelope, 6.0)
+
+    thread = threading.Thread(target=make)
+    thread.start()
+    out = np.zeros((4 * RATE, 2), np.float32)
+    for at in range(0, len(out), 512):
+        position[0] = at
+        bed.mix_into(out[at : at + 512], at, envelope, 6.0)
+    stop.set()
+    thread.join(10.0)
+    assert not thread.is_alive()
+    assert np.array_equal(out, expected)
+
+
+def test_an_offer_holds_from_the_first_frame_that_is_not_decided() -> None:
+    first, second = _layer(3.0, 1), _layer(2.0, 2)
+    hop, published, out = (
+        hop_length(RATE),
+        PublishedLayers(),
+        np.zeros((64, 2), np.float32),
+    )
+    published.replace([first])
+    bed = DuckedBed(published, RATE)
+    bed.mix_into(out, 0, BandEnvelope(), 0.0)  # frame 0 reaches to the end of hop 1
+    answers: list[bool] = []
+
+    def offer(until: int) -> None:
+        layers = [first, replace(second, start=until)]
+        answers.append(published.offer(layers, until, lambda: False))
+
+    for until, position in ((hop + 1, hop), (4 * hop, 2 * hop)):
+        thread = threading.Thread(target=offer, args=(until,))
+        thread.start()
+        while published._answered is published._offer:
+            time.sleep(0.001)
+        bed.mix_into(out, position, BandEnvelope(), 0.0)
+        thread.join(5.0)
+    assert answers == [False, True]
+
+
+@pytest.mark.parametrize("depth_db", [0.0, 6.0])
+def test_two_layers_crossfading_take_a_small_share_of_the_block(
+    depth_db: float,
+) -> None:
+    ten = 10 * RATE
+    layers = [_layer(3.0, 1, stop=ten, fade_out=ten), _layer(3.0, 2, fade_in=ten)]
+    bed, envelope = _bed(layers), BandEnvelope((0, 9 * RATE), (_partials(),) * 2)
+    out, times = np.zeros((512, 2), np.float32), []
+    for start in range(512, 9 * RATE, 512):
+        begin = time.thread_time()
+        bed.mix_into(out, start, envelope, depth_db)
+        times.append(time.thread_time() - begin)
+    # Every other block makes a frame: the mean counts, not the median.
+    assert float(np.mean(sorted(times)[: -len(times) // 50])) < 0.03 * 512 / RATE
