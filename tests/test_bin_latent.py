@@ -33,7 +33,7 @@ def make_project(root: Path) -> Path:
     (root / "engine" / "cli" / "__init__.py").touch()
     (root / "engine" / "cli" / "main.py").write_text(MAIN)
     (root / "requirements").mkdir()
-    for name in ("runtime", "album", "train"):
+    for name in ("runtime", "album", "live", "midi", "train"):
         (root / "requirements" / f"{name}.lock").write_text(f"# {name}\n")
     (root / "requirements" / "runtime.lock").write_text("click==8.5.1\n")
     return root
@@ -133,6 +133,17 @@ def test_a_family_with_an_extra_gets_it_once_but_not_for_its_help(
     assert start(installed, "album", "--help").stderr == ""
     assert "album" in start(installed, "album", "make").stderr
     assert start(installed, "album", "make").stderr == ""
+
+
+@pytest.mark.parametrize(
+    ("option", "lock"), [("--midi", "midi"), ("--oscquery", "live")]
+)
+def test_an_option_with_an_extra_gets_it_once(
+    installed: Path, option: str, lock: str
+) -> None:
+    """The messages about a missing package promise it."""
+    assert lock in start(installed, "play", option, "0").stderr
+    assert start(installed, "play", option, "0").stderr == ""
 
 
 def test_what_cannot_be_installed_is_said_and_tried_again(installed: Path) -> None:
