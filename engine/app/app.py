@@ -15,6 +15,7 @@ from engine.app.keep_jobs import KeepJobs
 from engine.app.now_streaming import NowStreaming
 from engine.app.options import AppOptions
 from engine.app.session_commands import SessionCommands
+from engine.control.callbacks import Say
 from engine.graph import Graph
 from engine.live.meter import Meter
 from engine.live.session import Session
@@ -28,8 +29,6 @@ from engine.surfaces.midi import MidiBridge, MidiInputs
 from engine.surfaces.mpris import MediaKeys
 
 TICK_S = 5.0  # between rows of the journal that say how far the session is
-
-Say = Callable[[str], None]
 
 
 class Surface(Protocol):

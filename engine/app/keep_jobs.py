@@ -2,9 +2,10 @@
 
 import subprocess
 import sys
-from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
+
+from engine.control.callbacks import Say
 
 
 class KeepJobs:
@@ -16,7 +17,7 @@ class KeepJobs:
         say: takes one line for the user.
     """
 
-    def __init__(self, journal: Path, folder: Path, say: Callable[[str], None]) -> None:
+    def __init__(self, journal: Path, folder: Path, say: Say) -> None:
         self._journal, self._folder, self._say = journal, folder, say
         self._running: list[tuple[subprocess.Popen[str], Path]] = []
 

@@ -6,12 +6,13 @@ is done by the producer, the recorder or a separate process.
 """
 
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 
 from effects.audio.levels import amplitude_to_db
 from effects.base.errors import InputError
 from engine.compose import preset as presets
+from engine.control.callbacks import OnEvent, Say
 from engine.control.status import RecordingStatus, SessionStatus, SongStatus
 from engine.live.fade import FadeKind
 from engine.live.meter import MeterLevels
@@ -23,7 +24,6 @@ from engine.sound.music import Now
 PAUSE_S = 1.0
 SLEEP_TAIL_S = 0.3  # of silence after a sleep fade, before the end
 
-Say = Callable[[str], None]
 Argument = float | bool | str
 
 
@@ -46,7 +46,7 @@ class SessionCommands:
         recordings: Path,
         keep: Callable[[float], None],
         say: Say,
-        on_event: Callable[[Mapping[str, object]], None],
+        on_event: OnEvent,
         levels: Callable[[], MeterLevels] = MeterLevels,
         preset: str = "",
     ) -> None:

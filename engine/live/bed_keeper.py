@@ -7,10 +7,11 @@ thread, which waits for no loop, makes the frames that the mixer adds.
 
 import queue
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from functools import partial
 
 from effects.base.errors import LatentError
+from engine.control.callbacks import Event, OnEvent, Say
 from engine.control.controls import Controls
 from engine.live.mixer import Mixer
 from engine.sound.bed import Bed, When
@@ -19,8 +20,6 @@ LEAD_S = 0.5  # from the mixer to a change of effects
 EVERY_S = 1.0  # between looks at what has to be loaded
 AHEAD_EVERY_S = 0.25  # between looks at which frames have to be made
 JOIN_S = 2.0
-
-Event = Mapping[str, object]
 
 
 class BedKeeper:
@@ -41,8 +40,8 @@ class BedKeeper:
         controls: Controls,
         mixer: Mixer,
         sample_rate: int,
-        say: Callable[[str], None],
-        on_event: Callable[[Event], None],
+        say: Say,
+        on_event: OnEvent,
     ) -> None:
         self._bed, self._controls, self._mixer = bed, controls, mixer
         self._rate, self._say, self._on_event = sample_rate, say, on_event

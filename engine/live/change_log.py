@@ -1,12 +1,9 @@
 """The journal's rows of what the mixer saw: changed gains and underruns."""
 
-from collections.abc import Callable, Mapping
-
+from engine.control.callbacks import OnEvent
 from engine.control.controls import CONTROLS, Snapshot
 from engine.live.metrics import Metrics
 from engine.live.mixer import MAX_CHANGES, Mixer
-
-Event = Mapping[str, object]
 
 
 class ChangeLog:
@@ -26,7 +23,7 @@ class ChangeLog:
         mixer: Mixer,
         metrics: Metrics,
         initial: Snapshot,
-        on_event: Callable[[Event], None],
+        on_event: OnEvent,
     ) -> None:
         self._mixer, self._metrics, self._on_event = mixer, metrics, on_event
         self._gains = _gains_in(initial)

@@ -6,10 +6,10 @@ cannot be trusted, so a device counts as gone when its callback counts no blocks
 """
 
 import time
-from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from effects.base.errors import InputError, LatentError, RunError
+from engine.control.callbacks import OnEvent, Say
 from engine.live.metrics import Metrics
 from engine.live.mixer import Mixer
 from engine.live.output import Output, choose, list_devices
@@ -17,8 +17,6 @@ from engine.live.pacer import Pacer
 
 DEAD_AFTER_S = 1.0  # without a callback, a device counts as gone
 RETRY_S = (0.5, 1.0)  # first and longest wait before a device is tried again
-
-Event = Mapping[str, object]
 
 
 @dataclass(frozen=True)
@@ -54,8 +52,8 @@ class DeviceWatch:
         mixer: Mixer,
         sample_rate: int,
         metrics: Metrics,
-        say: Callable[[str], None],
-        on_event: Callable[[Event], None],
+        say: Say,
+        on_event: OnEvent,
     ) -> None:
         self._choice, self._mixer, self._rate = choice, mixer, sample_rate
         self._metrics, self._say, self._on_event = metrics, say, on_event

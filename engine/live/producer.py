@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from effects.audio.levels import Samples, db_to_amplitude
 from effects.base.errors import InputError
+from engine.control.callbacks import OnEvent
 from engine.control.controls import CONTROLS, Controls, Snapshot
 from engine.live.metrics import Metrics
 from engine.live.ring import RingBuffer
@@ -39,8 +40,6 @@ CONCEALMENT_EVERY_S = 8.0  # at most: a loop takes as long as some eight hops
 CONCEALMENT_MOST = 4.0  # gain of a loop that was made in a softer place
 CONCEALMENT_LIKE_DB = 4.0  # a loop that differs by less is not made again
 POSITIONS = 256  # kept of the hops: more than the ring holds
-
-OnEvent = Callable[[Mapping[str, object]], None]
 
 
 def planned(snapshot: Snapshot) -> dict[str, object]:

@@ -10,9 +10,10 @@ import gc
 import sys
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 
 from effects.base.errors import InputError, RunError
+from engine.control.callbacks import OnEvent, Say
 from engine.control.controls import CONTROLS
 from engine.graph import Graph
 from engine.live.bed_keeper import BedKeeper
@@ -34,9 +35,6 @@ FADE_LEAD_S = 0.1  # from the mixer to the beginning of a fade
 POLL_S = 0.05
 FIRST_BED_S = 2.0  # of the bed are loaded before the music starts, the rest beside it
 
-Say = Callable[[str], None]
-Event = Mapping[str, object]
-
 
 class Session:
     """Plays a graph on a device until it ends or is told to.
@@ -53,7 +51,7 @@ class Session:
         graph: Graph,
         choice: DeviceChoice | None,
         say: Say,
-        on_event: Callable[[Event], None] = lambda event: None,
+        on_event: OnEvent = lambda event: None,
     ) -> None:
         self.graph = graph
         self.metrics = Metrics()

@@ -17,6 +17,7 @@ from functools import lru_cache
 from itertools import groupby
 
 from effects.base.errors import InputError, LatentError
+from engine.control.callbacks import Say
 from engine.control.commands import COMMANDS_BY_NAME, READINGS_BY_NAME, ROOT, Actions
 from engine.control.controls import CONTROLS, Controls, Value
 from engine.control.status import SessionStatus
@@ -24,7 +25,7 @@ from engine.osc.clients import Address, Subscribers, TokenBucket
 from engine.osc.feedback import Feedback, Packet
 from engine.osc.guard import RefusedDatagram, is_pattern, messages
 from engine.osc.messages import bundled, control_message, message, reading_message
-from engine.osc.reports import Reports, Say
+from engine.osc.reports import Reports
 from engine.osc.request import OscRequest, parsed
 from engine.osc.values import (
     ADDRESSES,

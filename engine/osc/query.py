@@ -11,16 +11,15 @@ import threading
 from collections.abc import Callable
 from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any, TypeAlias
+from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from effects.base.errors import RunError
+from engine.control.callbacks import Say
 from engine.control.commands import Actions
 from engine.control.controls import Controls
 from engine.control.status import SessionStatus
 from engine.osc.query_tree import ATTRIBUTES, Node, find, host_info, tree
-
-Say: TypeAlias = Callable[[str], None]
 
 MAX_CLIENTS = 8
 CLIENT_TIMEOUT_S = 5.0

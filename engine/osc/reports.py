@@ -1,11 +1,7 @@
 """Lines for the user about what came over OSC, at a bounded rate."""
 
-from collections.abc import Callable
-from typing import TypeAlias
-
+from engine.control.callbacks import Say
 from engine.osc.request import OscRequest
-
-Say: TypeAlias = Callable[[str], None]
 
 EVERY_S = 10.0  # between two lines of one reason
 MAX_REASONS = 64

@@ -16,13 +16,13 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from effects.base.errors import InputError, RunError
+from engine.control.callbacks import Say
 from engine.control.commands import Actions
 from engine.control.controls import Controls
 from engine.osc.clients import DatagramQueue
 from engine.osc.feedback import TICK_S, Packet
 from engine.osc.guard import MAX_LENGTH
 from engine.osc.handler import OscHandler
-from engine.osc.reports import Say
 
 HOST = "127.0.0.1"
 PORT = 9470

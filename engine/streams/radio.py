@@ -19,6 +19,7 @@ from pathlib import Path
 
 from effects.audio.levels import Samples
 from effects.base.errors import InputError, RunError
+from engine.control.callbacks import Say
 from engine.streams.messages import (
     Outputs,
     Playing,
@@ -36,8 +37,6 @@ RING_S = 8.0
 BACKLOG = 128
 END_S = 4.0  # the worker has so long to hand out what is left
 RESTART_S = (1.0, 30.0)  # first and longest wait before a worker is replaced
-
-Say = Callable[[str], None]
 
 
 @dataclass(frozen=True)

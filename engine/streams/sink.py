@@ -17,6 +17,7 @@ from typing import Protocol
 
 from effects.audio.levels import Samples
 from effects.base.errors import RunError
+from engine.control.callbacks import Say
 from engine.streams.messages import Playing
 from engine.streams.pcm import PCM_RATE, PcmConverter
 
@@ -26,8 +27,6 @@ RETRY_S = (1.0, 60.0)  # first and longest wait before an output is tried again
 STEADY_S = 30.0  # an output that held for so long is tried again at once
 CONNECT_S = 10.0
 WRITE_S = 20.0  # a peer that takes nothing for so long counts as gone
-
-Say = Callable[[str], None]
 
 
 class StoppedError(Exception):

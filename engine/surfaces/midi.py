@@ -12,15 +12,14 @@ import threading
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Protocol, TypeAlias
+from typing import Any, Protocol
 
 from effects.base.errors import InputError, LatentError, RunError
 from effects.base.paths import config_dir
 from effects.base.whole_file import write_whole
+from engine.control.callbacks import Say
 from engine.control.commands import COMMANDS_BY_NAME, Actions
 from engine.control.controls import CONTROLS, Controls, Snapshot
-
-Say: TypeAlias = Callable[[str], None]
 
 # Message -> the attributes with its number and its value, and the greatest value.
 KINDS = {

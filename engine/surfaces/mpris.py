@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from effects.base.errors import RunError
+from engine.control.callbacks import Say
 from engine.control.commands import Actions
 from engine.control.controls import Controls
 from engine.surfaces.mpris_state import PlayerState
@@ -27,8 +28,6 @@ PATH = "/org/mpris/MediaPlayer2"
 POLL_S = 0.25
 SEEKED_S = 2.0  # the position may differ so much from the time that has passed
 CONNECT_S = 5.0
-
-Say = Callable[[str], None]
 
 
 def session_bus() -> str | None:
