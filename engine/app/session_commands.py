@@ -9,13 +9,13 @@ import threading
 from collections.abc import Callable
 from pathlib import Path
 
+from effects.audio.level_meter import MeterLevels
 from effects.audio.levels import amplitude_to_db
 from effects.base.errors import InputError
 from engine.compose import preset as presets
 from engine.control.callbacks import OnEvent, Say
 from engine.control.status import RecordingStatus, SessionStatus, SongStatus
 from engine.live.fade import FadeKind
-from engine.live.meter import MeterLevels
 from engine.live.session import Session
 from engine.recording.naming import safe_stem
 from engine.recording.recorder import Recorder

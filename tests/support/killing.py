@@ -86,6 +86,6 @@ def kill_while_recording(home: Path, name: str, rng: np.random.Generator) -> Los
 def _journal_of(pid: int, home: Path) -> Path:
     for path in (home / "state" / "journals").glob("*.jsonl"):
         with path.open() as file:
-            if json.loads(file.readline())["extra"]["pid"] == pid:
+            if json.loads(file.readline())["pid"] == pid:
                 return path
     raise AssertionError(f"no journal of process {pid}")
