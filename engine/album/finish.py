@@ -123,7 +123,7 @@ def finish(
         title: of the album; the folder's name by default.
         artist: of all songs.
         gap_s: seconds of silence behind each song.
-        progress: told tracks done and in all.
+        progress: takes tracks done and in all.
 
     Raises:
         InputError: there is nothing to finish, or `folder/album` holds other files.

@@ -80,7 +80,7 @@ def make(
         plan: checked.
         workers: processes.
         draw: a spectrogram of each song too; needs matplotlib.
-        progress: told songs done and in all.
+        progress: takes songs done and in all.
 
     Raises:
         InputError: the folder cannot be used, or the model is not the one that its

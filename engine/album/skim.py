@@ -20,7 +20,6 @@ from engine.recording.cue_sheet import CueTrack, cue_frame, cue_sheet
 
 EXCERPT_S = 6.0  # of a song
 JOIN_S = 0.25  # between two sounds, and two songs
-N_SOUNDS = len(SYMBOLS)
 
 _PROBES = 512  # places of a song that are asked which sound they are
 

@@ -126,7 +126,7 @@ def read_state(folder: Path) -> tuple[AlbumPlan, dict[int, SongRow]]:
             f"{folder}: holds no album; make one with 'latent album make {folder}'"
         )
     content = read_bytes(path, MAX_STATE, "album")
-    found = decode_json(content, _Format, str(path))
+    found = decode_json(content, _AlbumFormat, str(path))
     if found.get("format") != FORMAT:
         raise InputError(f"{path}: not an album of Latent")
     version = found.get("version", 0)
@@ -137,7 +137,7 @@ def read_state(folder: Path) -> tuple[AlbumPlan, dict[int, SongRow]]:
             f"{FORMAT_VERSION}; finish it with {age} version of Latent, the one that "
             "made it, or make a new album"
         )
-    state = decode_json(content, _State, str(path))
+    state = decode_json(content, _AlbumFile, str(path))
     return state.plan, {row.number: row for row in state.songs}
 
 
@@ -175,7 +175,7 @@ def write_row(path: Path, row: SongRow) -> None:
     write_whole(path, json.dumps(asdict(row)), durable=True)
 
 
-class _Format(TypedDict, total=False):
+class _AlbumFormat(TypedDict, total=False):
     """The fields that say which format an album has."""
 
     format: str
@@ -183,7 +183,7 @@ class _Format(TypedDict, total=False):
 
 
 @dataclass(frozen=True)
-class _State:
+class _AlbumFile:
     """All of the file."""
 
     plan: AlbumPlan

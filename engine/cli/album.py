@@ -38,7 +38,7 @@ def album() -> None:
 @click.argument("folder", metavar="DIR", type=Path)
 @click.option("--songs", type=int, help="How many to make [default: 12].")
 @click.option("--minutes", type=float, help="Length of each [default: 4].")
-@click.option("--seed", type=click.IntRange(0, 2**31 - 1), help="Same, same.")
+@click.option("--seed", type=click.IntRange(0, 2**31 - 1), help="Of all songs.")
 @click.option(
     "--preset", "presets", multiple=True, help="Name or TOML file; several alternate."
 )
@@ -62,7 +62,7 @@ def make_album(
     workers: int,
     as_json: bool,
 ) -> None:
-    """Make songs into DIR, measure them, and set aside what no one would keep.
+    """Make songs into DIR, measure them, and set aside those with a fault.
 
     A run that was stopped goes on where it was with the same command, or with DIR
     alone; --songs may be raised later.
@@ -125,7 +125,7 @@ def review_album(folder: Path, device: str | None) -> None:
 
 @album.command(name="finish")
 @click.argument("folder", metavar="DIR", type=Path)
-@click.option("--title", default="", help="Of the album [default: DIR's name].")
+@click.option("--title", default="", help="Title of the album [default: DIR's name].")
 @click.option("--artist", default="Latent", show_default=True)
 @click.option(
     "--gap", type=click.FloatRange(0.0, 30.0), default=1.0, show_default=True,

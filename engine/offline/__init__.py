@@ -1,1 +1,1 @@
-"""The same graph without a device: render, replay, stems, song cards."""
+"""Rendering without a device: songs, stems and replays; journals and song cards."""

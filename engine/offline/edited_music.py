@@ -1,9 +1,8 @@
 """Music with the changes of a session spliced in, each at its sample.
 
 The live producer splices a change into the ring; `EditedMusic` does it to a stretch of
-pending samples: the old plan is rendered as far as the crossfade reaches, the music is
-told of the change, and the new plan is spliced in. The samples are those that were
-heard.
+pending samples: the old plan is rendered as far as the crossfade reaches, the music
+takes the change, and the new plan is spliced in. The samples are those that were heard.
 """
 
 from collections.abc import Sequence
@@ -25,8 +24,9 @@ class EditedMusic:
     Args:
         music: the stream.
         controls: in force at its beginning.
-        edits: of plan and music commands, in the order in which they were made.
-        begin: the first sample that will be read; earlier edits are taken in at once.
+        edits: changes of plan and commands to the music, in the order in which they
+            were made.
+        begin: the first sample that will be read; earlier edits are made at once.
     """
 
     def __init__(
@@ -35,10 +35,10 @@ class EditedMusic:
         self._music, self._controls = music, controls
         self._position = begin
         self._pending = np.zeros((0, N_LAYERS), np.float32)
-        self._splice = round(SPLICE_S * music.sample_rate)
+        self._n_splice = round(SPLICE_S * music.sample_rate)
         early = [edit for edit in edits if edit.heard < begin]
         for edit in early:
-            self._tell(edit)
+            self._make(edit)
         self._edits = list(edits[len(early) :])
         music.position = begin
 
@@ -48,11 +48,15 @@ class EditedMusic:
         return self._music.room
 
     def read_into(self, out: Samples) -> int:
-        """Fill `out` with the next music, and with silence after its end."""
+        """Fill `out`, shape (n, N_LAYERS), with the next music, then silence.
+
+        Returns:
+            How many samples are music.
+        """
         filled = 0
         while filled < len(out):
             while self._edits and self._edits[0].heard <= self._position:
-                self._apply(self._edits.pop(0))
+                self._splice_in(self._edits.pop(0))
             self._reach(1)
             if not len(self._pending):
                 break
@@ -66,18 +70,19 @@ class EditedMusic:
         out[filled:] = 0.0
         return filled
 
-    def _apply(self, edit: Edit) -> None:
-        self._reach(self._splice)
-        old, early = self._pending[: self._splice], edit.heard - edit.at
+    def _splice_in(self, edit: Edit) -> None:
+        """Make an edit, and crossfade from the old plan to the new one."""
+        self._reach(self._n_splice)
+        old, early = self._pending[: self._n_splice], edit.heard - edit.at
         room = self._music.room
-        self._tell(edit)
+        self._make(edit)
         self._pending = np.zeros((0, N_LAYERS), np.float32)
         self._reach(early + max(1, len(old)))
-        self._music.room = self._music.room.joined(room, edit.heard, self._splice)
+        self._music.room = self._music.room.joined(room, edit.heard, self._n_splice)
         new = self._pending[early:]
         self._pending = splice(old, new, self._music.sample_rate)
 
-    def _tell(self, edit: Edit) -> None:
+    def _make(self, edit: Edit) -> None:
         if edit.command is not None:
             self._music.command(edit.at, edit.command, edit.args)
             return

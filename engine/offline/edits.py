@@ -74,7 +74,7 @@ def sort_edits(edits: Sequence[Edit]) -> SortedEdits:
     """Sort edits by where they act; one that sets controls of several parts is split.
 
     Raises:
-        InputError: an edit sets what is no control.
+        InputError: an edit sets what is no control, or fades by no numbers.
     """
     found = SortedEdits()
     by_acts = {"block": found.gains, "bed": found.bed}
@@ -82,6 +82,7 @@ def sort_edits(edits: Sequence[Edit]) -> SortedEdits:
         if edit.command in COMMANDS:
             found.music.append(edit)
         elif edit.command in tuple(FadeKind):
+            _check_fade(edit)
             found.fades.append(edit)
         elif edit.command is not None and edit.command.startswith("effects/"):
             found.bed.append(edit)
@@ -89,6 +90,20 @@ def sort_edits(edits: Sequence[Edit]) -> SortedEdits:
             acts = CONTROLS[next(iter(edit.values))].acts
             by_acts.get(acts, found.music).append(edit)
     return found
+
+
+def _check_fade(edit: Edit) -> None:
+    """Refuse a fade whose arguments are not seconds, a level and a start.
+
+    Raises:
+        InputError: they are not.
+    """
+    numbers = edit.args[:3]
+    if len(numbers) < 2 or not all(
+        isinstance(number, int | float) and not isinstance(number, bool)
+        for number in numbers
+    ):
+        raise InputError(f"the journal fades by {list(edit.args)!r:.60}")
 
 
 def _split(edits: Sequence[Edit]) -> Iterator[Edit]:

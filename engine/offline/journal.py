@@ -136,14 +136,14 @@ def read_header(path: Path) -> Header:
     return _header(line, f"{path}, line 1")
 
 
-class _Format(TypedDict, total=False):
+class _JournalFormat(TypedDict, total=False):
     """The field that says which format a journal has."""
 
     latent_journal: int
 
 
 def _header(line: bytes, where: str) -> Header:
-    found = decode_json(line, _Format, where).get("latent_journal")
+    found = decode_json(line, _JournalFormat, where).get("latent_journal")
     if found is None:
         raise InputError(f"{where}: not a journal of Latent")
     if found != FORMAT:

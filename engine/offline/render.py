@@ -1,7 +1,8 @@
-"""Offline: the same graph as a live session, turned as fast as it goes."""
+"""Rendering a graph as fast as it goes, through the mixer that a live session has."""
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import TypeAlias
 
 import numpy as np
 
@@ -13,18 +14,23 @@ from engine.graph import Graph
 from engine.live.metrics import Metrics
 from engine.live.mixer import MAX_BLOCK, Mixer
 from engine.sound.music import Music
+from engine.sound.synthesis import N_LAYERS
 
 _REPORT_EVERY = 16  # blocks between reports of progress
 
-Progress = Callable[[int, int], None]
+Progress: TypeAlias = Callable[[int, int], None]  # takes what is done, and all
 
 
-class Pull:
-    """A mixer's source that renders its music when it is asked for."""
+class RenderedMusic:
+    """A mixer's source that renders music when it is read.
+
+    Args:
+        music: the stream.
+    """
 
     def __init__(self, music: Music) -> None:
         self._music = music
-        self._pending = np.zeros((0, 4), np.float32)
+        self._pending = np.zeros((0, N_LAYERS), np.float32)
 
     @property
     def band_envelope(self) -> BandEnvelope:
@@ -32,7 +38,11 @@ class Pull:
         return self._music.room
 
     def read_into(self, out: Samples) -> int:
-        """Fill `out` with the next music, and with silence after its end."""
+        """Fill `out`, shape (n, N_LAYERS), with the next music, then silence.
+
+        Returns:
+            How many samples are music.
+        """
         filled = 0
         while filled < len(out):
             if not len(self._pending):
@@ -56,7 +66,10 @@ def render(
     Args:
         graph: with a duration.
         write: takes each block, shape (n, 2), before it is overwritten.
-        progress: told samples done and in all.
+        progress: takes samples done and in all.
+
+    Returns:
+        Counters of the mixer.
 
     Raises:
         ValueError: the graph's music has no end.
@@ -66,7 +79,7 @@ def render(
         raise ValueError("only a stream with an end can be rendered")
     metrics = Metrics()
     mixer = Mixer(
-        Pull(graph.music),
+        RenderedMusic(graph.music),
         graph.ducked_bed(batch=BATCH),
         graph.sample_rate,
         lambda: graph.controls.snapshot,
@@ -96,6 +109,12 @@ def render_to_file(
     progress: Progress | None = None,
 ) -> Metrics:
     """Render into a file that appears under its name only when it is whole.
+
+    Args:
+        graph: with a duration.
+        path: of the file; its ending names the format.
+        tags: title, artist, comment and so on.
+        progress: takes samples done and in all.
 
     Raises:
         InputError: the path cannot be written.

@@ -1,8 +1,8 @@
 """Rendering a session again from its journal: every change at its sample.
 
 `EditedMusic` splices the changes of the music in, the mixer's blocks are cut where a
-gain was turned or a fade began, and the bed is told what it was told. So the samples
-are those that were heard, from any place on.
+gain was turned or a fade began, and the bed gets the commands that it got. So the
+samples are those that were heard, from any place on.
 """
 
 from collections.abc import Callable, Sequence
@@ -37,7 +37,7 @@ def replay(
     """Render samples [start, stop) of a session's master into `write`.
 
     The effects stem is what the mixer makes of the bed alone, with every gain and fade;
-    the music stem is the master less that, as in `stems`.
+    the music stem is the rest of the master, as in `stems`.
 
     Args:
         graph: built from the journal's header.
@@ -45,7 +45,7 @@ def replay(
         start: first sample of the master, as the mixer counted them.
         stop: one after the last.
         write: takes each block, shape (n, 2).
-        progress: told samples done and in all.
+        progress: takes samples done and in all.
         write_stems: takes music and effects of each block, which sum to it.
     """
     begin = max(0, start - round(WARM_UP_S * graph.sample_rate))

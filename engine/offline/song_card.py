@@ -224,7 +224,7 @@ class _CardFile:
     latent: _Name = ""
 
 
-class _Format(TypedDict, total=False):
+class _CardFormat(TypedDict, total=False):
     """The field that says which format a song card has."""
 
     card: int
@@ -244,7 +244,7 @@ def parse_card(text: str, where: str = "card") -> SongCard:
     if begin < 0 or end < begin:
         raise InputError(f"{where}: holds no song card")
     content = text[begin : end + 1].encode("utf-8", "replace")
-    found = decode_json(content, _Format, where).get("card")
+    found = decode_json(content, _CardFormat, where).get("card")
     if found is None:
         raise InputError(f"{where}: holds no song card")
     if found != FORMAT:

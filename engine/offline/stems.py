@@ -1,4 +1,4 @@
-"""Stems: music and effects apart, which sum to the mix.
+"""Stems: the music and the effects of a mix in two files, which sum to it.
 
 The effects stem is the bed as it enters the master, with its gain and fades. The music
 stem is the mix less the effects, so what the limiter does is heard in the music.
@@ -23,7 +23,7 @@ from engine.offline.render import Progress, render
 
 
 def stem_paths(path: Path) -> tuple[Path, Path]:
-    """Where the music and the effects of a mix go: OUT-music.flac, OUT-effects.flac.
+    """Paths of the stems of a mix: OUT-music.flac and OUT-effects.flac.
 
     Raises:
         InputError: the format does not keep samples, so stems could not sum to it.
@@ -47,13 +47,13 @@ def render_stems(
     """Render a finite graph with its stems.
 
     Args:
-        graph: with a duration; its controls are not turned meanwhile.
+        graph: with a duration; its controls do not change meanwhile.
         write: takes each block of the mix, shape (n, 2).
         write_music: takes the music of the same samples.
         write_effects: takes their effects.
-        progress: told samples done and in all.
+        progress: takes samples done and in all.
     """
-    effects = _Effects(graph)
+    effects = _BedReader(graph)
 
     def split(mix: Samples) -> None:
         bed = effects.next(len(mix))
@@ -103,11 +103,11 @@ def stem_files(
         yield write, write_music, write_effects
 
 
-class _Effects:
-    """The bed once more, read in the mixer's own blocks as soon as they are mixed.
+class _BedReader:
+    """Reads the bed a second time, in the mixer's own blocks.
 
-    A block's layers are those that the mixer had: later ones may be gone by the time
-    at which the master, late by the limiter, is written.
+    It reads a block when the mixer has just read it, because the limiter delays the
+    master, and the layers of the bed may have changed when the block is written.
     """
 
     def __init__(self, graph: Graph) -> None:
