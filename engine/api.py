@@ -28,7 +28,8 @@ from engine.control.controls import snapshot_of
 from engine.graph import RENDER_RATE, Settings
 from engine.offline.render import render as render_graph
 from engine.offline.render import render_to_file
-from engine.offline.song_card import SongCard, card_of, read_card, settings_from_card
+from engine.offline.song_card import SongCard, card_of, settings_from_card
+from engine.offline.song_card_file import read_card
 from model.inference import TimbreModel
 
 SHORTEST_MINUTES = 0.05

@@ -11,9 +11,7 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from importlib.util import find_spec
-from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -24,19 +22,13 @@ from effects.audio.replaygain import LoudnessMeter
 from effects.audio.sound_reader import opened
 from effects.audio.sound_writer import whole_sound_file
 from effects.base.errors import InputError, RunError
-from effects.base.one_line import one_line
-from effects.base.open_file import read_bytes, read_text
 from effects.base.whole_file import write_whole
-from engine.album.make import WORK
-from engine.album.order import PlacedBy, arranged
-from engine.album.picture import can_draw, draw_cover
 from engine.album.plan import MINUTES
 from engine.album.review import Review
-from engine.album.state import SongRow
-from engine.album.titles import title_for
+from engine.album.tags import AlbumTags, album_cover, write_tags
+from engine.album.tracks import Track, tracks_of
 from engine.graph import RENDER_RATE
 from engine.offline.render import Progress
-from engine.offline.song_card import MAX_FILE as MAX_CARD
 from engine.recording.cue_sheet import (
     FRAMES_PER_S,
     MAX_TRACKS,
@@ -49,29 +41,9 @@ from engine.recording.naming import safe_stem
 FINISHED = "album"
 GAP_S = 1.0  # of silence behind each song
 BLOCK = 1 << 16  # samples copied together
-MAX_SPECTRA = 1 << 20  # bytes of the spectra of one song
 COVER = "cover.png"
 
 _OURS = frozenset({".flac", ".cue", ".m3u8", ".png", ".card"})
-
-
-@dataclass(frozen=True)
-class Track:
-    """A song of the finished album.
-
-    Attributes:
-        number: from 1.
-        title: of the song.
-        source: file it is copied from.
-        name: of the file it is copied to.
-        row: of the song.
-    """
-
-    number: int
-    title: str
-    source: Path
-    name: str
-    row: SongRow
 
 
 @dataclass(frozen=True)
@@ -81,31 +53,6 @@ class FinishedAlbum:
     folder: Path
     tracks: tuple[Track, ...]
     seconds: float
-
-
-def tracks_of(review: Review) -> list[Track]:
-    """The songs that were chosen, in the order of the album, named.
-
-    Raises:
-        InputError: no song was chosen.
-    """
-    songs = review.chosen()
-    if not songs:
-        raise InputError(f"{review.folder}: no song was kept, and none passed the gate")
-    order = arranged([PlacedBy(row.tonic, row.measures.brightness) for row in songs])
-    titles = {
-        row.number: name for row in songs if (name := review.verdict(row.number).name)
-    }
-    tracks = []
-    for place, index in enumerate(order, 1):
-        row = songs[index]
-        if row.number not in titles:
-            titles[row.number] = title_for(row.seed, titles.values())
-        title = titles[row.number]
-        digits = max(2, len(str(len(songs))))
-        name = f"{place:0{digits}d} - {safe_stem(title)}.flac"
-        tracks.append(Track(place, title, review.folder / row.file, name, row))
-    return tracks
 
 
 def finish(
@@ -136,11 +83,12 @@ def finish(
     tracks = tracks_of(review)
     home = folder / FINISHED
     _check_replaceable(home)
-    cover = _cover(folder, tracks)
+    cover = album_cover(folder, tracks)
+    tags = AlbumTags(title, artist, len(tracks), cover)
     with _replacing(home) as new:
         gains, lengths = _copied(tracks, new, gap_s, progress)
         for track, gain in zip(tracks, gains, strict=True):
-            _tag(new / track.name, track, len(tracks), title, artist, gain, cover)
+            write_tags(new / track.name, track, tags, gain)
         if cover:
             (new / COVER).write_bytes(cover)
         stem = safe_stem(title)
@@ -210,73 +158,6 @@ def gap_length(n_samples: int, gap_s: float) -> int:
     frame = RENDER_RATE // FRAMES_PER_S
     length = n_samples + round(gap_s * RENDER_RATE)
     return -(-length // frame) * frame - n_samples
-
-
-def _tag(
-    path: Path,
-    track: Track,
-    n_tracks: int,
-    album: str,
-    artist: str,
-    gain: dict[str, str],
-    cover: bytes,
-) -> None:
-    from mutagen.flac import FLAC, Picture
-
-    try:
-        file = FLAC(path)
-        file["title"] = track.title
-        file["artist"] = file["albumartist"] = artist
-        file["album"] = album
-        file["tracknumber"] = str(track.number)
-        file["tracktotal"] = str(n_tracks)
-        file["date"] = datetime.now(UTC).date().isoformat()
-        file["genre"] = "Ambient"
-        file["initialkey"] = track.row.key
-        card = track.source.with_suffix(".card")
-        if card.is_file():
-            file["comment"] = read_text(card, MAX_CARD, "song card")
-        for name, value in gain.items():
-            file[name] = value
-        if cover:
-            picture = Picture()
-            picture.type = 3  # front cover
-            picture.mime, picture.desc, picture.data = "image/png", "Cover", cover
-            picture.width, picture.height = _png_size(cover)
-            picture.depth = 24
-            file.add_picture(picture)
-        file.save()
-    except OSError as error:
-        raise RunError(f"{path}: tags could not be written") from error
-
-
-def _cover(folder: Path, tracks: Sequence[Track]) -> bytes:
-    """The album's cover; empty where it cannot be drawn."""
-    spectra = [folder / WORK / f"{track.source.stem}.npy" for track in tracks]
-    if not can_draw() or not all(path.is_file() for path in spectra):
-        return b""
-    return draw_cover([_spectra(path) for path in spectra])
-
-
-def _spectra(path: Path) -> NDArray[np.float32]:
-    """Smoothed timbres along a song, shape (n, n_bands), as making it left them."""
-    content = read_bytes(path, MAX_SPECTRA, "song's spectra")
-    try:
-        spectra = np.load(BytesIO(content), allow_pickle=False)
-    except (ValueError, EOFError, MemoryError) as error:
-        raise InputError(f"{path}: is damaged ({one_line(str(error))})") from None
-    if (
-        spectra.ndim != 2
-        or spectra.dtype != np.float32
-        or not np.isfinite(spectra).all()
-    ):
-        raise InputError(f"{path}: is damaged; remove it")
-    return np.asarray(spectra)
-
-
-def _png_size(content: bytes) -> tuple[int, int]:
-    """Width and height of a PNG, from its header."""
-    return int.from_bytes(content[16:20], "big"), int.from_bytes(content[20:24], "big")
 
 
 def _playlist(tracks: Sequence[Track], lengths: Sequence[float], artist: str) -> str:

@@ -38,7 +38,8 @@ from engine.album.state import (
 )
 from engine.graph import RENDER_RATE, build
 from engine.offline.render import Progress, render
-from engine.offline.song_card import card_of, write_beside
+from engine.offline.song_card import card_of
+from engine.offline.song_card_file import write_beside
 from model.inference import TimbreModel
 
 WORK = ".work"

@@ -57,7 +57,8 @@ def render(
     from effects.audio.sound_writer import check_output
     from engine.graph import build
     from engine.offline.render import render_to_file
-    from engine.offline.song_card import card_of, write_beside
+    from engine.offline.song_card import card_of
+    from engine.offline.song_card_file import write_beside
     from engine.offline.stems import render_stems_to_files, stem_paths
 
     check_output(out)
@@ -87,7 +88,8 @@ def _settings_again(
     path: Path, minutes: float | None, rate: int | None, options: Mapping[str, Any]
 ) -> "tuple[Settings, str]":
     """Settings and preset of a card; what it decides cannot be asked for as well."""
-    from engine.offline.song_card import read_card, settings_from_card
+    from engine.offline.song_card import settings_from_card
+    from engine.offline.song_card_file import read_card
     from engine.version import VERSION
 
     given = {"minutes": minutes, **options}

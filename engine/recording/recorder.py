@@ -6,7 +6,6 @@ control thread starts, stops and adds chapters. When anything fails, the recordi
 with one message and what there is of it is kept; the music goes on.
 """
 
-import os
 import threading
 import time
 from collections import deque
@@ -21,6 +20,7 @@ from effects.audio.replaygain import LoudnessMeter
 from effects.base.errors import LatentError, RunError
 from engine.live.tap import Gap, Tap
 from engine.recording.chapters import Chapter, chapters_of_file, write_cue_sheet
+from engine.recording.disk_reserve import DiskReserve
 from engine.recording.flac import FIRST_SAMPLE
 from engine.recording.naming import recording_path
 from engine.recording.segment import FlacSegment, Tags, retag_file, to_24_bits
@@ -29,8 +29,6 @@ BLOCK = 4096  # samples: what libFLAC makes one frame of
 POLL_S = 0.05  # between looks into the tap
 SYNC_S = 5.0  # between fsyncs: what a power cut may cost
 SEGMENT_S = 3600.0  # well under FLAC's 2^36 samples and 4 GB
-RESERVE_BYTES = 200_000_000  # left free on the disk, or RESERVE_S of sound
-RESERVE_S = 300.0
 MESSAGE_S = 10.0  # between messages of slow disks
 
 Event = Mapping[str, object]
@@ -92,9 +90,11 @@ class Recorder:
         ]
         self._longest = max(1, round(segment_seconds * sample_rate))
         self._say, self._on_event = on_message, on_event
-        five_minutes = round(RESERVE_S * sample_rate * channels * 3)
-        usual = max(RESERVE_BYTES, five_minutes)
-        self._reserve = usual if reserve_bytes is None else reserve_bytes
+        self._reserve = (
+            DiskReserve.usual(sample_rate, channels)
+            if reserve_bytes is None
+            else DiskReserve(reserve_bytes)
+        )
         self._thread = threading.Thread(target=self._run, name="recorder", daemon=True)
         self._stopping = threading.Event()
         self._new_chapters: deque[Chapter] = deque()
@@ -238,11 +238,13 @@ class Recorder:
         path = self._target
         if self._n_segments > 1:
             path = path.with_stem(f"{path.stem}-{self._n_segments:03d}")
-        self._segment = FlacSegment(path, self._rate, self._channels)
-        if self._free() < self._reserve:
-            self._segment.discard()
-            self._segment = None
-            raise RunError(self._too_full())
+        segment = FlacSegment(path, self._rate, self._channels)
+        try:
+            self._reserve.check(segment.path.parent)
+        except RunError:
+            segment.discard()
+            raise
+        self._segment = segment
 
     def _begin(self, segment: FlacSegment) -> None:
         self._first = (self.tap.first_sample or 0) + self._n_samples
@@ -324,21 +326,11 @@ class Recorder:
         segment.retag(self._all_tags(segment))
         if self._syncing is None or not self._syncing.is_alive():
             self._syncing = segment.sync()
-        if self._free() < self._reserve:
-            self._close()
-            raise RunError(self._too_full())
-
-    def _free(self) -> int:
-        assert self._segment is not None
         try:
-            there = os.statvfs(self._segment.path.parent)
-        except (OSError, AttributeError):
-            return self._reserve  # cannot be known: a failing write will tell
-        return there.f_bavail * there.f_frsize
-
-    def _too_full(self) -> str:
-        megabytes = self._reserve // 1_000_000
-        return f"disk full: {self._target.parent} has under {megabytes} MB left"
+            self._reserve.check(segment.path.parent)
+        except RunError:
+            self._close()
+            raise
 
     def _fail(self, why: str) -> None:
         self.tap.closed = True

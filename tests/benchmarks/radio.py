@@ -26,7 +26,7 @@ from engine.album.gate import smoothed
 from engine.compose import grammar as grammars
 from engine.compose import preset
 from engine.control.controls import Snapshot, snapshot_of
-from engine.offline.render import Pull
+from engine.offline.render import RenderedMusic
 from engine.sound.music import Music
 from model.config import AXIS
 from model.inference import TimbreModel
@@ -56,7 +56,7 @@ def stretch(music: Music, controls: Snapshot, at: int) -> Samples:
     """Mono of some seconds of audio from a sample on."""
     music.replan(at, controls)
     layers = np.zeros((round(STRETCH_S * RATE), 4), np.float32)
-    Pull(music).read_into(layers)
+    RenderedMusic(music).read_into(layers)
     return np.asarray(layers[:, :2].sum(axis=1, keepdims=True), np.float32)
 
 

@@ -20,7 +20,7 @@ from engine.album.plan import AlbumPlan, check, song_settings
 from engine.album.skim import EXCERPT_S, excerpt
 from engine.album.state import read_state
 from engine.control.harmony import KEYS
-from engine.offline.song_card import read_card
+from engine.offline.song_card_file import read_card
 from model.config import SAMPLE_RATE
 from model.inference import TimbreModel
 from tests.support import audio

@@ -12,7 +12,8 @@ from engine.compose import grammar as grammars
 from engine.compose.composer import compose as compose_song
 from engine.compose.likeness import CLIPS, STEPS, hear, point_of, text_of
 from engine.control.controls import defaults
-from engine.offline.song_card import MAX_TEXT, write_beside
+from engine.offline.song_card import MAX_TEXT
+from engine.offline.song_card_file import write_beside
 from model.inference import TimbreModel
 
 RATE = 44_100

@@ -17,14 +17,8 @@ from effects.base.errors import InputError
 from engine.control.controls import snapshot_of
 from engine.graph import Graph, Settings, build
 from engine.offline.render import render
-from engine.offline.song_card import (
-    MAX_TEXT,
-    card_of,
-    parse_card,
-    read_card,
-    settings_from_card,
-    write_beside,
-)
+from engine.offline.song_card import MAX_TEXT, card_of, settings_from_card
+from engine.offline.song_card_file import parse_card, read_card, write_beside
 from tests.support.command import latent
 
 OWN_GRAMMAR = "S => XYX\nX => ABAB\nX => AAB\nY => CDE\n"
