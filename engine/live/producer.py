@@ -170,10 +170,9 @@ class Producer:
 
     def _keep_concealment(self) -> None:
         """Make the loop again if the music has moved on and nothing else waits."""
-        if (
-            self._has_changes()
-            or time.monotonic() < self._concealed_at + CONCEALMENT_EVERY_S
-        ):
+        if self._reader.finished or self._has_changes():
+            return  # after the end nothing is late
+        if time.monotonic() < self._concealed_at + CONCEALMENT_EVERY_S:
             return
         made, ending = self._concealed, self._music.ending
         if made is None or unlikeness(made, ending) > CONCEALMENT_LIKE_DB:

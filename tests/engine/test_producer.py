@@ -12,6 +12,7 @@ from effects.audio.levels import Samples
 from effects.base.errors import InputError
 from effects.bed.masking import BandEnvelope
 from engine.control.controls import Controls, Snapshot
+from engine.live import producer as producer_module
 from engine.live.metrics import Metrics
 from engine.live.producer import GUARD_S, Producer
 from engine.live.ring import RingBuffer
@@ -224,6 +225,28 @@ def test_the_end_of_the_music_is_told() -> None:
     rig.wait(lambda: rig.reader.finished)
     rig.producer.stop()
     assert rig.ring.written == 2500
+
+
+def test_nothing_is_concealed_after_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(producer_module, "CONCEALMENT_EVERY_S", 0.0)
+    monkeypatch.setattr(producer_module, "CONCEALMENT_LIKE_DB", -1.0)
+    rig = Rig(n_samples=2500)
+    made: list[bool] = []
+    standby = rig.music.standby
+
+    def count() -> Concealment:
+        made.append(rig.reader.finished)
+        return standby()
+
+    rig.music.standby = count  # type: ignore[method-assign]
+    rig.producer.prime(1.0)
+    rig.producer.start()
+    rig.wait(lambda: rig.reader.finished)
+    for _ in range(5):
+        rig.producer.wake()
+        time.sleep(0.02)
+    rig.producer.stop()
+    assert made == [False]
 
 
 def test_a_failure_is_kept_for_the_session(rig: Rig) -> None:
