@@ -1,16 +1,18 @@
-"""The shelf of loops: bundled generators and the user's own, prepared once.
+"""The shelf of loops: bundled generators and the user's own recordings, by name.
 
-A prepared loop is a FLAC file with a JSON file beside it. Bundled sounds are rendered
-when first asked for, into the cache; the user's go to the data folder, since what
-they were made from may be gone tomorrow. Files appear whole or not at all, so any
-number of programs may share the shelf.
+A recording is prepared once and stored in the data folder, as a FLAC file with a JSON
+file beside it, since what it was made from may be gone tomorrow. What is played, at the
+rate at which it is played, is kept in the cache. Files appear whole or not at all, so
+any number of programs may share the shelf.
 """
 
 import hashlib
 import json
+import threading
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -22,44 +24,59 @@ from effects.audio.levels import Samples
 from effects.audio.sound_formats import SoundError
 from effects.audio.sound_reader import read_sound
 from effects.audio.sound_writer import write_sound
-from effects.audio.third_octaves import loop_power
-from effects.base.errors import InputError, LatentError
+from effects.base.errors import InputError
 from effects.base.paths import cache_dir, data_dir
 from effects.base.whole_file import write_whole
 from effects.generators import GENERATORS, VERSION
 from effects.generators.features import FEATURES
+from effects.shelf.loop_cache import LoopCache
 from effects.shelf.loops import Loop, finished_loop
 from effects.shelf.similarity import N_FEATURES, modulation_features, similarity_matrix
 
 PREPARED_RATE = 48_000
-KEPT_LOOPS = 5  # in memory, 23 MB a minute; two voices crossfading need four
+HELD_LOOPS = 5  # that stay mapped; two voices crossfading need four
 SIDECAR_VERSION = 1
 LONGEST_S = 900.0
 
 
 @dataclass(frozen=True)
 class Entry:
-    """What is known of an effect without loading it."""
+    """What is known of an effect without loading it.
+
+    Attributes:
+        name: by which it is asked for.
+        kind: "bundled" or "added".
+        text: what it is, in a few words.
+        seconds: length of its loop; None: bundled, and not rendered yet.
+        mode: "generated", "loop" or "texture".
+        credit: author, licence and source.
+    """
 
     name: str
-    kind: str  # "bundled" or "added"
+    kind: str
     text: str
-    seconds: float | None  # None: bundled and not rendered yet
+    seconds: float | None
     mode: str
     credit: dict[str, str]
 
 
 class Library:
-    """Effects by name. Not for the callback; each thread may have its own.
+    """Effects by name. For any thread but the callback.
 
     >>> Library().names()[:2]
     ['birds', 'drips']
+
+    Args:
+        folder: of the user's own effects.
+        cache: for what can be made again.
     """
 
     def __init__(self, folder: Path | None = None, cache: Path | None = None) -> None:
         self.folder = folder or data_dir() / "effects"
         self.cache = cache or cache_dir() / "effects"
-        self._loaded: OrderedDict[tuple[str, int], Loop] = OrderedDict()
+        self._loops = LoopCache(self.cache)
+        self._held: OrderedDict[tuple[str, str, int], Loop] = OrderedDict()
+        self._guard = threading.Lock()  # of `_held`
 
     def names(self) -> list[str]:
         """Names of all effects, sorted."""
@@ -75,8 +92,8 @@ class Library:
         Raises:
             InputError: no effect has that name.
         """
-        sidecar = self._sidecar(name) or {}
         if name in self.added():
+            sidecar = self.details(name)
             credit = {str(k): str(v) for k, v in sidecar.get("credit", {}).items()}
             text = credit.get("title", "") or "recording of your own"
             seconds, mode = sidecar.get("seconds"), str(sidecar.get("mode", "loop"))
@@ -84,31 +101,61 @@ class Library:
         if name in GENERATORS:
             text = GENERATORS[name].text
             credit = {"author": "Latent", "license": "MIT"}
-            return Entry(
-                name, "bundled", text, sidecar.get("seconds"), "generated", credit
-            )
+            seconds = self._loops.seconds(name, self.identity(name))
+            return Entry(name, "bundled", text, seconds, "generated", credit)
         raise InputError(f"{name}: no such effect; there are {', '.join(self.names())}")
 
     def load(self, name: str, sample_rate: int) -> Loop:
-        """A loop at a sample rate; a bundled one is rendered if it must be.
+        """A loop at a sample rate in Hz, with its band powers; its samples are fixed.
+
+        The first time, a bundled sound is rendered, which takes seconds; later, and in
+        other programs, it is mapped from the cache.
 
         Raises:
             InputError: no effect has that name, or its file is broken.
         """
-        key = (name, sample_rate)
-        if key in self._loaded:
-            self._loaded.move_to_end(key)
-            return self._loaded[key]
-        loop = at_rate(self._prepared(name), sample_rate)
-        loop = replace(loop, power=loop_power(loop.samples, sample_rate))
-        self._loaded[key] = loop
-        while len(self._loaded) > KEPT_LOOPS:
-            self._loaded.popitem(last=False)
+        if name not in GENERATORS and name not in self.added():
+            self.entry(name)  # raises
+        key = (name, self.identity(name), sample_rate)
+        with self._guard:
+            loop = self._held.get(key)
+        if loop is None:
+            loop = self._loops.read(*key)
+        if loop is None:
+            loop = at_rate(self._prepared(name), sample_rate)
+            loop = self._loops.keep(loop, self.identity(name))
+        with self._guard:
+            loop = self._held.setdefault(key, loop)
+            self._held.move_to_end(key)
+            while len(self._held) > HELD_LOOPS:
+                self._held.popitem(last=False)
         return loop
 
     def store(self, loop: Loop, details: dict[str, Any] | None = None) -> None:
-        """Put a loop of the user's own on the shelf, replacing one of its name."""
-        self._write(self.folder / f"{loop.name}.flac", loop, details or {})
+        """Put a loop of the user's own on the shelf, in place of one of its name.
+
+        Args:
+            loop: prepared.
+            details: what else is to be known of it, as JSON.
+
+        Raises:
+            InputError: the folder cannot be written.
+            RunError: writing failed on the way, as on a full disk.
+        """
+        path = self.folder / f"{loop.name}.flac"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_sound(path, loop.samples, loop.sample_rate, "PCM_24")
+        sidecar = {
+            "version": SIDECAR_VERSION,
+            "name": loop.name,
+            "seconds": loop.seconds,
+            "seam": loop.seam,
+            "mode": loop.mode,
+            "credit": loop.credit,
+            **(details or {}),
+        }
+        write_whole(path.with_suffix(".json"), json.dumps(sidecar, indent=1))
+        self._forget(loop.name)
 
     def details(self, name: str) -> dict[str, Any]:
         """All that was noted of an added effect when it was prepared."""
@@ -173,7 +220,7 @@ class Library:
             raise InputError(f"{name}: {why}; only added effects can be removed")
         for path in (self.folder / f"{name}.json", self.folder / f"{name}.flac"):
             path.unlink(missing_ok=True)
-        self._loaded.clear()
+        self._forget(name)
 
     def added(self) -> list[str]:
         """Names of the effects that the user added."""
@@ -182,51 +229,22 @@ class Library:
         return [p.stem for p in self.folder.glob("[!.]*.json")]
 
     def _prepared(self, name: str) -> Loop:
+        """A loop at the rate at which it was prepared, from its source."""
         if name in self.added():
-            loop = self._read(self.folder / f"{name}.flac", name)
+            loop = self._stored(name)
             if loop is None:
                 raise SoundError(f"{name}: its file is gone or broken; add it again")
             return loop
-        if name not in GENERATORS:
-            self.entry(name)  # raises
-        path = self._bundled_path(name)
-        loop = self._read(path, name)
-        if loop is None:
-            samples = GENERATORS[name].render(PREPARED_RATE)
-            loop = finished_loop(samples, PREPARED_RATE, name, mode="generated")
-            try:
-                self._write(path, loop, {})
-            except (LatentError, OSError):
-                return loop  # a cache that cannot be written only costs time
-            # What was stored has 24 bits: the first time is to sound like the next.
-            loop = self._read(path, name) or loop
-        return loop
+        samples = GENERATORS[name].render(PREPARED_RATE)
+        return finished_loop(samples, PREPARED_RATE, name, mode="generated")
 
-    def _bundled_path(self, name: str) -> Path:
-        return self.cache / f"{name}-v{VERSION}.flac"
-
-    def _write(self, path: Path, loop: Loop, details: dict[str, Any]) -> None:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        write_sound(path, loop.samples, loop.sample_rate, "PCM_24")
-        sidecar = {
-            "version": SIDECAR_VERSION,
-            "name": loop.name,
-            "seconds": loop.seconds,
-            "seam": loop.seam,
-            "mode": loop.mode,
-            "credit": loop.credit,
-            **details,
-        }
-        write_whole(path.with_suffix(".json"), json.dumps(sidecar, indent=1))
-        self._loaded.clear()
-
-    def _read(self, path: Path, name: str) -> Loop | None:
-        """A prepared loop, or None if it is not there or cannot be read."""
-        sidecar = _read_json(path.with_suffix(".json"))
-        if sidecar is None:
-            return None
+    def _stored(self, name: str) -> Loop | None:
+        """A loop of the user's own, or None if it is not there or cannot be read."""
+        sidecar = self.details(name)
         try:
-            samples, rate = read_sound(path, max_seconds=LONGEST_S)
+            samples, rate = read_sound(
+                self.folder / f"{name}.flac", max_seconds=LONGEST_S
+            )
         except SoundError:
             return None
         if (
@@ -238,9 +256,22 @@ class Library:
         seam, mode = int(sidecar.get("seam", 0)), str(sidecar.get("mode", "loop"))
         return Loop(name, samples, rate, seam, mode, credit)
 
-    def _sidecar(self, name: str) -> dict[str, Any] | None:
-        added = _read_json(self.folder / f"{name}.json")
-        return added or _read_json(self._bundled_path(name).with_suffix(".json"))
+    def _forget(self, name: str) -> None:
+        """Drop what was held and kept of an effect that has changed."""
+        self._loops.forget(name)
+        with self._guard:
+            for key in [key for key in self._held if key[0] == name]:
+                del self._held[key]
+
+
+def shared_library() -> Library:
+    """The user's shelf, one for the whole process."""
+    return _library_of(data_dir() / "effects", cache_dir() / "effects")
+
+
+@lru_cache(maxsize=4)  # folders may change under a long process, as in tests
+def _library_of(folder: Path, cache: Path) -> Library:
+    return Library(folder, cache)
 
 
 def at_rate(loop: Loop, sample_rate: int) -> Loop:

@@ -12,7 +12,7 @@ from effects.bed.loop_layer import LoopLayer
 from effects.bed.published_layers import PublishedLayers
 from effects.bed.schedule import EffectSchedule
 from effects.bed.timeline import BedEvent, BedSettings
-from effects.shelf.library import Library
+from effects.shelf.library import Library, shared_library
 from engine.compose.loudness_plan import FADE_OUT_S
 from engine.control.controls import CONTROLS, Controls, Snapshot, Value
 from engine.sound.effect_timbres import heard
@@ -67,7 +67,7 @@ class Bed:
         model: TimbreModel | None = None,
     ) -> None:
         self.layers = PublishedLayers()  # what the mixer plays
-        self._library = library or Library()
+        self._library = library or shared_library()
         self._sample_rate, self._n_samples = sample_rate, n_samples
         self._values = _values(controls.snapshot)
         chosen = tuple(self._library.entry(name).name for name in names)

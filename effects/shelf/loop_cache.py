@@ -1,0 +1,134 @@
+"""Loops as they are played, kept in the cache: raw samples at one sample rate.
+
+A kept loop is a `.npy` file of float32 samples with a JSON file beside it. Samples are
+mapped into memory, so a loop is there at once, whatever its length, and all programs
+that play it share its pages. Files appear whole or not at all, the JSON file last.
+"""
+
+import json
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from effects.audio.levels import Samples
+from effects.audio.third_octaves import N_BANDS, loop_power
+from effects.base.errors import LatentError
+from effects.base.whole_file import whole_file, write_whole
+from effects.shelf.loops import Loop
+
+FORMAT_VERSION = 1
+
+
+class LoopCache:
+    """Kept loops by name, identity and sample rate.
+
+    Args:
+        folder: of the cache; it need not be there.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def read(self, name: str, identity: str, sample_rate: int) -> Loop | None:
+        """A kept loop, its samples mapped read-only, or None if there is none.
+
+        Args:
+            name: of the effect.
+            identity: text that changes when the effect is made anew.
+            sample_rate: Hz.
+        """
+        path = self._path(name, identity, sample_rate)
+        facts = _facts(path)
+        if facts is None:
+            return None
+        try:
+            mapped = np.load(path, mmap_mode="r", allow_pickle=False)
+            samples: Samples = np.asarray(mapped)  # a plain array over the same memory
+            power = np.array(facts["power"], np.float64)
+            loop = Loop(
+                name,
+                samples,
+                sample_rate,
+                int(facts["seam"]),
+                str(facts["mode"]),
+                {str(k): str(v) for k, v in facts["credit"].items()},
+                power,
+            )
+        except (OSError, ValueError, TypeError, KeyError, AttributeError):
+            return None
+        n = facts.get("n_samples")
+        fits = samples.dtype == np.float32 and samples.shape == (n, 2)
+        return loop if fits and power.shape == (N_BANDS,) else None
+
+    def keep(self, loop: Loop, identity: str) -> Loop:
+        """Keep a loop, in place of others that the effect had under this rate.
+
+        Args:
+            loop: at the sample rate at which it will be played.
+            identity: text that changes when the effect is made anew.
+
+        Returns:
+            The kept loop, mapped; the loop itself, with its power, if it could not be
+            kept: without a cache it only takes longer to be there.
+        """
+        loop = replace(loop, power=loop_power(loop.samples, loop.sample_rate))
+        path = self._path(loop.name, identity, loop.sample_rate)
+        facts = {
+            "format": FORMAT_VERSION,
+            "n_samples": len(loop.samples),
+            "seconds": loop.seconds,
+            "seam": loop.seam,
+            "mode": loop.mode,
+            "credit": loop.credit,
+            "power": [] if loop.power is None else loop.power.tolist(),
+        }
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with whole_file(path) as temporary, temporary.open("wb") as file:
+                np.save(file, np.ascontiguousarray(loop.samples))
+            write_whole(path.with_suffix(".json"), json.dumps(facts))
+        except (LatentError, OSError):
+            return loop
+        self._drop_others(path)
+        return self.read(loop.name, identity, loop.sample_rate) or loop
+
+    def seconds(self, name: str, identity: str) -> float | None:
+        """Length of an effect in seconds, if it is kept at any rate."""
+        for path in sorted((self._folder / name).glob(f"{identity}-*.npy")):
+            value = (_facts(path) or {}).get("seconds")
+            if isinstance(value, float):
+                return value
+        return None
+
+    def forget(self, name: str) -> None:
+        """Remove all that is kept of an effect."""
+        for path in (self._folder / name).glob("*-*.*"):
+            with suppress(OSError):
+                path.unlink()
+        with suppress(OSError):
+            (self._folder / name).rmdir()
+
+    def _path(self, name: str, identity: str, sample_rate: int) -> Path:
+        return self._folder / name / f"{identity}-{sample_rate}.npy"
+
+    def _drop_others(self, path: Path) -> None:
+        """Remove what an earlier identity of an effect has left under this rate."""
+        rate = path.stem.rpartition("-")[2]
+        for other in path.parent.glob(f"*-{rate}.*"):
+            if other.stem != path.stem:
+                with suppress(OSError):
+                    other.unlink()
+
+
+def _facts(path: Path) -> Mapping[str, Any] | None:
+    try:
+        facts = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    if not isinstance(facts, dict) or facts.get("format") != FORMAT_VERSION:
+        return None
+    return facts
