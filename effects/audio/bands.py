@@ -1,4 +1,4 @@
-"""Band levels over time: how loops are searched, measured and compared."""
+"""Power of a sound in bands over time, by which loops are searched and compared."""
 
 import numpy as np
 from numpy.typing import NDArray

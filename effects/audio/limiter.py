@@ -15,7 +15,7 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from effects.audio.levels import Samples, amplitude_to_db, db_to_amplitude
+from effects.audio.levels import Samples, db_to_amplitude
 
 STEP = 64
 TAPS = 16  # per phase; the 12 of ITU-R BS.1770-5 annex 2 read 0.4 dB low near Nyquist
@@ -24,7 +24,9 @@ PHASES = 4
 LOOK_AHEAD_S = 0.005
 RELEASE_S = 0.15
 MARGIN_DB = 0.15  # the peaks between 4x oversampled points, and those a ramp moves
-LOUDEST = np.float32(1000.0)  # +60 dBFS; more is a fault, and would overflow later
+HIGHEST_AMPLITUDE = np.float32(1000.0)  # +60 dBFS; more would overflow later
+    1000.0
+)  # +60 dBFS; more is a fault, and would overflow later
 
 
 class Limiter:
@@ -77,16 +79,6 @@ class Limiter:
         self._envelope = [1.0] * self._ahead  # released gains, a ring
         self.reset()
 
-    @property
-    def reduction_db(self) -> float:
-        """How far the gain is down at present, in dB, 0 or more."""
-        return -amplitude_to_db(self._gain)
-
-    @property
-    def scrubbed(self) -> int:
-        """How many NaN or infinite samples were replaced by silence so far."""
-        return self._scrubbed
-
     def reset(self) -> None:
         """Forget the stream: silence in the delay line, gain 1."""
         self._line[:] = 0.0
@@ -97,7 +89,6 @@ class Limiter:
         self._gain = 1.0
         self._released = 1.0
         self._idle = self._ahead + 1  # steps in a row that needed no reduction
-        self._scrubbed = 0
         for ring in (self._allowed, self._envelope):
             for i in range(len(ring)):
                 ring[i] = 1.0
@@ -121,9 +112,8 @@ class Limiter:
         np.isfinite(fresh, out=bad)
         np.logical_not(bad, out=bad)
         if bad.any():
-            self._scrubbed += int(np.count_nonzero(bad))
             np.copyto(fresh, np.float32(0.0), where=bad)
-        np.clip(fresh, -LOUDEST, LOUDEST, out=fresh)
+        np.clip(fresh, -HIGHEST_AMPLITUDE, HIGHEST_AMPLITUDE, out=fresh)
 
         first = self._position // STEP
         n_steps = (self._position + n) // STEP - first

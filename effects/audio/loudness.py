@@ -1,4 +1,4 @@
-"""Loudness (LUFS) and true peak (dBTP) of finished audio, and normalising to both."""
+"""Loudness (LUFS) and true peak (dBTP) of a recording, and normalising to both."""
 
 from typing import Any
 
@@ -94,7 +94,7 @@ def normalise(
     *,
     circular: bool = False,
 ) -> Samples:
-    """Bring to a loudness; peaks above the ceiling are limited, not clipped.
+    """Bring a recording to a loudness; peaks above the ceiling are limited.
 
     Args:
         samples: shape (n_samples, channels).
@@ -142,9 +142,10 @@ def _limit(
 
 
 def _peak_between(samples: Samples) -> float:
-    """Highest magnitude between samples, looked for where a sample is half as high.
+    """Highest magnitude between samples.
 
-    What overshoots all samples around it by more than 6 dB is not audio.
+    It is looked for where a sample is at least half as high as the highest: what
+    exceeds all samples around it by more than 6 dB is not audio.
     """
     magnitude = np.abs(samples)
     highest = float(np.max(magnitude))

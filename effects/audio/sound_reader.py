@@ -29,7 +29,7 @@ from effects.base.one_line import one_line, shown
 MAX_SECONDS = 600.0
 MAX_CHANNELS = 8
 LOWEST_RATE, HIGHEST_RATE = 8_000, 192_000
-LOUDEST = 100.0  # +40 dBFS: beyond that a float file holds no sound
+MOST_AMPLITUDE = 100.0  # +40 dBFS: beyond that a float file holds no sound
 BLOCK = 1 << 12  # so much at most is lost of a file that breaks off
 
 
@@ -64,7 +64,7 @@ def read_sound(
         file_rate = int(file.samplerate)
     if not np.all(np.isfinite(samples)):
         raise SoundError(f"{shown(path)}: holds NaN or infinite samples")
-    if float(np.max(np.abs(samples))) > LOUDEST:
+    if float(np.max(np.abs(samples))) > MOST_AMPLITUDE:
         raise SoundError(f"{shown(path)}: samples far above full scale")
     if sample_rate is None or sample_rate == file_rate:
         return samples, file_rate

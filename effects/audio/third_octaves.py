@@ -11,7 +11,7 @@ from effects.audio.levels import Samples
 N_BANDS = 24
 CENTRES_HZ = 56.0 * 2.0 ** (np.arange(N_BANDS) / 3.0)
 # Bands overlap: a partial halfway between two centres counts in both, and the bed
-# yields as much there as at a centre.
+# is ducked as much there as at a centre.
 WIDTH = 2.0 ** (1.0 / 4.0)  # from the centre to either edge
 
 _FRAME = 8192

@@ -4,7 +4,7 @@
 render; `mix_into` to the callback. They share a fixed number of places for frames, each
 replaced as a whole. The callback takes a frame that was made from what is in force when
 it comes to it, and makes one itself if there is none, so what sounds never depends on
-how far ahead anybody was.
+how far ahead frames were made.
 
 Safe in the callback: no lock, memory of fixed size, numpy only.
 """
@@ -35,7 +35,7 @@ class DuckedBed:
         layers: of the bed.
         sample_rate: Hz.
         batch: frames that `mix_into` makes at once when it finds none, if the music
-            is known so far: 1 for a callback, more where nobody makes them ahead.
+            is known so far: 1 for a callback, more where none are made ahead.
     """
 
     def __init__(

@@ -16,7 +16,7 @@ from effects.bed.loop_layer import LoopLayer
 
 # sin(pi/2 x) on 0..1 as an odd polynomial, error under 2e-6. Products and sums give
 # the same bits however a block is cut, which a vectorised sine does not promise. At
-# 1 it is a trifle above 1 and clipped, so that a fade ends in exactly the full gain.
+# 1 it is slightly above 1 and clipped, so that a fade ends in exactly the full gain.
 SINE = (1.57079161, -0.64589649, 0.07944011, -0.00433513)
 
 

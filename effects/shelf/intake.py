@@ -1,8 +1,8 @@
-"""Recordings of the user's own onto the shelf: in parallel, resumable, reported.
+"""Adds recordings of the user's own to the shelf: in parallel, resumable, reported.
 
 Each file is read in a child process, so that one that crashes or hangs the reader
-takes nothing else with it; what is prepared is on disk at once, so a run that is
-killed goes on where it was.
+takes nothing else with it. What is prepared is on the disk at once, so a run that was
+killed goes on where it ended.
 """
 
 import hashlib
@@ -20,13 +20,12 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import numpy as np
-
 from effects.audio.conversion import resample
 from effects.audio.levels import Samples
 from effects.audio.sound_reader import list_sounds, read_sound, read_tags
 from effects.base.errors import InputError, LatentError
 from effects.base.one_line import shown
+from effects.base.streams import Purpose, stream
 from effects.base.whole_file import PREFIX
 from effects.base.workers import end_with_parent
 from effects.generators import GENERATORS
@@ -54,7 +53,7 @@ LONGEST_NAME = 48
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of one file.
+    """Result of adding one file.
 
     Attributes:
         path: the file.
@@ -145,7 +144,7 @@ def add(
 
 
 def prepare(path: Path | str, name: str, mode: str = "auto") -> Loop:
-    """One recording as a loop or a texture, at the rate of the shelf.
+    """Make a loop or a texture of one recording, at the rate of the shelf.
 
     Raises:
         InputError: it cannot be read, or nothing can be made of it.
@@ -175,7 +174,7 @@ def credits_of(path: Path) -> dict[str, str]:
 
 
 def _made(samples: Samples, name: str, mode: str) -> Loop:
-    rng = np.random.default_rng(list(name.encode()))
+    rng = stream(Purpose.TEXTURE, name)
     body = prepared_body(samples, PREPARED_RATE)
     loop = None if mode == "texture" else loop_of(body, PREPARED_RATE, name)
     if loop is not None:
@@ -199,7 +198,7 @@ def _planned(
     known: dict[str, tuple[str, str]],
     taken: set[str],
 ) -> _Job | Outcome:
-    """What to do with a file: nothing, if it is known; its name, if it is not."""
+    """The job that a file is, or its outcome if there is nothing to do."""
     try:
         digest = _digest(path)
     except OSError as error:
@@ -218,7 +217,7 @@ def _planned(
 
 
 def _sweep(folder: Path) -> None:
-    """Remove what a killed run left half written."""
+    """Remove temporary files that a killed run has left."""
     for path in folder.glob(f"{PREFIX}*"):
         with suppress(OSError):
             if time.time() - path.stat().st_mtime > TIMEOUT_S:
@@ -254,7 +253,7 @@ def _free_name(stem: str, taken: set[str]) -> str:
 
 
 def _run(jobs: list[_Job], workers: int | None) -> Iterable[Outcome]:
-    """Outcomes of all jobs, as they come; a job that kills its process is refused."""
+    """Outcomes of all jobs as they end; a job that kills its process is refused."""
     n_workers = min(len(jobs), workers or os.cpu_count() or 1)
     left = {job.path: job for job in jobs}
     if n_workers:

@@ -1,4 +1,4 @@
-"""A recording to a loop: trimmed, its best seam found, crossfaded, at -30 LUFS."""
+"""Loops of recordings: trimmed, crossfaded at the best seam, and at -30 LUFS."""
 
 from dataclasses import dataclass, field
 
@@ -36,16 +36,24 @@ class LoopError(InputError):
 class Loop:
     """A nature sound whose end flows into its start.
 
-    `samples` is float32 of shape (n_samples, 2), normalised to -30 LUFS.
+    Attributes:
+        name: of the effect.
+        samples: float32 of shape (n_samples, 2), normalised to -30 LUFS.
+        sample_rate: Hz.
+        seam: sample at which the crossfade from the end into the start is over.
+        mode: "loop", "texture" or "generated".
+        credit: title, author, licence and source, as far as they are known.
+        power: mean square in each third-octave band, shape (N_BANDS,); None until
+            the loop is kept for playing.
     """
 
     name: str
     samples: Samples
     sample_rate: int
-    seam: int = 0  # where the crossfade ends; before it the end flows in
-    mode: str = "loop"  # or "texture", or "generated"
+    seam: int = 0
+    mode: str = "loop"
     credit: dict[str, str] = field(default_factory=dict)
-    power: NDArray[np.float64] | None = None  # in the bands of `room`, once loaded
+    power: NDArray[np.float64] | None = None
 
     @property
     def seconds(self) -> float:
@@ -53,25 +61,17 @@ class Loop:
         return len(self.samples) / self.sample_rate
 
 
-def make_loop(samples: Samples, sample_rate: int, name: str = "") -> Loop:
+def loop_of(body: Samples, sample_rate: int, name: str = "") -> Loop:
     """Make a seamless loop at -30 LUFS of a recording.
 
     Args:
-        samples: shape (n_samples, channels), any number of channels.
+        body: of the recording, as `prepared_body` gives it, shape (n_samples, 2).
         sample_rate: Hz.
         name: of the loop.
 
     Returns:
-        The loop, stereo, at the same rate; shorter than the recording.
-
-    Raises:
-        LoopError: silent, too short, or clipped.
+        The loop, at the same rate; shorter than the recording.
     """
-    return loop_of(prepared_body(samples, sample_rate), sample_rate, name)
-
-
-def loop_of(body: Samples, sample_rate: int, name: str = "") -> Loop:
-    """The same of a `prepared_body`."""
     start, end, length = find_seam(body, sample_rate)
     looped = close_loop(body, start, end, length)
     return finished_loop(looped, sample_rate, name, seam=length)
@@ -80,13 +80,21 @@ def loop_of(body: Samples, sample_rate: int, name: str = "") -> Loop:
 def finished_loop(
     looped: Samples, sample_rate: int, name: str, *, seam: int = 0, mode: str = "loop"
 ) -> Loop:
-    """A periodic sound as a `Loop`, brought to the bed's loudness."""
+    """Make a `Loop` of a periodic sound, at the loudness of the bed.
+
+    Args:
+        looped: shape (n_samples, 2).
+        sample_rate: Hz.
+        name: of the loop.
+        seam: sample at which its crossfade ends, if it has one.
+        mode: "loop", "texture" or "generated".
+    """
     level = normalise(looped, sample_rate, BED_LUFS, CEILING_DBTP, circular=True)
     return Loop(name, level, sample_rate, seam, mode)
 
 
 def prepared_body(samples: Samples, sample_rate: int) -> Samples:
-    """The steady part of a recording, stereo, without DC; checked for use.
+    """The steady part of a recording, stereo and without DC, if it can be used.
 
     Raises:
         LoopError: silent, too short, or clipped.
@@ -106,7 +114,7 @@ def prepared_body(samples: Samples, sample_rate: int) -> Samples:
 
 
 def check_usable(samples: Samples) -> None:
-    """Refuse what no loop can be made of, whatever its length.
+    """Refuse a recording of which no loop can be made, whatever its length.
 
     Raises:
         LoopError: silent or clipped.
@@ -118,7 +126,7 @@ def check_usable(samples: Samples) -> None:
 
 
 def trim_points(samples: Samples, sample_rate: int) -> tuple[int, int]:
-    """Where the sound has risen to its usual level, and where it starts to fall.
+    """Samples at which a sound has risen to its usual level, and begins to fall.
 
     The usual level is a low quantile of the middle part, so that a sound that swells
     and sinks by nature is not cut back to its swells.
@@ -142,7 +150,7 @@ def trim_points(samples: Samples, sample_rate: int) -> tuple[int, int]:
 
 
 def find_seam(samples: Samples, sample_rate: int) -> tuple[int, int, int]:
-    """The pair of places whose sound is most alike, to crossfade at.
+    """Find the two places of a recording that are most alike, to crossfade there.
 
     Every place in the first quarter (at most 15 s) is compared with every place in
     the last, by the level in 24 bands over the crossfade and around it. The best few
@@ -177,7 +185,7 @@ def find_seam(samples: Samples, sample_rate: int) -> tuple[int, int, int]:
 
 
 def close_loop(samples: Samples, start: int, end: int, length: int) -> Samples:
-    """The loop from `start` to `end`, what follows the end crossfaded into its start.
+    """Cut a loop, and crossfade what follows its end into its start.
 
     Args:
         samples: shape (n_samples, channels).
@@ -197,7 +205,7 @@ def close_loop(samples: Samples, start: int, end: int, length: int) -> Samples:
 
 
 def _evened_out(joined: Samples, before: Samples, after: Samples) -> Samples:
-    """A crossfade brought to the level around it, gently and not at its ends."""
+    """Bring a crossfade to the level around it, by a bump that is 0 at both ends."""
     around = [10.0 ** (rms_db(part) / 10.0) for part in (before, after)]
     target = 10.0 * np.log10(0.5 * sum(around) + 1e-20)
     bump = np.hanning(len(joined))[:, None]
@@ -236,7 +244,7 @@ def _seam_cost(
 
 
 def _clipped_share(samples: Samples) -> float:
-    """Share of samples that stand still at the largest magnitude of all."""
+    """Share of samples in runs of three or more at the highest magnitude."""
     if peak_db(samples) < -3.0:
         return 0.0
     magnitude = np.abs(samples)

@@ -1,8 +1,7 @@
-"""How well a loop closes: what a listener would notice at its seam, as figures.
+"""Figures of a loop's seam: what a listener would notice where the end meets the start.
 
-Sounds of nature move by themselves, so each figure stands beside what the same
-measure gives elsewhere in the loop: a seam that moves no more than the sound does is
-not heard as one.
+Nature sounds vary by themselves, so each figure stands beside its value elsewhere in
+the loop: a seam that varies no more than the sound does is not heard.
 """
 
 from dataclasses import dataclass

@@ -1,6 +1,6 @@
-"""Which nature sounds are alike: spectrum, and how the level moves.
+"""Similarity of nature sounds, by their spectrum and by how their level moves.
 
-A model's encoder hears the spectrum; the modulation it cannot hear is added here.
+A model's encoder compares spectra; modulation, which its input lacks, is compared here.
 """
 
 from itertools import pairwise
@@ -18,7 +18,7 @@ RATES_HZ = (0.03, 0.15, 0.6, 2.4, 9.0, 25.0)
 
 
 def modulation_features(loop: Loop) -> NDArray[np.float64]:
-    """How the level of a loop moves: depth of modulation at rates from slow to fast.
+    """Depth of a loop's modulation in several bands, at rates from slow to fast.
 
     The level in five bands, 50 times a second, as a modulation spectrum (Singh and
     Theunissen, JASA 114, 2003), summed over octave-wide ranges of rate.

@@ -1,11 +1,11 @@
-"""A recording kept alive for as long as one likes, without a loop point.
+"""Textures: recordings resynthesised to any length, without a loop point.
 
-What sounds all the time is resynthesised with fresh phases: noise with the
-recording's own spectrum, stereo image and slow unrest. What stands out of it (a drop,
+The steady ground of a recording is resynthesised with fresh phases: noise with its
+spectrum, its stereo image and its slow changes of level. What stands out of it (a drop,
 a call, a crackle) is cut out, and scattered again in another order. Noise textures
 are heard by such statistics and not by their detail (McDermott and Simoncelli,
-Neuron 71, 2011). Whether a sound is one that this suits is measured on the result:
-its modulation spectrum must be the recording's.
+Neuron 71, 2011). Whether a recording is suited to this is measured on the result: its
+modulation spectrum must be close to the recording's.
 """
 
 from dataclasses import dataclass
@@ -22,7 +22,7 @@ from effects.generators.noise import (
     scatter,
     slow_curve,
 )
-from effects.shelf.loops import Loop, finished_loop, prepared_body
+from effects.shelf.loops import Loop, finished_loop
 from effects.shelf.similarity import modulation_features
 
 TEXTURE_S = 90.0
@@ -34,7 +34,7 @@ EVENT_GAP_S = 0.12
 EVENT_FADE_S = 0.015
 FAITHFUL_DB = 3.5  # mean difference of modulation depths that passes as the same
 MOST_EVENTS = 0.6  # share of events beyond which they are what is listened to
-CALM_DB = 2.0  # spread of the level over seconds, beyond which a sound has a course
+CALM_DB = 2.0  # spread of the level over seconds, beyond which a sound has a shape
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,32 +57,6 @@ class Parts:
     event_share: float
 
 
-def make_texture(
-    samples: Samples,
-    sample_rate: int,
-    rng: np.random.Generator,
-    name: str = "",
-    seconds: float = TEXTURE_S,
-) -> Loop:
-    """Make a texture of a recording, at -30 LUFS.
-
-    Args:
-        samples: shape (n_samples, channels).
-        sample_rate: Hz.
-        rng: source of chance.
-        name: of the loop.
-        seconds: about how long it is to be.
-
-    Returns:
-        A loop of mode "texture", periodic without a seam.
-
-    Raises:
-        LoopError: silent, too short, or clipped.
-    """
-    body = prepared_body(samples, sample_rate)
-    return texture_of(take_apart(body, sample_rate), sample_rate, rng, name, seconds)
-
-
 def texture_of(
     parts: Parts,
     sample_rate: int,
@@ -90,21 +64,37 @@ def texture_of(
     name: str = "",
     seconds: float = TEXTURE_S,
 ) -> Loop:
-    """The same of a recording that was taken apart before."""
+    """Make a texture of a recording that was taken apart, at -30 LUFS.
+
+    Args:
+        parts: of the recording.
+        sample_rate: Hz.
+        rng: source of chance.
+        name: of the loop.
+        seconds: about how long it is to be.
+
+    Returns:
+        A loop of mode "texture", periodic without a seam.
+    """
     texture = synthesise(parts, sample_rate, rng, seconds)
     return finished_loop(texture, sample_rate, name, mode="texture")
 
 
 def suits(original: Samples, texture: Loop) -> bool:
-    """Whether a texture moves as the recording did that it was made from."""
+    """Whether a texture's level moves as that of the recording it was made from.
+
+    Args:
+        original: the recording, shape (n_samples, 2).
+        texture: made from it, at the same rate.
+    """
     calm = is_calm(original, texture.sample_rate)
     return calm and modulation_distance_db(original, texture) <= FAITHFUL_DB
 
 
 def is_calm(samples: Samples, sample_rate: int) -> bool:
-    """Whether a recording holds its level over seconds.
+    """Whether the level of a recording varies little from second to second.
 
-    What swells and sinks, as surf does, has a course that a texture loses.
+    A sound that swells and sinks, as surf does, loses its shape in a texture.
     """
     n = len(samples) // sample_rate
     seconds = samples[: n * sample_rate].reshape(max(1, n), -1)
@@ -156,10 +146,10 @@ def take_apart(samples: Samples, sample_rate: int) -> Parts:
 def synthesise(
     parts: Parts, sample_rate: int, rng: np.random.Generator, seconds: float
 ) -> Samples:
-    """Put a recording together anew, periodic; shape (n_samples, 2)."""
+    """Resynthesise a recording from its parts, periodic; shape (n_samples, 2)."""
     n = length_of(sample_rate, seconds)
     texture = _ground(parts, n, rng)
-    # Half a decibel is what the level of a steady noise wavers by itself.
+    # The level of steady noise varies by half a decibel in any case.
     unrest = max(0.0, parts.unrest_db**2 - 0.5**2) ** 0.5
     curve = slow_curve(n, sample_rate, rng, low_hz=0.05, high_hz=0.5)
     gain_db = np.clip(curve * min(unrest, 4.0), -8.0, 8.0)
@@ -224,7 +214,7 @@ def _cut_events(cut: Samples, sample_rate: int) -> tuple[Samples, ...]:
 def _scatter_events(
     texture: Samples, parts: Parts, sample_rate: int, rng: np.random.Generator
 ) -> None:
-    """Every event in turn, in ever new order, at times of a Poisson process."""
+    """Add all events in rounds of random order, at times of a Poisson process."""
     n_events = len(parts.events)
     if n_events == 0:
         return

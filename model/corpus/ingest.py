@@ -18,7 +18,7 @@ from effects.audio.conversion import resample
 from effects.audio.levels import Samples, peak_db, rms_db
 from effects.audio.sound_formats import FOREIGN_ENDINGS, SoundError
 from effects.audio.sound_reader import (
-    LOUDEST,
+    MOST_AMPLITUDE,
     UnsupportedError,
     list_sounds,
     opened,
@@ -293,7 +293,7 @@ def _as_clip(piece: Samples, rate: int) -> Samples:
 
 def _is_sound(samples: Samples) -> bool:
     """Whether all samples are finite and within what a sound file can hold."""
-    return bool(np.all(np.abs(samples) <= LOUDEST))  # False for NaN
+    return bool(np.all(np.abs(samples) <= MOST_AMPLITUDE))  # False for NaN
 
 
 def _draw_all(

@@ -80,7 +80,6 @@ def test_below_the_ceiling_it_is_a_delay_and_nothing_else() -> None:
     assert np.array_equal(delayed[limiter.latency :], samples[: -limiter.latency])
     assert not delayed[: limiter.latency].any()
     assert limiter.latency < 0.010 * RATE
-    assert limiter.reduction_db == 0.0
 
 
 def test_gain_moves_without_clicks_and_comes_back() -> None:
@@ -93,11 +92,10 @@ def test_gain_moves_without_clicks_and_comes_back() -> None:
     # The steepest that a tone of this pitch gets at the ceiling, and 20 % for the ramp.
     steepest = 2 * np.pi * 100 / RATE * db_to_amplitude(-1.0)
     assert np.max(np.abs(np.diff(samples[:, 0]))) < 1.2 * steepest
-    assert limiter.reduction_db < 0.01
-    assert np.max(np.abs(samples[2 * RATE :])) > 0.499
+    assert np.max(np.abs(samples[2 * RATE :])) > 0.4999  # the gain is back at 1
 
 
-def test_faults_become_silence_and_are_counted() -> None:
+def test_faults_become_silence() -> None:
     samples = _bursts(0.5) * np.float32(0.1)
     samples[1000] = np.nan
     samples[2000, 0] = np.inf
@@ -106,7 +104,8 @@ def test_faults_become_silence_and_are_counted() -> None:
     limiter.process(samples)
     assert np.all(np.isfinite(samples))
     assert np.max(np.abs(samples)) < 0.9
-    assert limiter.scrubbed == 3
+    for at in (1000, 2000):
+        assert samples[at + limiter.latency].any() == (at == 2000)  # one channel only
 
 
 def test_reset_forgets_the_stream() -> None:

@@ -1,3 +1,5 @@
+"""Loops of recordings close unheard, and what cannot be looped is refused."""
+
 import numpy as np
 import pytest
 from numpy.typing import NDArray
@@ -9,7 +11,8 @@ from effects.shelf.loops import (
     Loop,
     LoopError,
     close_loop,
-    make_loop,
+    loop_of,
+    prepared_body,
     trim_points,
 )
 from effects.shelf.seams import seam_report
@@ -22,6 +25,10 @@ SOUNDS = ("rain-light", "wind", "waves", "stream", "fire", "night", "snow", "bir
 def _noise(seconds: float, seed: int = 0) -> Samples:
     rng = np.random.default_rng(seed)
     return (0.1 * rng.standard_normal((int(seconds * RATE), 2))).astype(np.float32)
+
+
+def _looped(samples: Samples, sample_rate: int, name: str = "") -> Loop:
+    return loop_of(prepared_body(samples, sample_rate), sample_rate, name)
 
 
 def _recording(name: str) -> Samples:
@@ -37,7 +44,7 @@ def _recording(name: str) -> Samples:
 
 @pytest.mark.parametrize("name", SOUNDS)
 def test_a_prepared_loop_is_level_and_closes_unheard(name: str) -> None:
-    loop = make_loop(_recording(name), RATE, name)
+    loop = _looped(_recording(name), RATE, name)
     assert audio.lufs(loop.samples, RATE) == pytest.approx(BED_LUFS, abs=0.5)
     assert audio.true_peak_db(loop.samples, RATE) < -8.8
     report = seam_report(loop)
@@ -81,7 +88,7 @@ def test_the_ends_alone_would_be_a_worse_seam() -> None:
     rising = samples.astype(np.float32)
     length = 3 * RATE
     naive = Loop("x", close_loop(rising, 0, 24 * RATE - length, length), RATE, length)
-    found = make_loop(rising, RATE)
+    found = _looped(rising, RATE)
 
     def change_db(loop: Loop) -> float:
         """Of the level, from before the crossfade to after it."""
@@ -96,7 +103,7 @@ def test_a_periodic_sound_is_joined_in_phase() -> None:
     hum = 0.1 * np.sin(2 * np.pi * 110.3 * time_s) + 0.05 * np.sin(
         2 * np.pi * 331.7 * time_s
     )
-    loop = make_loop(hum[:, None].repeat(2, 1).astype(np.float32), RATE)
+    loop = _looped(hum[:, None].repeat(2, 1).astype(np.float32), RATE)
     around = np.roll(loop.samples, 2 * RATE, axis=0)[: loop.seam + 4 * RATE]
     windows = around[: len(around) // 4410 * 4410].reshape(-1, 4410 * 2)
     levels = 10 * np.log10(np.mean(windows**2, axis=1))
@@ -151,14 +158,14 @@ def _offset_only() -> Samples:
 )
 def test_what_cannot_loop_is_refused(samples: Samples, reason: str) -> None:
     with pytest.raises(LoopError, match=reason):
-        make_loop(samples, RATE)
+        _looped(samples, RATE)
 
 
 @pytest.mark.parametrize("channels", [1, 4])
 def test_any_channels_and_rate_give_a_stereo_loop(channels: int) -> None:
     rng = np.random.default_rng(1)
     samples = (0.1 * rng.standard_normal((12 * 8000, channels))).astype(np.float32)
-    loop = make_loop(samples, 8000)
+    loop = _looped(samples, 8000)
     assert loop.samples.shape[1] == 2
     assert loop.samples.dtype == np.float32
     assert peak_db(loop.samples) < -8.8

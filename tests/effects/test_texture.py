@@ -1,3 +1,5 @@
+"""Textures have the spectrum, image and movement of their recording, and no period."""
+
 import numpy as np
 import pytest
 from numpy.typing import NDArray
@@ -5,19 +7,24 @@ from scipy import signal
 
 from effects.audio.levels import Samples
 from effects.generators import GENERATORS
-from effects.shelf.loops import prepared_body
+from effects.shelf.loops import Loop, prepared_body
 from effects.shelf.seams import seam_report
 from effects.shelf.texture import (
-    make_texture,
     modulation_distance_db,
     suits,
     synthesise,
     take_apart,
+    texture_of,
 )
 from tests.support import audio
 
 RATE = 44_100
 SHORT_S = 12
+
+
+def _texture(samples: Samples, seconds: float) -> Loop:
+    parts = take_apart(prepared_body(samples, RATE), RATE)
+    return texture_of(parts, RATE, np.random.default_rng(1), "x", seconds)
 
 
 def _recording(name: str) -> Samples:
@@ -47,7 +54,7 @@ def test_ten_minutes_of_twelve_seconds_have_no_period() -> None:
 
 def test_a_texture_has_the_spectrum_image_and_level_of_its_source() -> None:
     recording = _recording("snow")
-    texture = make_texture(recording, RATE, np.random.default_rng(1), "x", 30.0)
+    texture = _texture(recording, 30.0)
     assert texture.mode == "texture"
     assert audio.lufs(texture.samples, RATE) == pytest.approx(-30.0, abs=0.5)
     hz, first = signal.welch(recording[:, 0], RATE, nperseg=1024)
@@ -87,14 +94,12 @@ def test_the_measure_tells_what_a_texture_can_stand_for(
     name: str, expected: bool
 ) -> None:
     recording = _recording(name)
-    texture = make_texture(recording, RATE, np.random.default_rng(1), name, 20.0)
+    texture = _texture(recording, 20.0)
     assert suits(recording, texture) is expected
 
 
 def test_noise_in_place_of_crickets_is_told_apart() -> None:
     crickets = _recording("night")
     noise = np.random.default_rng(1).standard_normal(crickets.shape)
-    texture = make_texture(
-        (0.1 * noise).astype(np.float32), RATE, np.random.default_rng(1), "x", 20.0
-    )
+    texture = _texture((0.1 * noise).astype(np.float32), 20.0)
     assert modulation_distance_db(crickets, texture) > 4.0
