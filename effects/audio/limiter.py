@@ -25,8 +25,6 @@ LOOK_AHEAD_S = 0.005
 RELEASE_S = 0.15
 MARGIN_DB = 0.15  # the peaks between 4x oversampled points, and those a ramp moves
 HIGHEST_AMPLITUDE = np.float32(1000.0)  # +60 dBFS; more would overflow later
-    1000.0
-)  # +60 dBFS; more is a fault, and would overflow later
 
 
 class Limiter:
