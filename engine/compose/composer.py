@@ -12,6 +12,7 @@ from functools import cached_property, lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
+from effects.base.streams import Purpose, stream
 from engine.compose.features import measure
 from engine.compose.grammar import Grammar, expand
 from engine.compose.likeness import candidates
@@ -26,8 +27,6 @@ from model.guard import draw_back
 from model.inference import TimbreModel
 
 POOL = 384  # candidate sounds a song is picked from
-
-_POOL, _PATTERN, _PICK, _STEPS, _WIGGLE = range(5)
 
 
 @dataclass(frozen=True)
@@ -81,6 +80,7 @@ def compose(
     duration: float,
     fades: tuple[float, float] = (0.0, 0.0),
     like: str = "",
+    preset: str = "",
 ) -> Song:
     """Song `index` of the stream with this seed, `duration` seconds long.
 
@@ -94,13 +94,16 @@ def compose(
         fades: seconds over which what sounds is faded at its ends, if the stream
             begins or ends with this song.
         like: point that its sounds lie near, see `likeness`; or nothing.
+        preset: name that pattern and steps depend on beside the seed, so that one seed
+            is another song in each.
     """
     pool = draw_pool(model, seed, index, like)
     scores = rank(pool.features, rank_weights(controls))
     motion = float(controls["rank/motion"])
-    chosen = pick(scores, pool.timbres, len(SYMBOLS), _rng(seed, index, _PICK), motion)
-    pattern = expand(grammar, _rng(seed, index, _PATTERN))
-    path = lay_out(pattern, duration, _rng(seed, index, _STEPS))
+    rng = stream(Purpose.SONG_PICK, seed, index)
+    chosen = pick(scores, pool.timbres, len(SYMBOLS), rng, motion)
+    pattern = expand(grammar, stream(Purpose.SONG_PATTERN, seed, index, preset))
+    path = lay_out(pattern, duration, stream(Purpose.SONG_STEPS, seed, index, preset))
     power = model.axis.to_power(pool.timbres[chosen])
     plan = Plan.of(controls)
     loudness = pool.features["volume"][chosen]
@@ -112,7 +115,7 @@ def compose(
         pool.z[chosen],
         point_shifts(power, plan, model.axis),
         point_moves(power, plan, model.axis),
-        draw_wiggler(model.n_latents, _rng(seed, index, _WIGGLE)),
+        draw_wiggler(model.n_latents, stream(Purpose.SONG_WIGGLE, seed, index)),
         loudness,
         levels,
     )
@@ -121,7 +124,8 @@ def compose(
 @lru_cache(maxsize=4)
 def draw_pool(model: TimbreModel, seed: int, index: int, like: str = "") -> Pool:
     """The candidates of one song: prior samples, decoded and measured."""
-    z = guarded(model, candidates(model, like, POOL, _rng(seed, index, _POOL)))
+    rng = stream(Purpose.SONG_POOL, seed, index)
+    z = guarded(model, candidates(model, like, POOL, rng))
     timbres = model.decode(z)
     return Pool(z, timbres, measure(timbres, z, model.axis))
 
@@ -140,7 +144,3 @@ def rank_weights(controls: Snapshot) -> dict[str, float]:
         for name, value in controls.items()
         if name.startswith("rank/")
     }
-
-
-def _rng(seed: int, index: int, purpose: int) -> np.random.Generator:
-    return np.random.default_rng([seed, index, purpose])

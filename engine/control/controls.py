@@ -148,7 +148,7 @@ TABLE: tuple[Control, ...] = (
     Control(
         "wiggle/amount",
         0.35,
-        "How far the path coils around its line, in latent standard deviations.",
+        "Radius of the circles around the path, in latent standard deviations.",
         "plan",
         0.0,
         2.0,
@@ -157,12 +157,18 @@ TABLE: tuple[Control, ...] = (
     Control(
         "wiggle/rate",
         0.05,
-        "Turns of the coil a second.",
+        "Turns a second of the slowest circle; the fastest makes 47 meanwhile.",
         "plan",
         0.001,
         1.0,
         "Hz",
         "log",
+    ),
+    Control(
+        "wiggle/spread",
+        1.0,
+        "From one slow circle (0) to five of all speeds (1).",
+        "plan",
     ),
     _rank("pitch", "higher"),
     _rank("volume", "louder"),

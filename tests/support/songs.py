@@ -76,8 +76,8 @@ def samples_of(graph: Graph) -> Samples:
 
 def song_of(graph: Graph) -> Song:
     """The first song that a graph plays."""
-    programme = graph.music._programme
-    return programme.song(programme.at(0.0)[-1])
+    schedule = graph.music._schedule
+    return schedule.song(schedule.at(0.0)[-1])
 
 
 def hear(chosen: Settings) -> Heard:
@@ -203,7 +203,7 @@ def planned_roughness(
         sample_rate=RATE,
         duration=240.0,
     )
-    song = music._programme.song(music._programme.at(0.0)[-1])
+    song = music._schedule.song(music._schedule.at(0.0)[-1])
     decoded = model.axis.to_power(model.decode(song.points))
     decoded *= 10.0 ** (-song.loudness[:, None] / 10.0)
     points = song.points.astype(np.float64)
