@@ -18,8 +18,6 @@ from model.inference import TimbreModel
 
 CROSSFADE_S = 16.0  # from one song into the next
 NEXT_S = 4.0  # the same when asked to go on at once
-ARC_SONGS = 12  # an hour: the period in which an endless schedule brightens and dims
-ARC_DEPTH = 0.35  # of that, in ranking weight
 
 _KEPT_SONGS = 4  # songs that ended before the ring's depth are not asked for again
 
@@ -153,13 +151,14 @@ class SongSchedule:
         return compose(
             self._model,
             self._grammar,
-            self._with_arc(slot.index),
+            self._controls,
             seed=self._seed,
             index=slot.index,
             duration=slot.duration,
             fades=self._fades(slot),
             like=self._like,
             preset=self._preset,
+            is_endless=self._duration is None,
         )
 
     def _fades(self, slot: Slot) -> tuple[float, float]:
@@ -168,14 +167,6 @@ class SongSchedule:
             return 0.0, 0.0
         fade_in, fade_out = fade_lengths(self._duration)
         return fade_in if slot.index == 0 else 0.0, fade_out if slot.is_last else 0.0
-
-    def _with_arc(self, index: int) -> Snapshot:
-        """The controls, with the slow swing of an endless schedule."""
-        if self._duration is not None:
-            return self._controls
-        swing = ARC_DEPTH * float(np.sin(2.0 * np.pi * index / ARC_SONGS))
-        brightness = float(self._controls["rank/brightness"]) + swing
-        return {**self._controls, "rank/brightness": brightness}
 
 
 def mix_weight(slot: Slot, sounding: list[Slot], tau: float) -> float:

@@ -54,7 +54,8 @@ class Wiggler:
         scale = amount * radii(spread) * followed(turns_per_frame)
         angle = 2.0 * np.pi * turns[:, None] * np.array(RATES)
         offset: NDArray[np.float64] = (np.sin(angle) * scale) @ self.sine
-        return offset + (np.cos(angle) * scale) @ self.cosine
+        offset += (np.cos(angle) * scale) @ self.cosine
+        return offset
 
 
 def radii(spread: float) -> NDArray[np.float64]:

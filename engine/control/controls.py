@@ -194,6 +194,12 @@ TABLE: tuple[Control, ...] = (
         "plan",
         choices=("off", *CHORDS),
     ),
+    Control(
+        "tuning/pedal",
+        0.25,
+        "Share of each chord that stays on the tonic, as a pedal point.",
+        "plan",
+    ),
     Control("tuning/a4", 440.0, "Concert pitch.", "plan", 400.0, 480.0, "Hz"),
     Control("hold", False, "Stay at this place of the song.", "plan"),
     Control("song/minutes", 5.0, "Length of a song.", "song", 0.5, 60.0, "min", "log"),

@@ -17,10 +17,11 @@ from effects.audio.levels import Samples, db_to_amplitude
 from effects.audio.third_octaves import Bands, band_sums
 from effects.base.errors import InputError
 from effects.bed.masking import Course
-from engine.compose.composer import Song, guarded
+from engine.compose.composer import Song
 from engine.compose.grammar import Grammar
 from engine.compose.loudness_plan import FADE_IN_S, FADE_OUT_S, fade_lengths
 from engine.compose.path import SYMBOLS
+from engine.compose.pool import guarded
 from engine.compose.schedule import Slot, SongSchedule, mix_weight
 from engine.compose.tuning import dissolved, shift_bands
 from engine.compose.wiggler import PERIOD
@@ -386,11 +387,9 @@ class Music:
         """Transposed, and moved by the chords, as the nearest points are."""
         distance = np.linalg.norm(song.points - z, axis=1)
         nearness = 1.0 / (distance + 1e-3) ** 4
-        shift = float(nearness @ song.shifts / nearness.sum())
-        tuned = shift_bands(power, shift)
-        if not np.any(song.moves):
-            return tuned
-        return dissolved(tuned, song.moves, nearness / nearness.sum())
+        nearness /= nearness.sum()
+        tuned = shift_bands(power, float(nearness @ song.transpositions.shifts))
+        return dissolved(tuned, *song.chords(nearness))
 
 
 def _hop_length(controls: Snapshot, sample_rate: int) -> int:
