@@ -101,7 +101,7 @@ def compose(
     """
     weights = rank_weights(controls)
     sounds = five_sounds(model, seed, index, weights, like, is_endless)
-    pattern = expand(grammar, stream(Purpose.SONG_PATTERN, seed, index, preset))
+    pattern = song_pattern(grammar, seed, index, preset)
     path = lay_out(pattern, duration, stream(Purpose.SONG_STEPS, seed, index, preset))
     tuning = Tuning.of(controls)
     dynamics = float(controls["dynamics"])
@@ -116,6 +116,11 @@ def compose(
         sounds.loudness,
         plan_levels(sounds.loudness, path, duration, dynamics, fades),
     )
+
+
+def song_pattern(grammar: Grammar, seed: int, index: int, preset: str) -> str:
+    """Pattern of song `index`, another in each preset but for chance."""
+    return expand(grammar, stream(Purpose.SONG_PATTERN, seed, index, preset))
 
 
 def rank_weights(controls: Snapshot) -> Weights:

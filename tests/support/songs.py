@@ -16,6 +16,7 @@ from effects.audio.loudness import WINDOW_S, integrated_lufs, short_term_lufs
 from engine.album.gate import smoothed
 from engine.compose import grammar as grammars
 from engine.compose.composer import Song
+from engine.compose.distance import coarse_spectra, mean_apart_db
 from engine.compose.features import CRITERIA, Sounds, dissonance, measure
 from engine.compose.loudness_plan import fade_lengths
 from engine.compose.path import SYMBOLS
@@ -174,6 +175,23 @@ def audio_features(heard: Heard, model: TimbreModel) -> dict[str, float]:
     values["motion"] = motion_db(heard.sections, model)
     assert values.keys() == CRITERIA.keys()
     return values
+
+
+def face_db(heard: Heard) -> float:
+    """Mean distance of the sounds of a song, as its sections sound, in dB.
+
+    Sections of one symbol are averaged; those within the fades do not count.
+    """
+    fade_in, fade_out = fade_lengths(heard.song.duration)
+    times = heard.song.path.times
+    whole = (times > fade_in) & (times < heard.song.duration - fade_out)
+    symbols = np.array(list(heard.song.path.pattern))
+    power = AXIS.to_power(heard.sections)
+    sounds = [
+        power[whole & (symbols == symbol)].mean(axis=0)
+        for symbol in sorted(set(symbols[whole]))
+    ]
+    return float(mean_apart_db(coarse_spectra(np.stack(sounds), AXIS)))
 
 
 def motion_db(sections: NDArray[np.float32], model: TimbreModel) -> float:
