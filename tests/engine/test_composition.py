@@ -44,7 +44,7 @@ def test_ranking_moves_what_is_heard(
                     ),
                     model,
                 )[criterion]
-                for seed in (101, 102)
+                for seed in (101, 102, 103)
             ]
         )
         for weight in (-1.0, 1.0)

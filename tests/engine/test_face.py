@@ -10,17 +10,16 @@ from engine import api
 from engine.compose import centres, pool, preset
 from engine.compose import grammar as grammars
 from engine.compose.centres import APART_DB, RUN_SONGS, song_centre
-from engine.compose.composer import Song, compose, rank_weights, song_pattern
+from engine.compose.composer import compose, rank_weights, song_pattern
 from engine.compose.distance import apart_db, coarse_spectra, mean_apart_db
-from engine.compose.face import FACE_DB, five_sounds
+from engine.compose.face import FACE_DB, MOTION_OCTAVES, five_sounds
 from engine.compose.likeness import text_of
-from engine.compose.tuning import dissolved, shift_bands
 from engine.control.controls import defaults, snapshot_of
 from engine.graph import build
 from engine.offline.song_card import settings_from_card
 from model.config import AXIS
 from model.inference import TimbreModel
-from tests.support.songs import face_db, hear, settings
+from tests.support.songs import face_db, hear, radio_spectra, settings, songs_apart_db
 
 PRESETS = sorted(preset._bundled())
 
@@ -30,51 +29,14 @@ def model() -> TimbreModel:
     return TimbreModel.load()
 
 
-def radio(
-    model: TimbreModel, name: str, seed: int, songs: range
-) -> list[NDArray[np.float64]]:
-    """Coarse spectra of the tuned sounds of songs of a radio, shape (5, 64) each."""
-    controls = snapshot_of(preset.load(name).controls)
-    grammar = grammars.load("seed")
-    found = []
-    for index in songs:
-        song = compose(
-            model,
-            grammar,
-            controls,
-            seed=seed,
-            index=index,
-            duration=300.0,
-            is_endless=True,
-        )
-        found.append(coarse_spectra(tuned(model, song), AXIS))
-    return found
-
-
-def tuned(model: TimbreModel, song: Song) -> NDArray[np.float64]:
-    """Band powers of A..E in key and chords, shape (5, n_bands)."""
-    power = model.axis.to_power(model.decode(song.points))
-    shares = np.eye(len(power))
-    return np.stack(
-        [
-            dissolved(shift_bands(sound, shift), *song.chords(share))
-            for sound, shift, share in zip(
-                power, song.transpositions.shifts, shares, strict=True
-            )
-        ]
-    )
-
-
 @pytest.mark.parametrize("name", PRESETS)
 def test_a_song_has_a_face_and_the_next_another(name: str, model: TimbreModel) -> None:
-    songs = radio(model, name, 5, range(16))
+    controls = snapshot_of(preset.load(name).controls)
+    songs = radio_spectra(model, controls, 5, 16)
     inside = float(np.mean([mean_apart_db(song) for song in songs]))
-    first, second = np.triu_indices(len(songs), 1)
-    across = [
-        float(apart_db(songs[i][:, None], songs[j]).mean())
-        for i, j in zip(first, second, strict=True)
-    ]
-    following = [across[k] for k in np.flatnonzero(second - first == 1)]
+    apart = songs_apart_db(songs)
+    across = apart[np.triu_indices(len(songs), 1)]
+    following = np.diag(apart, 1)
     assert 4.0 <= inside <= 9.0
     assert np.mean(across) >= 10.0
     assert np.mean(following) >= 10.0
@@ -89,7 +51,9 @@ def test_motion_says_how_far_sounds_lie_apart(
     for seed in range(4):
         sounds = five_sounds(model, seed, 0, weights)
         apart = mean_apart_db(coarse_spectra(sounds.power, AXIS))
-        assert apart == pytest.approx(FACE_DB * 2.0 ** (0.6 * motion), abs=0.8)
+        assert apart == pytest.approx(
+            FACE_DB * 2.0 ** (MOTION_OCTAVES * motion), abs=0.8
+        )
 
 
 def test_centres_keep_away_from_those_heard_shortly_before(model: TimbreModel) -> None:

@@ -70,7 +70,7 @@ def songs_at(model: TimbreModel, tau: int) -> dict[int, float]:
 
 def test_a_radio_always_goes_on(model: TimbreModel) -> None:
     songs = schedule(model, None, 1.0)
-    seen = set()
+    seen: set[int] = set()
     for tau in np.arange(0.0, 1200.0, 1.0):
         weights = weights_at(songs, float(tau))
         assert sum(weights.values()) == pytest.approx(1.0)

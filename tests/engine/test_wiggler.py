@@ -73,7 +73,7 @@ def test_circles_that_frames_cannot_follow_do_not_alias() -> None:
     np.testing.assert_allclose(followed(0.25 / RATES[2])[:3], 1.0, atol=1e-12)
     wiggler = draw_wiggler(32, np.random.default_rng(1))
     per_frame = 0.5 / RATES[3]
-    offsets = wiggler.offset(np.arange(400) * per_frame, 1.0, 1.0, per_frame)
+    offsets = wiggler.offset(per_frame * np.arange(400.0), 1.0, 1.0, per_frame)
     for k in (3, 4):
         np.testing.assert_allclose(offsets @ wiggler.sine[k], 0.0, atol=1e-9)
 

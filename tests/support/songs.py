@@ -15,12 +15,13 @@ from effects.audio.levels import Samples
 from effects.audio.loudness import WINDOW_S, integrated_lufs, short_term_lufs
 from engine.album.gate import smoothed
 from engine.compose import grammar as grammars
-from engine.compose.composer import Song
-from engine.compose.distance import coarse_spectra, mean_apart_db
+from engine.compose.composer import Song, compose
+from engine.compose.distance import apart_db, coarse_spectra, mean_apart_db
 from engine.compose.features import CRITERIA, Sounds, dissonance, measure
 from engine.compose.loudness_plan import fade_lengths
 from engine.compose.path import SYMBOLS
-from engine.control.controls import snapshot_of
+from engine.compose.tuning import dissolved, shift_bands
+from engine.control.controls import Snapshot, snapshot_of
 from engine.graph import TARGET_LUFS, Graph, Settings, build
 from engine.offline.render import render
 from engine.offline.stems import render_stems
@@ -175,6 +176,57 @@ def audio_features(heard: Heard, model: TimbreModel) -> dict[str, float]:
     values["motion"] = motion_db(heard.sections, model)
     assert values.keys() == CRITERIA.keys()
     return values
+
+
+def radio_spectra(
+    model: TimbreModel, controls: Snapshot, seed: int, n_songs: int
+) -> NDArray[np.float64]:
+    """Coarse spectra of the sounds of a radio's songs, as composed and tuned.
+
+    Returns:
+        Shape (n_songs, 5, 64), dB.
+    """
+    songs = [
+        compose(
+            model,
+            grammars.load("seed"),
+            controls,
+            seed=seed,
+            index=index,
+            duration=300.0,
+            is_endless=True,
+        )
+        for index in range(n_songs)
+    ]
+    return np.stack([coarse_spectra(tuned_sounds(model, song), AXIS) for song in songs])
+
+
+def tuned_sounds(model: TimbreModel, song: Song) -> NDArray[np.float64]:
+    """Band powers of A..E in key and chords, shape (5, n_bands)."""
+    power = model.axis.to_power(model.decode(song.points))
+    shares = np.eye(len(power))
+    return np.stack(
+        [
+            dissolved(shift_bands(sound, float(shift)), *song.chords(share))
+            for sound, shift, share in zip(
+                power, song.transpositions.shifts, shares, strict=True
+            )
+        ]
+    )
+
+
+def songs_apart_db(spectra: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Mean distance of the sounds of each two songs, dB, shape (n, n).
+
+    Args:
+        spectra: coarse ones of the songs' sounds, shape (n, 5, 64).
+    """
+    return np.stack(
+        [
+            apart_db(song[:, None], spectra[:, None]).mean(axis=(1, 2))
+            for song in spectra
+        ]
+    )
 
 
 def face_db(heard: Heard) -> float:
