@@ -62,7 +62,7 @@ def five_sounds(
         is_endless: whether the stream of songs is a radio.
     """
     centre = song_centre(model, seed, index, weights, like=like, is_endless=is_endless)
-    pool = neighbour_pool(model, seed, index, tuple(centre.tolist()))
+    pool = neighbour_pool(model, seed, index, tuple(centre.tolist()), like)
     swung = dict(arc_weights(weights, index, is_endless=is_endless))
     scores = rank(pool.features, swung)
     rng = stream(Purpose.SONG_PICK, seed, index)

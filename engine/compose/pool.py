@@ -58,21 +58,33 @@ def centre_pool(model: TimbreModel, seed: int, run: int, like: str = "") -> Pool
 
 @lru_cache(maxsize=8)
 def neighbour_pool(
-    model: TimbreModel, seed: int, index: int, centre: tuple[float, ...]
+    model: TimbreModel,
+    seed: int,
+    index: int,
+    centre: tuple[float, ...],
+    like: str = "",
 ) -> Pool:
     """A centre, as row 0, and the sounds of the model that lie nearest to it.
+
+    With a likeness they are those near its point instead, around which the centre lies
+    as well.
 
     Args:
         model: timbre space.
         seed: of the stream of songs.
         index: of the song.
         centre: latent, of length n_latents.
+        like: point that all lie near, see `likeness`; or nothing.
     """
     point = np.array(centre, np.float32)
-    crowd = model.sample(CROWD * NEIGHBOURS, stream(Purpose.SONG_POOL, seed, index))
-    away = np.square(crowd - point).sum(axis=1)
-    nearest = np.sort(np.argsort(away, kind="stable")[:NEIGHBOURS])
-    return _pool(model, np.concatenate([point[None], crowd[nearest]]))
+    rng = stream(Purpose.SONG_POOL, seed, index)
+    if like:
+        near = candidates(model, like, NEIGHBOURS, rng)
+    else:
+        crowd = model.sample(CROWD * NEIGHBOURS, rng)
+        away = np.square(crowd - point).sum(axis=1)
+        near = crowd[np.sort(np.argsort(away, kind="stable")[:NEIGHBOURS])]
+    return _pool(model, np.concatenate([point[None], near]))
 
 
 def guarded(model: TimbreModel, z: NDArray[np.float32]) -> NDArray[np.float32]:
