@@ -16,7 +16,7 @@ from engine.compose.centres import Weights
 from engine.compose.face import five_sounds
 from engine.compose.grammar import Grammar, expand
 from engine.compose.loudness_plan import plan_levels
-from engine.compose.path import Path, lay_out
+from engine.compose.path import SongPath, lay_out
 from engine.compose.tuning import Transpositions, Tuning, transpositions
 from engine.compose.wiggler import Wiggler, draw_wiggler
 from engine.control.controls import Snapshot
@@ -24,7 +24,7 @@ from model.inference import TimbreModel
 
 
 @dataclass(frozen=True)
-class Song:
+class ComposedSong:
     """Everything that decides a song but its place in time.
 
     Attributes:
@@ -41,7 +41,7 @@ class Song:
 
     index: int
     duration: float
-    path: Path
+    path: SongPath
     points: NDArray[np.float32]
     transpositions: Transpositions
     pedal: float
@@ -82,7 +82,7 @@ def compose(
     like: str = "",
     preset: str = "",
     is_endless: bool = False,
-) -> Song:
+) -> ComposedSong:
     """Song `index` of the stream with this seed, `duration` seconds long.
 
     Args:
@@ -105,7 +105,7 @@ def compose(
     path = lay_out(pattern, duration, stream(Purpose.SONG_STEPS, seed, index, preset))
     tuning = Tuning.of(controls)
     dynamics = float(controls["dynamics"])
-    return Song(
+    return ComposedSong(
         index,
         duration,
         path,

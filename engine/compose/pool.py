@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from effects.base.streams import Purpose, stream
+from engine.compose.criteria import measure
 from engine.compose.distance import coarse_spectra
-from engine.compose.features import measure
 from engine.compose.likeness import candidates
 from model.config import Axis
 from model.guard import draw_back

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from effects.base.streams import Purpose, stream
-from engine.compose.composer import Song, compose
+from engine.compose.composer import ComposedSong, compose
 from engine.compose.grammar import Grammar
 from engine.compose.loudness_plan import fade_lengths
 from engine.control.controls import Snapshot
@@ -77,7 +77,7 @@ class SongSchedule:
         self._seed, self._duration = seed, duration
         self._like, self._preset = like, preset
         self._slots: list[Slot] = []
-        self._songs: dict[tuple[int, float, bool], Song] = {}
+        self._songs: dict[tuple[int, float, bool], ComposedSong] = {}
 
     def at(self, tau: float) -> list[Slot]:
         """The songs that sound at `tau` seconds: one, or two while one gives way."""
@@ -90,7 +90,7 @@ class SongSchedule:
         sounding = [slot for slot in self._slots if slot.start <= tau < slot.end]
         return sounding[-2:] or [self._slots[-1]]
 
-    def song(self, slot: Slot) -> Song:
+    def song(self, slot: Slot) -> ComposedSong:
         """The song of a slot, composed when it is first asked for."""
         key = (slot.index, slot.duration, slot.is_last)
         if key not in self._songs:
@@ -147,7 +147,7 @@ class SongSchedule:
         length = (left + (n_songs - 1) * overlap) / n_songs
         return Slot(index, start, length, start + length, overlap)
 
-    def _compose(self, slot: Slot) -> Song:
+    def _compose(self, slot: Slot) -> ComposedSong:
         return compose(
             self._model,
             self._grammar,

@@ -17,7 +17,7 @@ from effects.audio.levels import Samples, db_to_amplitude
 from effects.audio.third_octaves import Bands, band_sums
 from effects.base.errors import InputError
 from effects.bed.masking import Course
-from engine.compose.composer import Song
+from engine.compose.composer import ComposedSong
 from engine.compose.grammar import Grammar
 from engine.compose.loudness_plan import FADE_IN_S, FADE_OUT_S, fade_lengths
 from engine.compose.path import SYMBOLS
@@ -355,7 +355,7 @@ class Music:
         return self._glided(line, slot, at, transport)
 
     def _decoded(
-        self, line: NDArray[np.float64], song: Song, transport: Transport
+        self, line: NDArray[np.float64], song: ComposedSong, transport: Transport
     ) -> NDArray[np.float64]:
         z = (
             line[:-1]
@@ -382,7 +382,7 @@ class Music:
         return self._last_good
 
     def _tuned(
-        self, power: NDArray[np.float64], z: NDArray[np.float64], song: Song
+        self, power: NDArray[np.float64], z: NDArray[np.float64], song: ComposedSong
     ) -> NDArray[np.float64]:
         """Transposed, and moved by the chords, as the nearest points are."""
         distance = np.linalg.norm(song.points - z, axis=1)

@@ -17,8 +17,8 @@ from rich.console import Console
 from rich.table import Table
 
 from engine.compose import preset
+from engine.compose.criteria import CRITERIA
 from engine.compose.distance import mean_apart_db
-from engine.compose.features import CRITERIA
 from engine.control.controls import snapshot_of
 from model.inference import TimbreModel
 from tests.support.songs import (

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from engine.compose.features import CRITERIA
+from engine.compose.criteria import CRITERIA
 from engine.compose.loudness_plan import plan_levels
 from engine.compose.path import lay_out
 from engine.graph import TARGET_LUFS

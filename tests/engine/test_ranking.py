@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from engine.compose.criteria import CRITERIA, measure
 from engine.compose.distance import coarse_spectra
-from engine.compose.features import CRITERIA, measure
 from engine.compose.picking import pick
 from engine.compose.ranking import n_top, quantiles, rank
 from engine.control.controls import CONTROLS

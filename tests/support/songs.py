@@ -15,9 +15,9 @@ from effects.audio.levels import Samples
 from effects.audio.loudness import WINDOW_S, integrated_lufs, short_term_lufs
 from engine.album.gate import smoothed
 from engine.compose import grammar as grammars
-from engine.compose.composer import Song, compose
+from engine.compose.composer import ComposedSong, compose
+from engine.compose.criteria import CRITERIA, Sounds, dissonance, measure
 from engine.compose.distance import apart_db, coarse_spectra, mean_apart_db
-from engine.compose.features import CRITERIA, Sounds, dissonance, measure
 from engine.compose.loudness_plan import fade_lengths
 from engine.compose.path import SYMBOLS
 from engine.compose.tuning import dissolved, shift_bands
@@ -45,7 +45,7 @@ class Heard:
     """
 
     samples: Samples
-    song: Song
+    song: ComposedSong
     sections: NDArray[np.float32]
 
 
@@ -76,7 +76,7 @@ def samples_of(graph: Graph) -> Samples:
     return whole
 
 
-def song_of(graph: Graph) -> Song:
+def song_of(graph: Graph) -> ComposedSong:
     """The first song that a graph plays."""
     schedule = graph.music._schedule
     return schedule.song(schedule.at(0.0)[-1])
@@ -117,13 +117,13 @@ def hear_mix(chosen: Settings) -> Mix:
     return Mix(np.concatenate(mixes), song, _sections(music, song), music)
 
 
-def _sections(samples: Samples, song: Song) -> NDArray[np.float32]:
+def _sections(samples: Samples, song: ComposedSong) -> NDArray[np.float32]:
     middles = (song.path.times * RATE).astype(int)
     starts = np.clip(middles - CLIP_LENGTH // 2, 0, len(samples) - CLIP_LENGTH)
     return np.stack([analyse(samples[start : start + CLIP_LENGTH]) for start in starts])
 
 
-def join_dips_db(samples: Samples, song: Song) -> NDArray[np.float64]:
+def join_dips_db(samples: Samples, song: ComposedSong) -> NDArray[np.float64]:
     """How far the level at each join falls under the softer of both sections, dB.
 
     Short-term loudness (3 s) all the way from one waypoint to the next; those within
@@ -201,7 +201,7 @@ def radio_spectra(
     return np.stack([coarse_spectra(tuned_sounds(model, song), AXIS) for song in songs])
 
 
-def tuned_sounds(model: TimbreModel, song: Song) -> NDArray[np.float64]:
+def tuned_sounds(model: TimbreModel, song: ComposedSong) -> NDArray[np.float64]:
     """Band powers of A..E in key and chords, shape (5, n_bands)."""
     power = model.axis.to_power(model.decode(song.points))
     shares = np.eye(len(power))
