@@ -375,7 +375,7 @@ class Music:
             return self._last_good
         power = self._model.axis.to_power(timbre)
         power[timbre <= 0.0] = 0.0
-        power = self._tuned(power, z, song)
+        power = self._tuned(power, line[:-1], song)
         heard = max(QUIETEST_LUFS, float(loudness(power, self._model.axis)))
         gain = db_to_amplitude(self._target_lufs + float(line[-1]) - heard)
         self._last_good = power * gain**2
