@@ -17,7 +17,6 @@ from engine.cli.options import (
     settings_from,
 )
 from engine.cli.progress import bar
-from engine.compose.preset import DEFAULT_PRESET
 
 if TYPE_CHECKING:
     from engine.graph import Settings

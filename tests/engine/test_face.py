@@ -7,6 +7,7 @@ import pytest
 from numpy.typing import NDArray
 
 from engine import api
+from engine.app import app
 from engine.compose import centres, pool, preset
 from engine.compose import grammar as grammars
 from engine.compose.centres import APART_DB, RUN_SONGS, song_centre
@@ -16,6 +17,7 @@ from engine.compose.face import FACE_DB, MOTION_OCTAVES, five_sounds
 from engine.compose.likeness import text_of
 from engine.control.controls import defaults, snapshot_of
 from engine.graph import build
+from engine.offline import played_session
 from engine.offline.song_card import settings_from_card
 from model.config import AXIS
 from model.inference import TimbreModel
@@ -145,3 +147,10 @@ def test_a_rendered_song_has_the_pattern_of_its_preset() -> None:
         assert made.pattern == song_pattern(grammar, 9, 0, name)
         again = build(settings_from_card(made.card))
         assert again.music.now(0).pattern == made.pattern
+
+
+def test_a_journal_keeps_the_preset() -> None:
+    made = api.compose(seed=9, minutes=0.1, preset="glass", effects=False)
+    header = app._header(build(made.settings))
+    again = build(played_session._settings(header, None, None))
+    assert again.music.now(0).pattern == made.pattern
