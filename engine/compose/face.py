@@ -24,7 +24,7 @@ FACE_DB = 5.0  # mean distance of the five sounds as decoded, without motion
 MOTION_OCTAVES = 0.5  # by which `rank/motion` multiplies it, at its ends
 NEAREST, FARTHEST = 0.2, 1.4  # shares of the way from the centre to a neighbour
 
-_TRIES = 8  # shares tried at once; twice, the second time around the best
+_TRIES = 6  # shares tried at once; twice, the second time around the best
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,7 +68,7 @@ def five_sounds(
     rng = stream(Purpose.SONG_PICK, seed, index)
     chosen = pick(scores, pool.spectra, len(SYMBOLS), rng)
     wanted = FACE_DB * 2.0 ** (MOTION_OCTAVES * swung.get("motion", 0.0))
-    points = drawn_together(model, pool.z[chosen], wanted)
+    points = drawn_together(model, guarded(model, pool.z[chosen]), wanted)
     power = model.axis.to_power(model.decode(points))
     return FiveSounds(points, power, loudness(power, model.axis))
 
@@ -86,27 +86,17 @@ def drawn_together(
     Returns:
         Shape (n, n_latents), within the guard's limits.
     """
+    way = points - points[0]
     low, high = NEAREST, FARTHEST
     tried = points[None]
     best = 0
     for _ in range(2):
         shares = np.linspace(low, high, _TRIES)
-        tried = _shrunk(model, points, shares)
+        tried = points[0] + shares.astype(np.float32)[:, None, None] * way
         timbres = model.decode(tried.reshape(-1, points.shape[1]))
         spectra = coarse_spectra(model.axis.to_power(timbres), model.axis)
         apart = mean_apart_db(spectra.reshape(*tried.shape[:2], -1))
         best = int(np.argmin(np.abs(apart - wanted)))
         low = shares[max(0, best - 1)]
         high = shares[min(_TRIES - 1, best + 1)]
-    found: NDArray[np.float32] = tried[best]
-    return found
-
-
-def _shrunk(
-    model: TimbreModel, points: NDArray[np.float32], shares: NDArray[np.float64]
-) -> NDArray[np.float32]:
-    """Points at several shares of their way from the first, shape (m, n, n_latents)."""
-    way = points - points[0]
-    moved = points[0] + shares[:, None, None] * way
-    flat = moved.reshape(-1, points.shape[1]).astype(np.float32)
-    return guarded(model, flat).reshape(moved.shape)
+    return guarded(model, tried[best])

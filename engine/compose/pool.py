@@ -1,4 +1,4 @@
-"""Pools: candidate sounds drawn from the model, kept safe, decoded and measured."""
+"""Pools: candidate sounds drawn from the model, decoded and measured."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -16,8 +16,8 @@ from model.guard import draw_back
 from model.inference import TimbreModel
 
 CANDIDATES = 384  # sounds that the centres of a run of songs are picked from
-NEIGHBOURS = 96  # sounds that one song's others are picked from
-CROWD = 32  # draws from the model for each neighbour that is kept
+NEIGHBOURS = 64  # sounds that one song's others are picked from
+CROWD = 48  # draws from the model for each neighbour that is kept
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,7 +53,7 @@ def centre_pool(model: TimbreModel, seed: int, run: int, like: str = "") -> Pool
         like: point that all lie near, see `likeness`; or nothing.
     """
     rng = stream(Purpose.SONG_CENTRES, seed, run)
-    return _pool(model, candidates(model, like, CANDIDATES, rng))
+    return _pool(model, guarded(model, candidates(model, like, CANDIDATES, rng)))
 
 
 @lru_cache(maxsize=8)
@@ -67,7 +67,7 @@ def neighbour_pool(
     """A centre, as row 0, and the sounds of the model that lie nearest to it.
 
     With a likeness they are those near its point instead, around which the centre lies
-    as well.
+    as well. They may be over the guard's limits.
 
     Args:
         model: timbre space.
@@ -95,6 +95,5 @@ def guarded(model: TimbreModel, z: NDArray[np.float32]) -> NDArray[np.float32]:
 
 
 def _pool(model: TimbreModel, z: NDArray[np.float32]) -> Pool:
-    safe = guarded(model, z)
-    timbres = model.decode(safe)
-    return Pool(safe, timbres, measure(timbres, safe, model.axis), model.axis)
+    timbres = model.decode(z)
+    return Pool(z, timbres, measure(timbres, z, model.axis), model.axis)
