@@ -41,16 +41,19 @@ class Song:
 
     Attributes:
         settings: that decide every sample.
-        preset: name of the preset.
     """
 
     settings: Settings
-    preset: str = ""
 
     @cached_property
     def card(self) -> SongCard:
         """The song card, from which the same samples can be rendered again."""
-        return card_of(self.settings, graphs.build(self.settings), self.preset)
+        return card_of(self.settings, graphs.build(self.settings))
+
+    @property
+    def preset(self) -> str:
+        """Name of the preset."""
+        return self.settings.preset
 
     @property
     def sample_rate(self) -> int:
@@ -170,7 +173,7 @@ def compose(
     preset: str = DEFAULT_PRESET,
     *,
     controls: Mapping[str, Any] | None = None,
-    grammar: str = "seed",
+    grammar: str | None = None,
     model: str | Path | None = None,
     effects: bool = True,
     sample_rate: int = RENDER_RATE,
@@ -183,7 +186,7 @@ def compose(
         minutes: length.
         preset: name or TOML file.
         controls: values in place of the preset's, such as {"tuning/key": "G"}.
-        grammar: name, file, or rules as text.
+        grammar: name, file, or rules as text; by default that of the preset.
         model: folder, or None for the bundled one.
         effects: whether there is a bed of nature sounds.
         sample_rate: Hz.
@@ -202,11 +205,12 @@ def compose(
         duration=60.0 * minutes,
         controls=snapshot_of({**chosen.controls, **(controls or {})}),
         model=folder,
-        grammar=grammar,
+        grammar=grammar or chosen.grammar,
         effects=chosen.effects if effects else None,
         like="" if like is None else hear(TimbreModel.load(folder), Path(like)),
+        preset=chosen.name,
     )
-    return Song(settings, preset)
+    return Song(settings)
 
 
 def from_card(path: str | Path, model: str | Path | None = None) -> Song:
@@ -217,7 +221,7 @@ def from_card(path: str | Path, model: str | Path | None = None) -> Song:
     """
     card = read_card(Path(path))
     folder = None if model is None else Path(model)
-    return Song(settings_from_card(card, folder), card.preset)
+    return Song(settings_from_card(card, folder))
 
 
 def render(song: Song) -> Samples:

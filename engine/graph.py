@@ -37,6 +37,8 @@ class Settings:
         effects: names of the effects to choose from; empty for all, None for no bed.
         like: point that all sounds lie near, as `compose.likeness` writes it; empty
             for none.
+        preset: name of the preset that the controls came from; patterns depend on it
+            beside the seed.
     """
 
     seed: int
@@ -47,6 +49,7 @@ class Settings:
     grammar: str = "seed"
     effects: tuple[str, ...] | None = ()
     like: str = ""
+    preset: str = ""
 
 
 @dataclass(frozen=True)
@@ -96,6 +99,7 @@ def build(settings: Settings) -> Graph:
         duration=settings.duration,
         target_lufs=_music_lufs(with_bed=settings.effects is not None),
         like=settings.like,
+        preset=settings.preset,
     )
     bed = None
     if settings.effects is not None:

@@ -2,7 +2,7 @@
 
     python examples/own_criterion.py fifths.flac --minutes 0.5
 
-`engine.compose.features.CRITERIA` ranks the sounds that a song is picked from. Here
+`engine.compose.criteria.CRITERIA` ranks the sounds that a song is picked from. Here
 the prior is asked for many points, each is scored, and the song starts from the best:
 its likeness is given to the composer, which draws all sounds near it.
 """

@@ -21,12 +21,13 @@ class Purpose(IntEnum):
     SONG_CENTRE = 11  # seed, song
     SONG_POOL = 12  # seed, song
     SONG_PICK = 13  # seed, song
-    SONG_PATTERN = 14  # seed, song, mood
-    SONG_STEPS = 15  # seed, song, mood
+    SONG_PATTERN = 14  # seed, song, preset
+    SONG_STEPS = 15  # seed, song, preset
     SONG_WIGGLE = 16  # seed, song
     SONG_NOTES = 17  # seed, song
     SONG_LAYERS = 18  # seed, song
     SONG_TITLE = 19  # seed, song
+    SONG_CENTRES = 20  # seed, run of songs
 
     PARTIAL_PHASES = 30  # seed
     PARTIAL_PLACES = 31  # seed: of partials between left and right

@@ -13,7 +13,7 @@ from effects.audio.k_weighting import k_weighting
 from effects.audio.levels import Samples
 from effects.audio.replaygain import LoudnessMeter
 from engine.album.state import Measures
-from engine.compose.features import Sounds, brightness, dissonance
+from engine.compose.criteria import Sounds, brightness, dissonance
 from model.config import CLIP_SECONDS, SAMPLE_RATE
 from model.inference import TimbreModel
 from model.spectrum import analyse, loudness

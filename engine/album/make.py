@@ -24,7 +24,7 @@ from effects.base.whole_file import PREFIX, whole_file
 from effects.base.workers import begin_worker
 from engine.album.gate import measure, reasons, smoothed, timbres_of
 from engine.album.picture import draw_spectrogram
-from engine.album.plan import AlbumPlan, song_preset, song_settings
+from engine.album.plan import AlbumPlan, song_settings
 from engine.album.skim import excerpt, moments, write_skim
 from engine.album.state import (
     ASIDE,
@@ -133,7 +133,7 @@ def make_song(folder: Path, plan: AlbumPlan, number: int, draw: bool) -> SongRow
     work, stem = folder / WORK, file_stem(number)
     settings = song_settings(plan, number)
     graph = build(settings)
-    card = card_of(settings, graph, song_preset(plan, number))
+    card = card_of(settings, graph)
     pure = moments(graph)
     blocks: list[Samples] = []
     tags = {"title": f"Song {number}", "comment": card.text()}

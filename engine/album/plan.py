@@ -101,4 +101,6 @@ def song_settings(plan: AlbumPlan, number: int) -> Settings:
         model=None if plan.model is None else Path(plan.model),
         effects=preset.effects if plan.effects else None,
         like=plan.like,
+        grammar=preset.grammar,
+        preset=preset.name,
     )

@@ -53,7 +53,7 @@ class App:
     def __init__(self, graph: Graph, options: AppOptions, say: Say) -> None:
         self._options, self._say = options, say
         self._recordings = data_dir() / "recordings"
-        self._journal = begin_journal(_header(graph, options.preset), say)
+        self._journal = begin_journal(_header(graph), say)
         self._keep_jobs = KeepJobs(self._journal.path, self._recordings, say)
         self.session = Session(graph, options.device, say, self._journal.event)
         self._meter = Meter(graph.sample_rate)
@@ -191,7 +191,7 @@ class App:
         self._keep_jobs.start(seconds)
 
 
-def _header(graph: Graph, preset: str) -> Header:
+def _header(graph: Graph) -> Header:
     settings = graph.settings
     return Header(
         seed=settings.seed,
@@ -200,7 +200,7 @@ def _header(graph: Graph, preset: str) -> Header:
         duration=settings.duration,
         model=graph.model.hash,
         model_dir=None if settings.model is None else str(settings.model.absolute()),
-        preset=preset,
+        preset=settings.preset,
         grammar=settings.grammar,
         effects=graph.bed.names if graph.bed else None,
         like=settings.like,

@@ -71,9 +71,10 @@ def settings_from(
         duration=None if minutes is None else 60.0 * minutes,
         controls=controls_from(preset, options),
         model=options["model_dir"],
-        grammar=options["grammar"] or "seed",
+        grammar=options["grammar"] or preset.grammar,
         effects=None if options["no_effects"] else preset.effects,
         like=like_from(options["like"], options["model_dir"]),
+        preset=preset.name,
     )
 
 

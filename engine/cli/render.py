@@ -17,7 +17,6 @@ from engine.cli.options import (
     settings_from,
 )
 from engine.cli.progress import bar
-from engine.compose.preset import DEFAULT_PRESET
 
 if TYPE_CHECKING:
     from engine.graph import Settings
@@ -65,17 +64,16 @@ def render(
     if stems:
         stem_paths(out)
     if card_file is not None:
-        settings, preset = _settings_again(card_file, minutes, rate, options)
+        settings = _settings_again(card_file, minutes, rate, options)
     else:
         settings = settings_from(
             options,
             sample_rate=_rate(out, rate),
             minutes=DEFAULT_MINUTES if minutes is None else minutes,
         )
-        preset = options["preset_name"] or DEFAULT_PRESET
     check_output(out, settings.sample_rate)
     graph = build(settings)
-    card = card_of(settings, graph, preset)
+    card = card_of(settings, graph)
     started = time.monotonic()
     tags = {"title": out.stem, "comment": card.text()}
     with bar("rendering", settings.sample_rate) as progress:
@@ -86,8 +84,8 @@ def render(
 
 def _settings_again(
     path: Path, minutes: float | None, rate: int | None, options: Mapping[str, Any]
-) -> "tuple[Settings, str]":
-    """Settings and preset of a card; what it decides cannot be asked for as well."""
+) -> "Settings":
+    """Settings of a card; what it decides cannot be asked for as well."""
     from engine.offline.song_card import settings_from_card
     from engine.offline.song_card_file import read_card
     from engine.version import VERSION
@@ -107,7 +105,7 @@ def _settings_again(
     settings = settings_from_card(card, options["model_dir"], options["grammar"])
     if rate is not None:
         settings = replace(settings, sample_rate=check_rate(rate))
-    return settings, card.preset
+    return settings
 
 
 def _rate(out: Path, rate: int | None) -> int:

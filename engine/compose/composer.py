@@ -1,37 +1,30 @@
-"""Composition of one song: sample, rank, pick five, expand, lay out, level.
+"""Composition of one song: choose five sounds, expand, lay out, tune, level.
 
-A song is a pure function of (model, seed, index, grammar, controls): the pool of
-candidate sounds, the pattern, the steps and the wiggler are drawn from generators
-of their own, so that turning one control never reshuffles what it does not concern.
+A song is a pure function of (model, seed, index, grammar, preset, controls): candidate
+sounds, pattern, steps and wiggler are drawn from streams of their own, so that turning
+one control never reshuffles what it does not concern.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.compose.features import measure
+from effects.base.streams import Purpose, stream
+from engine.compose.centres import Weights
+from engine.compose.face import five_sounds
 from engine.compose.grammar import Grammar, expand
-from engine.compose.likeness import candidates
 from engine.compose.loudness_plan import plan_levels
-from engine.compose.path import SYMBOLS, Path, lay_out
-from engine.compose.picking import pick
-from engine.compose.ranking import rank
-from engine.compose.tuning import Plan, point_moves, point_shifts
+from engine.compose.path import SongPath, lay_out
+from engine.compose.tuning import Transpositions, Tuning, transpositions
 from engine.compose.wiggler import Wiggler, draw_wiggler
 from engine.control.controls import Snapshot
-from model.guard import draw_back
 from model.inference import TimbreModel
-
-POOL = 384  # candidate sounds a song is picked from
-
-_POOL, _PATTERN, _PICK, _STEPS, _WIGGLE = range(5)
 
 
 @dataclass(frozen=True)
-class Song:
+class ComposedSong:
     """Everything that decides a song but its place in time.
 
     Attributes:
@@ -39,8 +32,8 @@ class Song:
         duration: seconds.
         path: pattern and times.
         points: latents of A..E, shape (5, n_latents).
-        shifts: bands by which tuning transposes A..E, shape (5,).
-        moves: bands by which the chord plan then moves them, shape (5,).
+        transpositions: of A..E, into the key and to the chords.
+        pedal: share of each chord's power that stays on the tonic.
         wiggler: of this song.
         loudness: of A..E as they are decoded, LUFS, shape (5,).
         levels: of A..E against the song's target, LU, shape (5,).
@@ -48,10 +41,10 @@ class Song:
 
     index: int
     duration: float
-    path: Path
+    path: SongPath
     points: NDArray[np.float32]
-    shifts: NDArray[np.float64]
-    moves: NDArray[np.float64]
+    transpositions: Transpositions
+    pedal: float
     wiggler: Wiggler
     loudness: NDArray[np.float64]
     levels: NDArray[np.float64]
@@ -61,14 +54,20 @@ class Song:
         """Latents and, in the last column, levels of A..E, shape (5, n_latents + 1)."""
         return np.column_stack([self.points, self.levels])
 
+    def chords(
+        self, shares: NDArray[np.float64]
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Chords that sound where each of A..E has such a share of the sound.
 
-@dataclass(frozen=True)
-class Pool:
-    """Candidate sounds of one song, decoded and measured once."""
+        Args:
+            shares: of A..E, shape (5,).
 
-    z: NDArray[np.float32]
-    timbres: NDArray[np.float32]
-    features: Mapping[str, NDArray[np.float64]]
+        Returns:
+            Bands by which each of ten chords is moved from the key, and its share:
+            those of A..E on their degrees, and on the tonic as a pedal point.
+        """
+        moves = np.concatenate([self.transpositions.moves, self.transpositions.tonics])
+        return moves, np.outer([1.0 - self.pedal, self.pedal], shares).ravel()
 
 
 def compose(
@@ -81,7 +80,9 @@ def compose(
     duration: float,
     fades: tuple[float, float] = (0.0, 0.0),
     like: str = "",
-) -> Song:
+    preset: str = "",
+    is_endless: bool = False,
+) -> ComposedSong:
     """Song `index` of the stream with this seed, `duration` seconds long.
 
     Args:
@@ -94,53 +95,38 @@ def compose(
         fades: seconds over which what sounds is faded at its ends, if the stream
             begins or ends with this song.
         like: point that its sounds lie near, see `likeness`; or nothing.
+        preset: name that pattern and steps depend on beside the seed, so that one seed
+            is another song in each.
+        is_endless: whether the stream is a radio, in which brightness swings.
     """
-    pool = draw_pool(model, seed, index, like)
-    scores = rank(pool.features, rank_weights(controls))
-    motion = float(controls["rank/motion"])
-    chosen = pick(scores, pool.timbres, len(SYMBOLS), _rng(seed, index, _PICK), motion)
-    pattern = expand(grammar, _rng(seed, index, _PATTERN))
-    path = lay_out(pattern, duration, _rng(seed, index, _STEPS))
-    power = model.axis.to_power(pool.timbres[chosen])
-    plan = Plan.of(controls)
-    loudness = pool.features["volume"][chosen]
-    levels = plan_levels(loudness, path, duration, float(controls["dynamics"]), fades)
-    return Song(
+    weights = rank_weights(controls)
+    sounds = five_sounds(model, seed, index, weights, like, is_endless)
+    pattern = song_pattern(grammar, seed, index, preset)
+    path = lay_out(pattern, duration, stream(Purpose.SONG_STEPS, seed, index, preset))
+    tuning = Tuning.of(controls)
+    dynamics = float(controls["dynamics"])
+    return ComposedSong(
         index,
         duration,
         path,
-        pool.z[chosen],
-        point_shifts(power, plan, model.axis),
-        point_moves(power, plan, model.axis),
-        draw_wiggler(model.n_latents, _rng(seed, index, _WIGGLE)),
-        loudness,
-        levels,
+        sounds.points,
+        transpositions(sounds.power, tuning, model.axis),
+        tuning.pedal,
+        draw_wiggler(model.n_latents, stream(Purpose.SONG_WIGGLE, seed, index)),
+        sounds.loudness,
+        plan_levels(sounds.loudness, path, duration, dynamics, fades),
     )
 
 
-@lru_cache(maxsize=4)
-def draw_pool(model: TimbreModel, seed: int, index: int, like: str = "") -> Pool:
-    """The candidates of one song: prior samples, decoded and measured."""
-    z = guarded(model, candidates(model, like, POOL, _rng(seed, index, _POOL)))
-    timbres = model.decode(z)
-    return Pool(z, timbres, measure(timbres, z, model.axis))
+def song_pattern(grammar: Grammar, seed: int, index: int, preset: str) -> str:
+    """Pattern of song `index`, another in each preset but for chance."""
+    return expand(grammar, stream(Purpose.SONG_PATTERN, seed, index, preset))
 
 
-def guarded(model: TimbreModel, z: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Latents drawn back where they would be too loud, shrill or weird."""
-    statistics = model.statistics
-    anchor = np.asarray(statistics["anchor"], np.float32)
-    return draw_back(model, z, anchor, statistics["limits"])[0]
-
-
-def rank_weights(controls: Snapshot) -> dict[str, float]:
-    """Weight of each ranking criterion."""
-    return {
-        name.removeprefix("rank/"): float(value)
+def rank_weights(controls: Snapshot) -> Weights:
+    """Weight of each ranking criterion, in the order of the controls."""
+    return tuple(
+        (name.removeprefix("rank/"), float(value))
         for name, value in controls.items()
         if name.startswith("rank/")
-    }
-
-
-def _rng(seed: int, index: int, purpose: int) -> np.random.Generator:
-    return np.random.default_rng([seed, index, purpose])
+    )

@@ -9,7 +9,7 @@ composed.
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.compose.path import Path
+from engine.compose.path import SongPath
 
 FADE_IN_S, FADE_OUT_S = 3.0, 8.0  # of a stream with an end, at most
 LOWEST_LU, HIGHEST_LU = -12.0, 6.0  # of a sound beside its song, before `dynamics`
@@ -27,7 +27,7 @@ def fade_lengths(duration: float) -> tuple[float, float]:
 
 def plan_levels(
     loudness: Values,
-    path: Path,
+    path: SongPath,
     duration: float,
     dynamics: float,
     fades: tuple[float, float] = (0.0, 0.0),

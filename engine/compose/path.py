@@ -10,7 +10,7 @@ DWELL = 0.35  # share of each step that rests at its point before moving on
 
 
 @dataclass(frozen=True)
-class Path:
+class SongPath:
     """Waypoints of a pattern in time; a song rests at each, then moves on.
 
     Attributes:
@@ -49,7 +49,7 @@ class Path:
         return int(np.argmin(np.abs(self.times - seconds)))
 
 
-def lay_out(pattern: str, duration: float, rng: np.random.Generator) -> Path:
+def lay_out(pattern: str, duration: float, rng: np.random.Generator) -> SongPath:
     """A path through `pattern` in `duration` seconds, with steps of uneven length.
 
     Raises:
@@ -59,4 +59,4 @@ def lay_out(pattern: str, duration: float, rng: np.random.Generator) -> Path:
         raise ValueError(f"a pattern is made of {SYMBOLS}, got {pattern!r}")
     lengths = rng.uniform(0.75, 1.25, len(pattern))
     edges = np.concatenate([[0.0], np.cumsum(lengths)]) * (duration / lengths.sum())
-    return Path(pattern, (edges[:-1] + edges[1:]) / 2.0)
+    return SongPath(pattern, (edges[:-1] + edges[1:]) / 2.0)

@@ -10,10 +10,12 @@ from typing import Any
 
 from effects.base.errors import InputError
 from effects.base.paths import config_dir
+from engine.compose import grammar as grammars
 from engine.control.controls import CONTROLS, FORMER_NAMES, Value
 
 DEFAULT_PRESET = "shoreline"
 MAX_FILE = 64 * 1024  # bytes
+MAX_NAME = 60  # letters; song cards have to hold it
 
 
 @dataclass(frozen=True)
@@ -25,12 +27,14 @@ class Preset:
         description: one line.
         controls: control name to value.
         effects: names of the effects that suit it; none means all.
+        grammar: of the songs' patterns, as `grammar.load` takes it.
     """
 
     name: str
     description: str
     controls: Mapping[str, Value]
     effects: tuple[str, ...] = ()
+    grammar: str = "seed"
 
 
 def names() -> list[str]:
@@ -65,7 +69,8 @@ def parse(text: str, where: str, name: str) -> Preset:
     """The preset that a TOML text holds.
 
     Raises:
-        InputError: not TOML, an unknown key, or a value out of kind.
+        InputError: not TOML, an unknown key, a value out of kind, or a grammar that
+            cannot be used.
     """
     try:
         content = tomllib.loads(text)
@@ -74,6 +79,13 @@ def parse(text: str, where: str, name: str) -> Preset:
     description = content.pop("description", "")
     if not isinstance(description, str):
         raise InputError(f"{where}: description is not a text")
+    grammar = content.pop("grammar", "seed")
+    if not isinstance(grammar, str):
+        raise InputError(f"{where}: grammar is not a text")
+    try:
+        grammars.load(grammar)
+    except InputError as error:
+        raise InputError(f"{where}: {error}") from error
     values = _flat(content)
     effects = values.pop("effects/only", [])
     if not isinstance(effects, list) or not all(isinstance(e, str) for e in effects):
@@ -93,7 +105,7 @@ def parse(text: str, where: str, name: str) -> Preset:
             raise InputError(
                 f"{where}: {key} = {value} is not in {control.low:g}..{control.high:g}"
             )
-    return Preset(name, description, controls, tuple(effects))
+    return Preset(name[:MAX_NAME], description, controls, tuple(effects), grammar)
 
 
 def _bundled() -> dict[str, str]:

@@ -1,9 +1,11 @@
-"""Ranking: a weighted sum of quantiles."""
+"""Ranking: a weighted sum of quantiles, and how much of it counts as the top."""
 
 from collections.abc import Mapping
 
 import numpy as np
 from numpy.typing import NDArray
+
+TOP_SHARE = 0.12  # of the candidates, at full weight of the ranking
 
 
 def quantiles(values: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -36,3 +38,16 @@ def rank(
         if weight:
             scores += weight * quantiles(values)
     return scores
+
+
+def n_top(scores: NDArray[np.float64], least: int = 1) -> int:
+    """How many sounds are the top of a ranking.
+
+    All of them when nothing has a weight; the more the scores differ, the fewer.
+
+    Args:
+        scores: shape (n,).
+        least: number that there are at least, if there are so many sounds.
+    """
+    share = 1.0 - (1.0 - TOP_SHARE) * min(1.0, float(np.ptp(scores)))
+    return int(np.clip(round(share * len(scores)), min(least, len(scores)), None))

@@ -1,14 +1,16 @@
-"""Songs in composition time: which sound at a moment, and how much of each.
+"""The song schedule: which song sounds at a moment, and how much of each.
 
-A programme is endless, or holds whole songs of equal length in a given duration. Each
-song gives way to the next over an overlap.
+A schedule is endless, or holds whole songs in a given duration. Each song gives way to
+the next over an overlap; the last song of a schedule with an end has no successor, so
+the stream ends as that song's pattern does.
 """
 
 from dataclasses import dataclass, replace
 
 import numpy as np
 
-from engine.compose.composer import Song, compose
+from effects.base.streams import Purpose, stream
+from engine.compose.composer import ComposedSong, compose
 from engine.compose.grammar import Grammar
 from engine.compose.loudness_plan import fade_lengths
 from engine.control.controls import Snapshot
@@ -16,22 +18,22 @@ from model.inference import TimbreModel
 
 CROSSFADE_S = 16.0  # from one song into the next
 NEXT_S = 4.0  # the same when asked to go on at once
-ARC_SONGS = 12  # an hour: the period in which an endless programme brightens and dims
-ARC_DEPTH = 0.35  # of that, in ranking weight
 
-_KEPT_SONGS = 4  # behind the ring's depth none is asked for again
+_KEPT_SONGS = 4  # songs that ended before the ring's depth are not asked for again
 
 
 @dataclass(frozen=True)
-class Placed:
-    """The place of a song, in seconds of composition time.
+class Slot:
+    """A song's place in the schedule, in seconds of composition time.
 
     Attributes:
         index: which song of the stream.
         start: when it begins.
-        duration: how long it is meant to be.
-        end: when it has faded away: sooner when it is cut short.
-        overlap: time before its end in which it gives way to its successor.
+        duration: length that it is composed for.
+        end: when it has faded away: sooner than planned when it is cut short.
+        overlap: seconds before its end in which it gives way to its successor.
+        is_last: whether the stream ends with it; such a song has no successor, and
+            sounds on after its end.
     """
 
     index: int
@@ -39,9 +41,15 @@ class Placed:
     duration: float
     end: float
     overlap: float
+    is_last: bool = False
+
+    @property
+    def next_start(self) -> float:
+        """When its successor begins."""
+        return np.inf if self.is_last else self.end - self.overlap
 
 
-class Programme:
+class SongSchedule:
     """The songs of a stream, composed when they are needed.
 
     Args:
@@ -49,8 +57,9 @@ class Programme:
         grammar: of the patterns.
         controls: in force at the start.
         seed: of everything random.
-        duration: seconds, or None for a programme without end.
+        duration: seconds, or None for a schedule without end.
         like: point that all sounds lie near, see `likeness`; or nothing.
+        preset: name that patterns depend on beside the seed.
     """
 
     def __init__(
@@ -62,106 +71,109 @@ class Programme:
         seed: int,
         duration: float | None,
         like: str = "",
+        preset: str = "",
     ) -> None:
         self._model, self._grammar, self._controls = model, grammar, controls
-        self._seed, self._duration, self._like = seed, duration, like
-        self._placed: list[Placed] = []
-        self._songs: dict[tuple[int, float], Song] = {}
+        self._seed, self._duration = seed, duration
+        self._like, self._preset = like, preset
+        self._slots: list[Slot] = []
+        self._songs: dict[tuple[int, float, bool], ComposedSong] = {}
 
-    def at(self, tau: float) -> list[Placed]:
+    def at(self, tau: float) -> list[Slot]:
         """The songs that sound at `tau` seconds: one, or two while one gives way."""
-        if not self._placed:
-            self._place(0, 0.0)
-        while self._placed[-1].end - self._placed[-1].overlap <= tau:
-            last = self._placed[-1]
-            self._place(last.index + 1, last.end - last.overlap)
-        del self._placed[:-_KEPT_SONGS]
-        sounding = [p for p in self._placed if p.start <= tau < p.end]
-        return sounding[-2:] or [self._placed[-1]]
+        if not self._slots:
+            self._append(0, 0.0)
+        while self._slots[-1].next_start <= tau:
+            last = self._slots[-1]
+            self._append(last.index + 1, last.next_start)
+        del self._slots[:-_KEPT_SONGS]
+        sounding = [slot for slot in self._slots if slot.start <= tau < slot.end]
+        return sounding[-2:] or [self._slots[-1]]
 
-    def song(self, placed: Placed) -> Song:
-        """The song of a place, composed when it is first asked for."""
-        key = (placed.index, placed.duration)
+    def song(self, slot: Slot) -> ComposedSong:
+        """The song of a slot, composed when it is first asked for."""
+        key = (slot.index, slot.duration, slot.is_last)
         if key not in self._songs:
             while len(self._songs) >= _KEPT_SONGS:
                 del self._songs[next(iter(self._songs))]
-            self._songs[key] = self._compose(placed.index, placed.duration)
+            self._songs[key] = self._compose(slot)
         return self._songs[key]
 
-    def foresee(self) -> None:
-        """Compose the song after the last, so that it is there when it is asked for."""
-        if self._placed:
-            index = self._placed[-1].index + 1
-            duration, overlap = self._song_length(index)
-            self.song(Placed(index, 0.0, duration, duration, overlap))
+    def compose_ahead(self) -> None:
+        """Compose the song after the latest slot, so that it is there in time."""
+        if self._slots and not self._slots[-1].is_last:
+            last = self._slots[-1]
+            self.song(self._slot(last.index + 1, last.next_start))
 
     def recompose(self, tau: float, controls: Snapshot) -> None:
         """From `tau` on, compose so; songs that have begun keep their length."""
         self._controls = controls
         self._songs.clear()
-        self._placed = [p for p in self._placed if p.start <= tau]
+        self._slots = [slot for slot in self._slots if slot.start <= tau]
 
     def cut_short(self, tau: float) -> None:
-        """End the song at `tau` soon, and start its successor there."""
+        """End the song at `tau` soon, and start its successor there.
+
+        Nothing changes where the stream itself ends sooner than that.
+        """
+        if self._duration is not None and tau + NEXT_S >= self._duration:
+            return
         current = self.at(tau)[-1]
-        ended = replace(current, end=tau + NEXT_S, overlap=NEXT_S)
-        self._placed = [p for p in self._placed if p.start < current.start]
-        self._placed.append(ended)
-        self._place(current.index + 1, tau)
+        ended = replace(current, end=tau + NEXT_S, overlap=NEXT_S, is_last=False)
+        self._slots = [slot for slot in self._slots if slot.start < current.start]
+        self._slots.append(ended)
+        self._append(current.index + 1, tau)
 
-    def _place(self, index: int, start: float) -> None:
-        duration, overlap = self._song_length(index)
-        end = start + duration
-        self._placed.append(Placed(index, start, duration, end, overlap))
+    def _append(self, index: int, start: float) -> None:
+        self._slots.append(self._slot(index, start))
 
-    def _song_length(self, index: int) -> tuple[float, float]:
-        """Duration and overlap of a song, in seconds."""
+    def _slot(self, index: int, start: float) -> Slot:
+        """Where song `index` goes if it begins at `start`.
+
+        In a schedule with an end, what is left is divided into songs of equal length,
+        as many as come nearest to the length that is asked for.
+        """
         nominal = 60.0 * float(self._controls["song/minutes"])
         overlap = min(CROSSFADE_S, nominal / 4.0)
         if self._duration is None:
-            rng = np.random.default_rng([self._seed, index])
-            return nominal * rng.uniform(0.85, 1.15), overlap
-        n_songs = self._n_songs(self._duration)
-        overlap = min(overlap, self._duration / n_songs / 4.0)
-        return (self._duration + (n_songs - 1) * overlap) / n_songs, overlap
+            rng = stream(Purpose.SONG_LENGTH, self._seed, index)
+            length = nominal * rng.uniform(0.85, 1.15)
+            return Slot(index, start, length, start + length, overlap)
+        left = self._duration - start
+        n_songs = max(1, round(left / nominal))
+        if n_songs == 1:
+            return Slot(index, start, left, self._duration, 0.0, is_last=True)
+        overlap = min(overlap, left / n_songs / 4.0)
+        length = (left + (n_songs - 1) * overlap) / n_songs
+        return Slot(index, start, length, start + length, overlap)
 
-    def _n_songs(self, duration: float) -> int:
-        return max(1, round(duration / (60.0 * float(self._controls["song/minutes"]))))
-
-    def _compose(self, index: int, duration: float) -> Song:
+    def _compose(self, slot: Slot) -> ComposedSong:
         return compose(
             self._model,
             self._grammar,
-            self._with_arc(index),
+            self._controls,
             seed=self._seed,
-            index=index,
-            duration=duration,
-            fades=self._fades(index),
+            index=slot.index,
+            duration=slot.duration,
+            fades=self._fades(slot),
             like=self._like,
+            preset=self._preset,
+            is_endless=self._duration is None,
         )
 
-    def _fades(self, index: int) -> tuple[float, float]:
+    def _fades(self, slot: Slot) -> tuple[float, float]:
         """Seconds over which a song rises from silence, and falls to it."""
         if self._duration is None:
             return 0.0, 0.0
         fade_in, fade_out = fade_lengths(self._duration)
-        last = self._n_songs(self._duration) - 1
-        return fade_in if index == 0 else 0.0, fade_out if index == last else 0.0
-
-    def _with_arc(self, index: int) -> Snapshot:
-        """The controls, with the slow swing of an endless programme."""
-        if self._duration is not None:
-            return self._controls
-        swing = ARC_DEPTH * float(np.sin(2.0 * np.pi * index / ARC_SONGS))
-        brightness = float(self._controls["rank/brightness"]) + swing
-        return {**self._controls, "rank/brightness": brightness}
+        return fade_in if slot.index == 0 else 0.0, fade_out if slot.is_last else 0.0
 
 
-def presence(placed: Placed, songs: list[Placed], tau: float) -> float:
+def mix_weight(slot: Slot, sounding: list[Slot], tau: float) -> float:
     """Share of the power that a sounding song has at `tau`; the shares sum to 1."""
-    if len(songs) < 2:
+    if len(sounding) < 2:
         return 1.0
-    first = songs[0]
-    progress = (tau - (first.end - first.overlap)) / first.overlap
+    first = sounding[0]
+    progress = (tau - first.next_start) / first.overlap
     share = float(np.sin(0.5 * np.pi * np.clip(progress, 0.0, 1.0)) ** 2)
-    return 1.0 - share if placed is first else share
+    return 1.0 - share if slot is first else share

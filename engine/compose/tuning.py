@@ -22,8 +22,8 @@ _HARMONICS = 6
 
 
 @dataclass(frozen=True)
-class Plan:
-    """Where sounds are drawn to.
+class Tuning:
+    """Key, scale and chords that sounds are drawn to.
 
     Attributes:
         tonic: pitch class of the key, 0 is C.
@@ -31,6 +31,7 @@ class Plan:
         a4: Hz.
         strength: 0 leaves all as it is, 1 tunes fully.
         chords: name in `chords.CHORDS`, or "off".
+        pedal: share of each chord's power that stays on the tonic.
     """
 
     tonic: int
@@ -38,16 +39,18 @@ class Plan:
     a4: float
     strength: float
     chords: str = "off"
+    pedal: float = 0.0
 
     @classmethod
-    def of(cls, controls: Snapshot) -> "Plan":
-        """The plan that the controls ask for."""
+    def of(cls, controls: Snapshot) -> "Tuning":
+        """The tuning that the controls ask for."""
         return cls(
             KEYS.index(str(controls["tuning/key"])),
             str(controls["tuning/scale"]),
             float(controls["tuning/a4"]),
             float(controls["tuning/strength"]),
             str(controls["tuning/chords"]),
+            float(controls["tuning/pedal"]),
         )
 
 
@@ -94,50 +97,45 @@ def find_pitch(power: NDArray[np.float64], axis: Axis, a4: float = 440.0) -> Pit
     return Pitch(root % 1200.0, tonal_share * agreement)
 
 
-def point_shifts(
-    power: NDArray[np.float64], plan: Plan, axis: Axis
-) -> NDArray[np.float64]:
-    """Bands by which to shift sounds so that their roots lie in the key.
+@dataclass(frozen=True, eq=False)
+class Transpositions:
+    """Bands by which sounds are transposed; up is positive.
+
+    Attributes:
+        shifts: to the nearest note of the key, shape (n,); 0 for sounds without a clear
+            root.
+        moves: from there to their degrees of the chord plan, shape (n,), at most half
+            an octave; 0 without chords, and for sounds without a clear root.
+        tonics: from there to the tonic instead, shape (n,), alike.
+    """
+
+    shifts: NDArray[np.float64]
+    moves: NDArray[np.float64]
+    tonics: NDArray[np.float64]
+
+
+def transpositions(
+    power: NDArray[np.float64], tuning: Tuning, axis: Axis
+) -> Transpositions:
+    """Transpositions of A..E, by which their roots come to lie in key and chords.
 
     Args:
-        power: band powers, shape (n, n_bands).
-        plan: of the key.
+        power: band powers, shape (n, n_bands); n is 5 if there are chords.
+        tuning: key, scale and chords.
         axis: the bands.
-
-    Returns:
-        Shape (n,), up is positive; 0 for sounds without a clear root.
     """
-    shifts = np.zeros(len(power))
-    for i, sound in enumerate(power):
-        drawn = _drawn(sound, plan, axis)
-        shifts[i] = drawn.pull * drawn.apart / 1200.0 * axis.bands_per_octave
-    return shifts
-
-
-def point_moves(
-    power: NDArray[np.float64], plan: Plan, axis: Axis
-) -> NDArray[np.float64]:
-    """Bands by which sounds, once in the key, go to their degrees of the chord plan.
-
-    Args:
-        power: band powers of A..E, shape (5, n_bands).
-        plan: of the key and the chords.
-        axis: the bands.
-
-    Returns:
-        Shape (5,), at most half an octave up or down; 0 without chords, and for
-        sounds without a clear root.
-    """
-    moves = np.zeros(len(power))
-    if plan.chords == "off" or plan.strength == 0.0:
-        return moves
-    goals = degrees(plan.chords, SCALES[plan.scale]) + 100.0 * plan.tonic
-    for i, (sound, goal) in enumerate(zip(power, goals, strict=True)):
-        drawn = _drawn(sound, plan, axis)
-        if drawn.pull > 0.0:
-            cents = move(drawn.note, float(goal), drawn.pull, _notes(plan))
-            moves[i] = cents / 1200.0 * axis.bands_per_octave
-    return moves
+    drawn = [_drawn(sound, tuning, axis) for sound in power]
+    cents = np.zeros((3, len(power)))
+    cents[0] = [d.pull * d.apart for d in drawn]
+    if tuning.chords != "off" and tuning.strength > 0.0:
+        tonic = 100.0 * tuning.tonic
+        goals = degrees(tuning.chords, SCALES[tuning.scale]) + tonic
+        for i, (d, goal) in enumerate(zip(drawn, goals, strict=True)):
+            if d.pull > 0.0:
+                notes = _notes(tuning)
+                cents[1, i] = move(d.note, float(goal), d.pull, notes)
+                cents[2, i] = move(d.note, tonic, d.pull, notes)
+    return Transpositions(*(cents / 1200.0 * axis.bands_per_octave))
 
 
 @dataclass(frozen=True)
@@ -149,19 +147,19 @@ class _Drawn:
     pull: float  # 0..1
 
 
-def _drawn(sound: NDArray[np.float64], plan: Plan, axis: Axis) -> _Drawn:
-    pitch = find_pitch(sound, axis, plan.a4)
+def _drawn(sound: NDArray[np.float64], tuning: Tuning, axis: Axis) -> _Drawn:
+    pitch = find_pitch(sound, axis, tuning.a4)
     sure = np.clip((pitch.confidence - UNSURE) / (SURE - UNSURE), 0.0, 1.0)
-    notes = _notes(plan)
+    notes = _notes(tuning)
     apart = (notes - pitch.root_cents + 600.0) % 1200.0 - 600.0
     nearest = int(np.argmin(np.abs(apart)))
     return _Drawn(
-        float(notes[nearest]), float(apart[nearest]), plan.strength * float(sure)
+        float(notes[nearest]), float(apart[nearest]), tuning.strength * float(sure)
     )
 
 
-def _notes(plan: Plan) -> NDArray[np.float64]:
-    return np.array(SCALES[plan.scale]) + 100.0 * plan.tonic
+def _notes(tuning: Tuning) -> NDArray[np.float64]:
+    return np.array(SCALES[tuning.scale]) + 100.0 * tuning.tonic
 
 
 def shift_bands(power: NDArray[np.float64], bands: float) -> NDArray[np.float64]:

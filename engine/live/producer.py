@@ -134,7 +134,7 @@ class Producer:
                 elif self._stale is not None:  # the change was taken back
                     self._overwrite(*self._stale)
                 elif not self._produce():
-                    self._music.foresee()
+                    self._music.compose_ahead()
                     self._keep_concealment()
                     self._wake.wait(0.1 * self._ahead / self._rate)
                     self._wake.clear()

@@ -43,7 +43,7 @@ class Header:
         duration: seconds of the programme, or None without an end.
         model: sha256 of the model folder.
         model_dir: that folder, or None for the bundled model.
-        preset: name, for people.
+        preset: name, on which patterns depend.
         grammar: file or name.
         effects: names to choose from, or None for no bed.
         like: point that all sounds lie near, as `compose.likeness` writes it, or empty.

@@ -99,4 +99,5 @@ def _settings(header: Header, sample_rate: int | None, model: Path | None) -> Se
         grammar=header.grammar,
         effects=header.effects,
         like=header.like,
+        preset=header.preset,
     )

@@ -33,7 +33,7 @@ class SongCard:
         sample_rate: Hz.
         model: sha256 of the model folder.
         model_name: what the model calls itself.
-        preset: name, for people: its values are among the controls.
+        preset: name, on which patterns depend; its values are among the controls.
         controls: those that are not at their default.
         grammar: a bundled grammar's name, the rules of another, or the digest of one
             that is too long to stand here, as `sha256:...`.
@@ -71,7 +71,7 @@ class SongCard:
             "sample_rate": self.sample_rate,
             "model": self.model,
             "model_name": self.model_name[:60],
-            "preset": self.preset[:60],
+            "preset": self.preset,
             "controls": dict(self.controls),
             "grammar": self.grammar,
             "effects": self.effects,
@@ -93,13 +93,12 @@ class SongCard:
         return written
 
 
-def card_of(settings: Settings, graph: Graph, preset: str = "") -> SongCard:
+def card_of(settings: Settings, graph: Graph) -> SongCard:
     """The song card of what these settings give.
 
     Args:
         settings: with a duration.
         graph: built from them, nothing of it rendered yet.
-        preset: name that the controls came from.
 
     Raises:
         ValueError: the settings have no end.
@@ -117,7 +116,7 @@ def card_of(settings: Settings, graph: Graph, preset: str = "") -> SongCard:
         sample_rate=settings.sample_rate,
         model=graph.model.hash,
         model_name=graph.model.name,
-        preset=Path(preset).stem,
+        preset=settings.preset,
         controls={k: v for k, v in controls.items() if v != usual[k]},
         grammar=grammar,
         effects=None if graph.bed is None else graph.bed.names,
@@ -160,6 +159,7 @@ def settings_from_card(
         grammar=_grammar(card.grammar, grammar),
         effects=effects,
         like=card.like,
+        preset=card.preset,
     )
 
 

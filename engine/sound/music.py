@@ -1,4 +1,4 @@
-"""The stream of music: songs placed in time, decoded, synthesised and blended.
+"""The stream of music: songs slot in time, decoded, synthesised and blended.
 
 `Music` yields the stream hop by hop, as the four layers of `synthesis.LAYERS`, and
 can go back: `replan` and `command` change what is played from a given sample on, and
@@ -17,12 +17,14 @@ from effects.audio.levels import Samples, db_to_amplitude
 from effects.audio.third_octaves import Bands, band_sums
 from effects.base.errors import InputError
 from effects.bed.masking import BandEnvelope as Course
-from engine.compose.composer import Song, guarded
+from engine.compose.composer import ComposedSong
 from engine.compose.grammar import Grammar
 from engine.compose.loudness_plan import FADE_IN_S, FADE_OUT_S, fade_lengths
 from engine.compose.path import SYMBOLS
-from engine.compose.schedule import Placed, Programme, presence
+from engine.compose.pool import guarded
+from engine.compose.schedule import Slot, SongSchedule, mix_weight
 from engine.compose.tuning import dissolved, shift_bands
+from engine.compose.wiggler import PERIOD
 from engine.control.controls import Snapshot
 from engine.sound.blend import blend
 from engine.sound.concealment import Concealment
@@ -98,6 +100,7 @@ class Music:
         duration: seconds, or None for a radio without end.
         target_lufs: integrated loudness of the music.
         like: point that all sounds lie near, see `likeness`; or nothing.
+        preset: name that patterns depend on beside the seed.
     """
 
     def __init__(
@@ -111,6 +114,7 @@ class Music:
         duration: float | None = None,
         target_lufs: float = -18.0,
         like: str = "",
+        preset: str = "",
     ) -> None:
         self.sample_rate = sample_rate
         self.position = 0  # the next sample that `next` yields
@@ -122,8 +126,14 @@ class Music:
         self._model, self._controls = model, controls
         self._seed = seed
         self._target_lufs = target_lufs
-        self._programme = Programme(
-            model, grammar, controls, seed=seed, duration=duration, like=like
+        self._schedule = SongSchedule(
+            model,
+            grammar,
+            controls,
+            seed=seed,
+            duration=duration,
+            like=like,
+            preset=preset,
         )
         self._transport = Transport()
         self._last_good = np.zeros(model.axis.n_bands)
@@ -169,9 +179,9 @@ class Music:
             )
         )
 
-    def foresee(self) -> None:
+    def compose_ahead(self) -> None:
         """Compose what may be asked for next; nothing that sounds is changed."""
-        self._programme.foresee()
+        self._schedule.compose_ahead()
 
     def replan(self, at: int, controls: Snapshot) -> None:
         """From sample `at` on, play under these controls; `next` goes on there."""
@@ -179,7 +189,7 @@ class Music:
         self._controls = controls
         self._transport = replace(transport, running=not controls["hold"])
         self._hop_length = _hop_length(controls, self.sample_rate)
-        self._programme.recompose(transport.tau, controls)
+        self._schedule.recompose(transport.tau, controls)
         self._restart(at)
 
     def command(self, at: int, name: str, args: tuple[object, ...] = ()) -> None:
@@ -193,7 +203,7 @@ class Music:
         """
         transport = self._transport_at(at)
         if name == "next":
-            self._programme.cut_short(transport.tau)
+            self._schedule.cut_short(transport.tau)
         elif name == "go":
             target = str(args[0]) if args and args[0] else None
             if target is not None and target not in SYMBOLS:
@@ -213,16 +223,16 @@ class Music:
         """Where the music is at a sample that was rendered lately."""
         transport = self._transport_at(position)
         tau = transport.tau
-        placed = self._programme.at(tau)[-1]
-        song = self._programme.song(placed)
-        seconds = tau - placed.start
+        slot = self._schedule.at(tau)[-1]
+        song = self._schedule.song(slot)
+        seconds = tau - slot.start
         return Now(
             position,
-            placed.index,
+            slot.index,
             song.path.pattern,
             song.path.symbol_at(seconds),
-            min(1.0, seconds / placed.duration),
-            placed.duration,
+            min(1.0, seconds / slot.duration),
+            slot.duration,
             tuple(self._line(position, transport)[:-1].tolist()),
             song.points,
         )
@@ -239,7 +249,7 @@ class Music:
         seconds = (at - transport.at) / self.sample_rate
         turns = transport.turns + seconds * float(self._controls["wiggle/rate"])
         tau = transport.tau + (seconds if transport.running else 0.0)
-        return replace(transport, at=at, tau=tau, turns=turns % 1.0)
+        return replace(transport, at=at, tau=tau, turns=turns % PERIOD)
 
     def _envelope(self, start: int, n_samples: int) -> NDArray[np.float32]:
         """Fade-in at the stream's start, fade-out at its end."""
@@ -294,20 +304,20 @@ class Music:
     def _band_power(self, at: int) -> NDArray[np.float64]:
         """Levelled band powers of each channel at a sample."""
         transport = self._transport_at(at)
-        songs = self._programme.at(transport.tau)
+        songs = self._schedule.at(transport.tau)
         total = np.zeros(self._model.axis.n_bands)
-        lines = [self._song_line(placed, transport.tau) for placed in songs]
-        for i, placed in enumerate(songs):
+        lines = [self._song_line(slot, transport.tau) for slot in songs]
+        for i, slot in enumerate(songs):
             line = self._pulled(i, lines, songs, transport.tau)
-            line = self._glided(line, placed, at, transport)
-            power = self._decoded(line, self._programme.song(placed), transport)
-            total += presence(placed, songs, transport.tau) * power
+            line = self._glided(line, slot, at, transport)
+            power = self._decoded(line, self._schedule.song(slot), transport)
+            total += mix_weight(slot, songs, transport.tau) * power
         return total
 
-    def _song_line(self, placed: Placed, tau: float) -> NDArray[np.float64]:
+    def _song_line(self, slot: Slot, tau: float) -> NDArray[np.float64]:
         """Latent, without wiggle, and level of a song: shape (n_latents + 1,)."""
-        song = self._programme.song(placed)
-        weights = song.path.weights(np.array([tau - placed.start]))
+        song = self._schedule.song(slot)
+        weights = song.path.weights(np.array([tau - slot.start]))
         line: NDArray[np.float64] = weights[0] @ song.waypoints
         return line
 
@@ -315,24 +325,24 @@ class Music:
         self,
         i: int,
         lines: list[NDArray[np.float64]],
-        songs: list[Placed],
+        songs: list[Slot],
         tau: float,
     ) -> NDArray[np.float64]:
         """In transit between two songs, each is drawn towards the other."""
         if len(songs) < 2:
             return lines[i]
-        return lines[i] + 0.5 * (1.0 - presence(songs[i], songs, tau)) * (
+        return lines[i] + 0.5 * (1.0 - mix_weight(songs[i], songs, tau)) * (
             lines[1 - i] - lines[i]
         )
 
     def _glided(
-        self, line: NDArray[np.float64], placed: Placed, at: int, transport: Transport
+        self, line: NDArray[np.float64], slot: Slot, at: int, transport: Transport
     ) -> NDArray[np.float64]:
         if transport.glide_from is None:
             return line
         goal = line
         if transport.target is not None:
-            waypoints = self._programme.song(placed).waypoints
+            waypoints = self._schedule.song(slot).waypoints
             goal = waypoints[SYMBOLS.index(transport.target)]
         progress = (at - transport.glide_at) / (GLIDE_S * self.sample_rate)
         share = float(np.clip(progress, 0.0, 1.0))
@@ -340,16 +350,24 @@ class Music:
 
     def _line(self, at: int, transport: Transport) -> NDArray[np.float64]:
         """Latent, without wiggle, and level of the leading song."""
-        placed = self._programme.at(transport.tau)[-1]
-        line = self._song_line(placed, transport.tau)
-        return self._glided(line, placed, at, transport)
+        slot = self._schedule.at(transport.tau)[-1]
+        line = self._song_line(slot, transport.tau)
+        return self._glided(line, slot, at, transport)
 
     def _decoded(
-        self, line: NDArray[np.float64], song: Song, transport: Transport
+        self, line: NDArray[np.float64], song: ComposedSong, transport: Transport
     ) -> NDArray[np.float64]:
-        turns = np.array([transport.turns])
-        amount = float(self._controls["wiggle/amount"])
-        z = line[:-1] + song.wiggler.offset(turns, amount)[0]
+        z = (
+            line[:-1]
+            + song.wiggler.offset(
+                np.array([transport.turns]),
+                float(self._controls["wiggle/amount"]),
+                float(self._controls["wiggle/spread"]),
+                float(self._controls["wiggle/rate"])
+                * self._hop_length
+                / self.sample_rate,
+            )[0]
+        )
         safe = guarded(self._model, z[None].astype(np.float32))
         timbre = self._model.decode(safe)[0]
         if not np.all(np.isfinite(timbre)):
@@ -357,23 +375,21 @@ class Music:
             return self._last_good
         power = self._model.axis.to_power(timbre)
         power[timbre <= 0.0] = 0.0
-        power = self._tuned(power, z, song)
+        power = self._tuned(power, line[:-1], song)
         heard = max(QUIETEST_LUFS, float(loudness(power, self._model.axis)))
         gain = db_to_amplitude(self._target_lufs + float(line[-1]) - heard)
         self._last_good = power * gain**2
         return self._last_good
 
     def _tuned(
-        self, power: NDArray[np.float64], z: NDArray[np.float64], song: Song
+        self, power: NDArray[np.float64], z: NDArray[np.float64], song: ComposedSong
     ) -> NDArray[np.float64]:
         """Transposed, and moved by the chords, as the nearest points are."""
         distance = np.linalg.norm(song.points - z, axis=1)
         nearness = 1.0 / (distance + 1e-3) ** 4
-        shift = float(nearness @ song.shifts / nearness.sum())
-        tuned = shift_bands(power, shift)
-        if not np.any(song.moves):
-            return tuned
-        return dissolved(tuned, song.moves, nearness / nearness.sum())
+        nearness /= nearness.sum()
+        tuned = shift_bands(power, float(nearness @ song.transpositions.shifts))
+        return dissolved(tuned, *song.chords(nearness))
 
 
 def _hop_length(controls: Snapshot, sample_rate: int) -> int:

@@ -18,7 +18,8 @@ from rich.console import Console
 from rich.table import Table
 
 from engine.compose import grammar as grammars
-from engine.compose.composer import compose, guarded
+from engine.compose.composer import compose
+from engine.compose.pool import guarded
 from engine.control.controls import CONTROLS, defaults
 from model.inference import TimbreModel
 
@@ -53,10 +54,10 @@ def of_paths(model: TimbreModel, detail_data_db: float | None) -> dict[str, obje
     timbres = []
     for seed in range(SONGS):
         song = compose(model, rules, defaults(), seed=seed, index=0, duration=SECONDS)
-        rate, amount = (
-            float(CONTROLS[f"wiggle/{n}"].default) for n in ("rate", "amount")
+        rate, amount, spread = (
+            float(CONTROLS[f"wiggle/{n}"].default) for n in ("rate", "amount", "spread")
         )
-        wiggle = song.wiggler.offset(rate * seconds, amount)
+        wiggle = song.wiggler.offset(rate * seconds, amount, spread)
         z = song.path.weights(seconds) @ song.points + wiggle
         timbres.append(model.decode(guarded(model, z.astype(np.float32))))
     found = detail_db(np.concatenate(timbres))

@@ -13,11 +13,10 @@ from engine.compose.composer import compose
 from engine.compose.path import SYMBOLS
 from engine.compose.tuning import (
     SURE,
-    Plan,
+    Tuning,
     dissolved,
     find_pitch,
-    point_moves,
-    point_shifts,
+    transpositions,
 )
 from engine.control.controls import CONTROLS, Snapshot, snapshot_of
 from engine.control.harmony import CHORDS, SCALES
@@ -104,13 +103,16 @@ def test_noise_is_left_where_it_is() -> None:
     clips = 0.1 * rng.standard_normal((5, CLIP_LENGTH)).astype(np.float32)
     sounds = np.stack([AXIS.to_power(analyse(clip)) for clip in clips])
     for plan in CHORDS:
-        moves = point_moves(sounds, Plan(2, "dorian", 440.0, 1.0, plan), AXIS)
-        assert not np.any(moves)
+        tuning = Tuning(2, "dorian", 440.0, 1.0, plan)
+        found = transpositions(sounds, tuning, AXIS)
+        assert not np.any([found.shifts, found.moves, found.tonics])
 
 
 def test_a_section_sounds_on_its_degree(model: TimbreModel) -> None:
     """In the audio: the partials have moved, all alike, to where the degree is."""
-    snapshot = tonal(**{"tuning/chords": "thirds", "tuning/key": "G"})
+    snapshot = tonal(
+        **{"tuning/chords": "thirds", "tuning/key": "G", "tuning/pedal": 0.0}
+    )
     apart = tonal(**{"tuning/strength": 0.0})
     goals = degrees("thirds", SCALES["dorian"]) + 700.0
     heard = 0
@@ -125,7 +127,7 @@ def test_a_section_sounds_on_its_degree(model: TimbreModel) -> None:
             if min(root.confidence, point.confidence) < SURE:
                 continue
             after = analyse(section(model, symbol, seed, snapshot))
-            expected = song.shifts[i] + song.moves[i]
+            expected = song.transpositions.shifts[i] + song.transpositions.moves[i]
             assert _shift_between(before, after) == pytest.approx(expected, abs=1.0)
             gone = point.root_cents + expected * 1200.0 / AXIS.bands_per_octave
             assert cents_apart(gone, goals[i]) < 10.0
@@ -150,7 +152,7 @@ def test_off_is_as_if_there_were_no_chords(model: TimbreModel) -> None:
     grammar = grammars.load("seed")
     for values in ({"tuning/chords": "off"}, {"tuning/strength": 0.0}):
         song = compose(model, grammar, tonal(**values), seed=1, index=0, duration=300.0)
-        assert not np.any(song.moves)
+        assert not np.any([song.transpositions.moves, song.transpositions.tonics])
     power = model.axis.to_power(model.decode(song.points))
     tuned = compose(
         model,
@@ -160,8 +162,8 @@ def test_off_is_as_if_there_were_no_chords(model: TimbreModel) -> None:
         index=0,
         duration=300.0,
     )
-    plan = Plan(2, "dorian", 440.0, 1.0)
-    np.testing.assert_array_equal(tuned.shifts, point_shifts(power, plan, model.axis))
+    alone = transpositions(power, Tuning(2, "dorian", 440.0, 1.0), model.axis)
+    np.testing.assert_array_equal(tuned.transpositions.shifts, alone.shifts)
 
 
 def test_between_two_chords_there_is_some_of_each() -> None:
@@ -171,6 +173,27 @@ def test_between_two_chords_there_is_some_of_each() -> None:
     assert np.flatnonzero(mixed > 0.01).tolist() == [580, 630]
     np.testing.assert_allclose(mixed[[580, 630]], [0.25, 0.75])
     assert mixed.sum() == pytest.approx(power.sum(), rel=1e-6)
+
+
+def test_a_pedal_keeps_a_share_of_each_chord_on_the_tonic(model: TimbreModel) -> None:
+    grammar = grammars.load("seed")
+    snapshot = tonal(**{"tuning/chords": "open", "tuning/pedal": 0.3})
+    song = compose(model, grammar, snapshot, seed=1, index=0, duration=300.0)
+    moved = 0
+    for i, symbol in enumerate(SYMBOLS):
+        moves, shares = song.chords(np.eye(len(SYMBOLS))[i])
+        assert shares.sum() == pytest.approx(1.0)
+        power = np.full(AXIS.n_bands, 1e-12)
+        power[600] = 1.0
+        mixed = dissolved(power, moves, shares)
+        places = song.transpositions.moves[i], song.transpositions.tonics[i]
+        for place, share in zip(places, (0.7, 0.3), strict=True):
+            if places[0] != places[1]:
+                near = slice(round(600 + place) - 2, round(600 + place) + 3)
+                assert mixed[near].sum() == pytest.approx(share, abs=0.01), symbol
+                moved += 1
+    assert song.transpositions.moves[0] == song.transpositions.tonics[0], "A is home"
+    assert moved >= 4, "hardly a sound was tonal"
 
 
 def test_chords_leave_the_level_of_the_music(model: TimbreModel) -> None:

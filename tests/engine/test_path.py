@@ -4,7 +4,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engine.compose.path import SYMBOLS, lay_out
-from engine.compose.wiggler import draw_wiggler
 
 patterns = st.text(SYMBOLS, min_size=1, max_size=30)
 
@@ -45,12 +44,3 @@ def test_unknown_symbols_are_refused() -> None:
         lay_out("ABX", 10.0, np.random.default_rng(0))
     with pytest.raises(ValueError, match="''"):
         lay_out("", 10.0, np.random.default_rng(0))
-
-
-@given(seed=st.integers(0, 1000), amount=st.floats(0.0, 2.0, allow_subnormal=False))
-def test_the_wiggler_keeps_its_distance_from_the_line(seed: int, amount: float) -> None:
-    wiggler = draw_wiggler(32, np.random.default_rng(seed))
-    offsets = wiggler.offset(np.linspace(0.0, 3.0, 301), amount)
-    radius = np.linalg.norm(offsets, axis=1)
-    np.testing.assert_allclose(radius, amount * np.sqrt(32), rtol=1e-6, atol=1e-9)
-    np.testing.assert_allclose(offsets[0], offsets[100], atol=1e-6)

@@ -29,6 +29,8 @@ def test_the_bundled_presets_fit_and_differ() -> None:
         ("[tuning]\nscale = 'klingon'", "is none of"),
         ("rank = [", "Invalid"),
         ("description = 3", "description is not a text"),
+        ("grammar = 3", "grammar is not a text"),
+        ("grammar = 'sonnet'", "no such grammar"),
         ("[effects]\nonly = 'rain'", "not a list"),
         ("[wiggle]\namount = nan", "finite"),
     ],

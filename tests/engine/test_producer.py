@@ -56,7 +56,7 @@ class Ramp:
     def standby(self) -> Concealment:
         return Concealment(np.zeros((HOP, 4), np.float32))
 
-    def foresee(self) -> None:
+    def compose_ahead(self) -> None:
         """There is nothing to compose."""
 
     def now(self, position: int) -> Now:

@@ -43,7 +43,9 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_text_and_back_is_the_same_card() -> None:
-    card = card_of(*song(), preset="dark")
+    settings, graph = song()
+    card = card_of(dataclasses.replace(settings, preset="dark"), graph)
+    assert card.preset == "dark"
     assert parse_card(card.text()) == card
     assert len(card.text().encode()) < 1024
     assert card.key == "G dorian"

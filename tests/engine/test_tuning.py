@@ -6,11 +6,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from engine.compose.tuning import Plan, find_pitch, point_shifts, shift_bands
+from engine.compose.tuning import Tuning, find_pitch, shift_bands, transpositions
 from model.config import AXIS, SAMPLE_RATE
 from model.spectrum import CLIP_LENGTH, analyse
 
-C = Plan(tonic=0, scale="chromatic", a4=440.0, strength=1.0)
+C = Tuning(tonic=0, scale="chromatic", a4=440.0, strength=1.0)
 
 
 def tone(hertz: float, rng: np.random.Generator) -> NDArray[np.float64]:
@@ -40,7 +40,7 @@ def test_two_hundred_detuned_sounds_come_within_five_cents() -> None:
     for _ in range(200):
         hertz = float(np.exp(rng.uniform(np.log(80.0), np.log(800.0))))
         power = tone(hertz, rng)
-        (shift,) = point_shifts(power[None], C, AXIS)
+        (shift,) = transpositions(power[None], C, AXIS).shifts
         tuned = hertz * 2.0 ** (shift / AXIS.bands_per_octave)
         worst.append(abs(cents_off_grid(tuned)))
     assert np.quantile(worst, 0.98) < 5.0
@@ -50,7 +50,7 @@ def test_two_hundred_detuned_sounds_come_within_five_cents() -> None:
 def test_noise_is_left_alone() -> None:
     rng = np.random.default_rng(1)
     sounds = np.stack([noise(rng) for _ in range(20)])
-    assert np.all(point_shifts(sounds, C, AXIS) == 0.0)
+    assert np.all(transpositions(sounds, C, AXIS).shifts == 0.0)
 
 
 def test_the_root_is_found_and_another_pitch_standard_heeded() -> None:
@@ -67,11 +67,11 @@ def test_roots_come_into_the_scale(scale: str) -> None:
     from engine.control.harmony import SCALES
 
     rng = np.random.default_rng(3)
-    plan = Plan(2, scale, 440.0, 1.0)
+    tuning = Tuning(2, scale, 440.0, 1.0)
     degrees = np.array(SCALES[scale]) + 200.0
     for _ in range(10):
         hertz = float(rng.uniform(100.0, 400.0))
-        (shift,) = point_shifts(tone(hertz, rng)[None], plan, AXIS)
+        (shift,) = transpositions(tone(hertz, rng)[None], tuning, AXIS).shifts
         tuned = 1200.0 * np.log2(hertz / 440.0) + 900.0 + shift / 122.0 * 1200.0
         apart = (degrees - tuned + 600.0) % 1200.0 - 600.0
         assert np.min(np.abs(apart)) < 8.0
@@ -79,9 +79,9 @@ def test_roots_come_into_the_scale(scale: str) -> None:
 
 def test_strength_is_a_share() -> None:
     power = tone(226.0, np.random.default_rng(4))[None]
-    full = point_shifts(power, C, AXIS)[0]
-    half = point_shifts(power, Plan(0, "chromatic", 440.0, 0.5), AXIS)[0]
-    off = point_shifts(power, Plan(0, "chromatic", 440.0, 0.0), AXIS)[0]
+    full = transpositions(power, C, AXIS).shifts[0]
+    half = transpositions(power, Tuning(0, "chromatic", 440.0, 0.5), AXIS).shifts[0]
+    off = transpositions(power, Tuning(0, "chromatic", 440.0, 0.0), AXIS).shifts[0]
     assert half == pytest.approx(full / 2.0)
     assert off == 0.0
 

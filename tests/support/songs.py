@@ -15,11 +15,13 @@ from effects.audio.levels import Samples
 from effects.audio.loudness import WINDOW_S, integrated_lufs, short_term_lufs
 from engine.album.gate import smoothed
 from engine.compose import grammar as grammars
-from engine.compose.composer import Song
-from engine.compose.features import CRITERIA, Sounds, dissonance, measure
+from engine.compose.composer import ComposedSong, compose
+from engine.compose.criteria import CRITERIA, Sounds, dissonance, measure
+from engine.compose.distance import apart_db, coarse_spectra, mean_apart_db
 from engine.compose.loudness_plan import fade_lengths
 from engine.compose.path import SYMBOLS
-from engine.control.controls import snapshot_of
+from engine.compose.tuning import dissolved, shift_bands
+from engine.control.controls import Snapshot, snapshot_of
 from engine.graph import TARGET_LUFS, Graph, Settings, build
 from engine.offline.render import render
 from engine.offline.stems import render_stems
@@ -43,7 +45,7 @@ class Heard:
     """
 
     samples: Samples
-    song: Song
+    song: ComposedSong
     sections: NDArray[np.float32]
 
 
@@ -74,10 +76,10 @@ def samples_of(graph: Graph) -> Samples:
     return whole
 
 
-def song_of(graph: Graph) -> Song:
+def song_of(graph: Graph) -> ComposedSong:
     """The first song that a graph plays."""
-    programme = graph.music._programme
-    return programme.song(programme.at(0.0)[-1])
+    schedule = graph.music._schedule
+    return schedule.song(schedule.at(0.0)[-1])
 
 
 def hear(chosen: Settings) -> Heard:
@@ -115,13 +117,13 @@ def hear_mix(chosen: Settings) -> Mix:
     return Mix(np.concatenate(mixes), song, _sections(music, song), music)
 
 
-def _sections(samples: Samples, song: Song) -> NDArray[np.float32]:
+def _sections(samples: Samples, song: ComposedSong) -> NDArray[np.float32]:
     middles = (song.path.times * RATE).astype(int)
     starts = np.clip(middles - CLIP_LENGTH // 2, 0, len(samples) - CLIP_LENGTH)
     return np.stack([analyse(samples[start : start + CLIP_LENGTH]) for start in starts])
 
 
-def join_dips_db(samples: Samples, song: Song) -> NDArray[np.float64]:
+def join_dips_db(samples: Samples, song: ComposedSong) -> NDArray[np.float64]:
     """How far the level at each join falls under the softer of both sections, dB.
 
     Short-term loudness (3 s) all the way from one waypoint to the next; those within
@@ -176,6 +178,74 @@ def audio_features(heard: Heard, model: TimbreModel) -> dict[str, float]:
     return values
 
 
+def radio_spectra(
+    model: TimbreModel, controls: Snapshot, seed: int, n_songs: int
+) -> NDArray[np.float64]:
+    """Coarse spectra of the sounds of a radio's songs, as composed and tuned.
+
+    Returns:
+        Shape (n_songs, 5, 64), dB.
+    """
+    songs = [
+        compose(
+            model,
+            grammars.load("seed"),
+            controls,
+            seed=seed,
+            index=index,
+            duration=300.0,
+            is_endless=True,
+        )
+        for index in range(n_songs)
+    ]
+    return np.stack([coarse_spectra(tuned_sounds(model, song), AXIS) for song in songs])
+
+
+def tuned_sounds(model: TimbreModel, song: ComposedSong) -> NDArray[np.float64]:
+    """Band powers of A..E in key and chords, shape (5, n_bands)."""
+    power = model.axis.to_power(model.decode(song.points))
+    shares = np.eye(len(power))
+    return np.stack(
+        [
+            dissolved(shift_bands(sound, float(shift)), *song.chords(share))
+            for sound, shift, share in zip(
+                power, song.transpositions.shifts, shares, strict=True
+            )
+        ]
+    )
+
+
+def songs_apart_db(spectra: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Mean distance of the sounds of each two songs, dB, shape (n, n).
+
+    Args:
+        spectra: coarse ones of the songs' sounds, shape (n, 5, 64).
+    """
+    return np.stack(
+        [
+            apart_db(song[:, None], spectra[:, None]).mean(axis=(1, 2))
+            for song in spectra
+        ]
+    )
+
+
+def face_db(heard: Heard) -> float:
+    """Mean distance of the sounds of a song, as its sections sound, in dB.
+
+    Sections of one symbol are averaged; those within the fades do not count.
+    """
+    fade_in, fade_out = fade_lengths(heard.song.duration)
+    times = heard.song.path.times
+    whole = (times > fade_in) & (times < heard.song.duration - fade_out)
+    symbols = np.array(list(heard.song.path.pattern))
+    power = AXIS.to_power(heard.sections)
+    sounds = [
+        power[whole & (symbols == symbol)].mean(axis=0)
+        for symbol in sorted(set(symbols[whole]))
+    ]
+    return float(mean_apart_db(coarse_spectra(np.stack(sounds), AXIS)))
+
+
 def motion_db(sections: NDArray[np.float32], model: TimbreModel) -> float:
     """Mean distance between timbres, in dB over tenths of an octave."""
     return float(np.mean(distances_db(sections, model)))
@@ -203,7 +273,7 @@ def planned_roughness(
         sample_rate=RATE,
         duration=240.0,
     )
-    song = music._programme.song(music._programme.at(0.0)[-1])
+    song = music._schedule.song(music._schedule.at(0.0)[-1])
     decoded = model.axis.to_power(model.decode(song.points))
     decoded *= 10.0 ** (-song.loudness[:, None] / 10.0)
     points = song.points.astype(np.float64)

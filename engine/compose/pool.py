@@ -1,0 +1,99 @@
+"""Pools: candidate sounds drawn from the model, decoded and measured."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
+
+import numpy as np
+from numpy.typing import NDArray
+
+from effects.base.streams import Purpose, stream
+from engine.compose.criteria import measure
+from engine.compose.distance import coarse_spectra
+from engine.compose.likeness import candidates
+from model.config import Axis
+from model.guard import draw_back
+from model.inference import TimbreModel
+
+CANDIDATES = 384  # sounds that the centres of a run of songs are picked from
+NEIGHBOURS = 64  # sounds that one song's others are picked from
+CROWD = 48  # draws from the model for each neighbour that is kept
+
+
+@dataclass(frozen=True, eq=False)
+class Pool:
+    """Candidate sounds.
+
+    Attributes:
+        z: latents, shape (n, n_latents).
+        timbres: as decoded, shape (n, n_bands), 0..1.
+        features: criterion to values, shape (n,) each.
+        axis: the bands.
+    """
+
+    z: NDArray[np.float32]
+    timbres: NDArray[np.float32]
+    features: Mapping[str, NDArray[np.float64]]
+    axis: Axis
+
+    @cached_property
+    def spectra(self) -> NDArray[np.float64]:
+        """Coarse spectra that distances are taken of, dB, shape (n, 64)."""
+        return coarse_spectra(self.axis.to_power(self.timbres), self.axis)
+
+
+@lru_cache(maxsize=3)
+def centre_pool(model: TimbreModel, seed: int, run: int, like: str = "") -> Pool:
+    """Candidates for the centres of a run of songs, from the whole timbre space.
+
+    Args:
+        model: timbre space.
+        seed: of the stream of songs.
+        run: number of the run.
+        like: point that all lie near, see `likeness`; or nothing.
+    """
+    rng = stream(Purpose.SONG_CENTRES, seed, run)
+    return _pool(model, guarded(model, candidates(model, like, CANDIDATES, rng)))
+
+
+@lru_cache(maxsize=8)
+def neighbour_pool(
+    model: TimbreModel,
+    seed: int,
+    index: int,
+    centre: tuple[float, ...],
+    like: str = "",
+) -> Pool:
+    """A centre, as row 0, and the sounds of the model that lie nearest to it.
+
+    With a likeness they are those near its point instead, around which the centre lies
+    as well. They may be over the guard's limits.
+
+    Args:
+        model: timbre space.
+        seed: of the stream of songs.
+        index: of the song.
+        centre: latent, of length n_latents.
+        like: point that all lie near, see `likeness`; or nothing.
+    """
+    point = np.array(centre, np.float32)
+    rng = stream(Purpose.SONG_POOL, seed, index)
+    if like:
+        near = candidates(model, like, NEIGHBOURS, rng)
+    else:
+        crowd = model.sample(CROWD * NEIGHBOURS, rng)
+        away = np.square(crowd - point).sum(axis=1)
+        near = crowd[np.sort(np.argsort(away, kind="stable")[:NEIGHBOURS])]
+    return _pool(model, np.concatenate([point[None], near]))
+
+
+def guarded(model: TimbreModel, z: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Latents drawn back where they would be too loud, shrill or weird."""
+    statistics = model.statistics
+    anchor = np.asarray(statistics["anchor"], np.float32)
+    return draw_back(model, z, anchor, statistics["limits"])[0]
+
+
+def _pool(model: TimbreModel, z: NDArray[np.float32]) -> Pool:
+    timbres = model.decode(z)
+    return Pool(z, timbres, measure(timbres, z, model.axis), model.axis)
