@@ -1,4 +1,4 @@
-"""Sample rate and number of channels of a recording, changed."""
+"""Conversion of sample rate and number of channels."""
 
 import numpy as np
 

@@ -81,7 +81,7 @@ def correlation_of(first: Samples, second: Samples) -> float:
 
 
 def crossfade(old: Samples, new: Samples) -> Samples:
-    """From `old` into `new` over their whole length, by their correlation.
+    """Crossfade two signals over their whole length, with gains by their correlation.
 
     Signals in opposition are treated as uncorrelated: no crossfade can hold the
     power of what cancels without lifting both far above themselves.

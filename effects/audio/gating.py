@@ -1,4 +1,4 @@
-"""Gating blocks: the weighted power of a stream, every tenth of a second.
+"""Gating blocks: the K-weighted power of a stream, every tenth of a second.
 
 Both the loudness of a recording and the meters are made of them (ITU-R BS.1770-5):
 blocks of 0.4 s that overlap by three quarters, each weighted by its spectrum, so that
@@ -16,7 +16,7 @@ HOPS_A_BLOCK = 4
 
 
 class GatingBlocks:
-    """Cuts a stream into gating blocks and weighs each.
+    """Cuts a stream into gating blocks and measures the weighted power of each.
 
     Args:
         sample_rate: Hz.

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 Samples: TypeAlias = NDArray[np.float32]
 
-SILENCE_DB = -200.0  # what we call the level of digital silence, instead of -inf
+SILENCE_DB = -200.0  # level of digital silence, instead of -inf
 
 
 def db_to_amplitude(level_db: float) -> float:

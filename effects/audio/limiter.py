@@ -78,7 +78,7 @@ class Limiter:
         self.reset()
 
     def reset(self) -> None:
-        """Forget the stream: silence in the delay line, gain 1."""
+        """Start anew: silence in the delay line, gain 1."""
         self._line[:] = 0.0
         self._gains[:] = 1.0
         self._position = 0

@@ -160,7 +160,7 @@ def _peak_between(samples: Samples) -> float:
             # The points after each sample, and those before it.
             for shift in (0, 1):
                 between = np.abs(windows[part + shift] @ kernel)
-                # A channel far below the other has no place to look at.
+                # A channel far below the other may have no sample half as high.
                 peak = max(peak, float(np.max(between, initial=0.0)))
     return peak
 

@@ -13,7 +13,7 @@ N_STEPS = 2000
 
 
 class _Levels:
-    """How often which loudness was met, and the highest sample."""
+    """Histogram of the loudness of gating blocks, and the highest sample."""
 
     def __init__(self) -> None:
         self.peak = 0.0
@@ -61,7 +61,7 @@ class LoudnessMeter:
         self._album = _Levels()
 
     def add(self, samples: Samples) -> None:
-        """Listen to more of the stream, shape (n, channels), finite."""
+        """Measure more of the stream, shape (n, channels), finite."""
         self._track.peak = max(
             self._track.peak, float(np.max(np.abs(samples), initial=0.0))
         )
@@ -69,7 +69,7 @@ class LoudnessMeter:
             self._count(mean_square)
 
     def next_track(self) -> None:
-        """What follows is another track of the same album."""
+        """Begin another track of the same album."""
         self._album = self._album.with_track(self._track)
         self._track = _Levels()
 

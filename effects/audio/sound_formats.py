@@ -30,7 +30,7 @@ class SoundFormat:
     rates: tuple[int, ...] = ()
 
     def rate_for(self, sample_rate: int) -> int:
-        """`sample_rate` in Hz if the format can hold it, or else its best one."""
+        """A rate in Hz if the format can hold it, or else the best that it can hold."""
         if not self.rates or sample_rate in self.rates:
             return sample_rate
         return self.rates[0]
@@ -62,7 +62,7 @@ READ_SUBTYPES = frozenset(
     | {"VORBIS", "OPUS", "MPEG_LAYER_I", "MPEG_LAYER_II", "MPEG_LAYER_III"}
 )
 READABLE = "WAV, AIFF, FLAC, Ogg Vorbis, Opus, MP3"  # for messages
-# Sounds, too, but not read: folders are searched for them so that a report can say so.
+# Sounds that are not read. Folders are searched for them, so that reports name them.
 FOREIGN_ENDINGS = frozenset({".m4a", ".aac", ".wma", ".ape", ".wv", ".caf", ".au"})
 
 

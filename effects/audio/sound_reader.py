@@ -1,4 +1,4 @@
-"""Sound files in.
+"""Reading of sound files.
 
 Files come from anywhere, so nothing in them is trusted: regular files only, formats
 by an allow list, length by what was read and never by the header.
@@ -29,8 +29,8 @@ from effects.base.one_line import one_line, shown
 MAX_SECONDS = 600.0
 MAX_CHANNELS = 8
 LOWEST_RATE, HIGHEST_RATE = 8_000, 192_000
-MOST_AMPLITUDE = 100.0  # +40 dBFS: beyond that a float file holds no sound
-BLOCK = 1 << 12  # so much at most is lost of a file that breaks off
+MOST_AMPLITUDE = 100.0  # +40 dBFS: a float file that exceeds it holds no sound
+BLOCK = 1 << 12  # samples; at most one block is lost of a file that breaks off
 
 
 class UnsupportedError(SoundError):

@@ -1,4 +1,4 @@
-"""Sound files out, whole or not at all; the format follows the ending."""
+"""Writing of sound files, whole or not at all; the ending decides the format."""
 
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
@@ -23,7 +23,7 @@ Write: TypeAlias = Callable[[Samples], None]
 def check_output(
     path: Path, sample_rate: int | None = None, *, overwrite: bool = True
 ) -> None:
-    """Find out early that a sound file could not be written.
+    """Check before the work that a sound file can be written.
 
     Args:
         path: of the file.

@@ -20,7 +20,12 @@ Bands = NDArray[np.float64]  # (N_BANDS,), mean square of a channel, full scale 
 
 
 def band_sums(power: NDArray[np.floating], sample_rate: int) -> Bands:
-    """Sums over the bands of what each bin of a real FFT holds, shape (n_bins,)."""
+    """Sums of a power spectrum over the bands.
+
+    Args:
+        power: of each bin of a real FFT, shape (n_bins,).
+        sample_rate: Hz.
+    """
     bins = 2.0 * (len(power) - 1) / sample_rate * CENTRES_HZ
     cumulative = np.concatenate([[0.0], np.cumsum(power, dtype=np.float64)])
     low, high = (
@@ -32,7 +37,12 @@ def band_sums(power: NDArray[np.floating], sample_rate: int) -> Bands:
 
 
 def loop_power(samples: Samples, sample_rate: int) -> Bands:
-    """Mean square of a loop in each band, mean of its channels."""
+    """Mean square of a loop in each band, averaged over its channels.
+
+    Args:
+        samples: shape (n_samples, channels).
+        sample_rate: Hz.
+    """
     n = max(1, len(samples) // _FRAME)
     frames = np.resize(samples, (n * _FRAME, samples.shape[1]))
     window = np.hanning(_FRAME).astype(np.float32)
@@ -47,7 +57,7 @@ def loop_power(samples: Samples, sample_rate: int) -> Bands:
 def band_places(
     n_fft: int, sample_rate: int
 ) -> tuple[NDArray[np.intp], NDArray[np.float32]]:
-    """Between which bands each bin of a real FFT lies, and how far from the lower one.
+    """Position of each bin of a real FFT between the centres of two bands.
 
     Around a centre the gain of a bin is the band's own, in between it moves evenly with
     the logarithm of frequency: gain[below] + share * (gain[below + 1] - gain[below]).

@@ -1,1 +1,1 @@
-"""What everything stands on: errors, folders, workers, files written whole."""
+"""Ground of all other packages: errors, folders, files, workers, random streams."""

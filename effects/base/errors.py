@@ -7,7 +7,7 @@ LatentError
 
 
 class LatentError(Exception):
-    """Base of all; its text says what was wrong, where, and what to do."""
+    """Base of all errors; its text says what was wrong, where, and what to do."""
 
 
 class InputError(LatentError, ValueError):

@@ -3,18 +3,18 @@
 import os
 from pathlib import Path
 
-LONGEST = 400  # characters
+MAX_LENGTH = 400  # characters
 
 
 def one_line(text: str) -> str:
-    r"""A text without control characters: they are escaped, and its end is cut off.
+    r"""A text with its control characters escaped, cut to 400 characters.
 
     >>> one_line("a\nb")
     'a\\nb'
     """
-    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)[:LONGEST]
+    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)[:MAX_LENGTH]
 
 
 def shown(path: Path) -> str:
-    """A path as messages show it, in one line, whatever its name holds."""
+    """A path as messages show it, in one line, whatever characters it holds."""
     return one_line(os.fspath(path).encode("utf-8", "backslashreplace").decode())

@@ -8,22 +8,22 @@ import platformdirs
 
 
 def config_dir() -> Path:
-    """Folder of `config.toml`, presets and grammars of the user's own."""
+    """Folder of `config.toml` and of the user's own presets and grammars."""
     return _dir("config", platformdirs.user_config_dir)
 
 
 def data_dir() -> Path:
-    """Folder of what the user made: corpora, models, recordings, effects."""
+    """Folder of the user's corpora, models, recordings and effects."""
     return _dir("data", platformdirs.user_data_dir)
 
 
 def cache_dir() -> Path:
-    """Folder of what can be made again: prepared loops."""
+    """Folder of files that can be made again, such as loops at a sample rate."""
     return _dir("cache", platformdirs.user_cache_dir)
 
 
 def state_dir() -> Path:
-    """Folder of journals and of what a session leaves for the next."""
+    """Folder of journals and other files that a session leaves for the next."""
     return _dir("state", platformdirs.user_state_dir)
 
 

@@ -15,7 +15,7 @@ import numpy as np
 
 @unique
 class Purpose(IntEnum):
-    """What a random stream is for; the keys that it takes stand behind it."""
+    """Purpose of a random stream; the comment names the keys that it takes."""
 
     SONG_LENGTH = 10  # seed, song
     SONG_CENTRE = 11  # seed, song
@@ -62,10 +62,10 @@ class Purpose(IntEnum):
 
 
 def stream(purpose: Purpose, *keys: int | str) -> np.random.Generator:
-    """The generator of a purpose under these keys, at its beginning.
+    """A generator for a purpose and its keys, at the beginning of its stream.
 
     Args:
-        purpose: of the numbers.
+        purpose: for which numbers are drawn.
         keys: integers, of which the lowest 64 bits count, and texts.
 
     >>> draws = [stream(Purpose.SONG_POOL, 7, song).random() for song in (0, 1, 0)]
@@ -80,6 +80,6 @@ def stream(purpose: Purpose, *keys: int | str) -> np.random.Generator:
 
 
 def _number(text: str) -> int:
-    """64 bits that stand for a text."""
+    """A text as a number of 64 bits."""
     digest = hashlib.blake2b(text.encode(), digest_size=8).digest()
     return int.from_bytes(digest, "little")

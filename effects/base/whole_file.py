@@ -15,7 +15,7 @@ from pathlib import Path
 from effects.base.errors import RunError
 from effects.base.one_line import shown
 
-PREFIX = ".latent-"  # of hidden names; what a killed program left begins so
+PREFIX = ".latent-"  # of the hidden names; a killed program may leave such files
 
 
 @contextmanager
@@ -55,7 +55,7 @@ def whole_file(
 def write_whole(
     path: Path, content: bytes | str, *, durable: bool = False, private: bool = False
 ) -> None:
-    """Write a small file whole, or leave what stood there.
+    """Write a small file whole, or leave the file that was there as it is.
 
     Args:
         path: of the file.

@@ -1,4 +1,4 @@
-"""Worker processes that end when the one which started them does, however it ends."""
+"""Worker processes that end with the process that started them, even when killed."""
 
 import multiprocessing
 import os
@@ -8,7 +8,7 @@ from multiprocessing import connection
 
 
 def end_with_parent() -> None:
-    """In a child process: do not outlive a parent that was killed."""
+    """In a child process: end when the parent ends, even if it is killed."""
     parent = multiprocessing.parent_process()
 
     def watch() -> None:
@@ -20,6 +20,6 @@ def end_with_parent() -> None:
 
 
 def begin_worker() -> None:
-    """In a child process: leave interrupts to the parent, and do not outlive it."""
+    """In a child process: leave interrupts to the parent, and end when it ends."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     end_with_parent()

@@ -1,1 +1,1 @@
-"""The layer of effects under the music: what plays when, and how it makes room."""
+"""The layer of effects under the music: schedule, mixing, and ducking."""

@@ -41,7 +41,6 @@ class DuckedBed:
     def __init__(
         self, layers: PublishedLayers, sample_rate: int, *, batch: int = 1
     ) -> None:
-        self.made_late = 0  # times that `mix_into` found no frame
         self._published = layers
         self._hop = hop_length(sample_rate)
         self._maker = FrameMaker(sample_rate, batch)
@@ -120,7 +119,6 @@ class DuckedBed:
             frame, number * self._hop, inputs, self._scratch
         ):
             return frame
-        self.made_late += 1
         n = self._n_known(number, inputs.envelope, self._maker.batch)
         made = self._maker.make(number, n, inputs)
         self._keep(number, made)

@@ -16,7 +16,7 @@ import numpy as np
 
 from effects.base.streams import Purpose, stream
 
-DWELL_SPREAD = 0.3  # a slot is up to so much longer or shorter than the dwell time
+DWELL_SPREAD = 0.3  # largest share by which a slot differs from the dwell time
 CANDIDATES = 3  # nearest effects left, among which chance decides
 ATTEMPTS = 12  # orders drawn for a round, of which the one of shortest steps is taken
 

@@ -1,1 +1,1 @@
-"""Recordings and generated sounds made into seamless loops, and kept."""
+"""Preparation of recordings and generated sounds as loops, and their library."""

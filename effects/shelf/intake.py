@@ -43,8 +43,8 @@ from effects.shelf.texture import (
 )
 
 MODES = ("auto", "loop", "texture")
-PREPARED_VERSION = 1  # of the preparation: another one prepares everything again
-SKETCH_S = 20.0  # of a texture, to see whether it suits
+PREPARED_VERSION = 1  # of the preparation; a new one prepares every recording again
+SKETCH_S = 20.0  # length of the texture by which it is judged whether one suits
 TIMEOUT_S = 120  # processor and wall time for one file
 MEMORY = 6 << 30
 CREDIT_KEYS = ("title", "author", "license", "source", "date", "comment")
@@ -79,7 +79,7 @@ class IntakeReport:
     outcomes: tuple[Outcome, ...]
 
     def of_kind(self, kind: str) -> tuple[Outcome, ...]:
-        """Those added, unchanged or refused."""
+        """Outcomes of one kind: "added", "unchanged" or "refused"."""
         return tuple(o for o in self.outcomes if o.kind == kind)
 
 
@@ -184,7 +184,7 @@ def _made(samples: Samples, name: str, mode: str) -> Loop:
     parts = take_apart(body, PREPARED_RATE)
     if loop is not None:
         if parts.event_share > MOST_EVENTS:
-            return loop  # as speech: scattered anew, it would be babble
+            return loop  # speech, for example: scattered, it would be babble
         sketch = texture_of(parts, PREPARED_RATE, rng, name, SKETCH_S)
         if not suits(body, sketch):
             return loop
@@ -266,7 +266,7 @@ def _run(jobs: list[_Job], workers: int | None) -> Iterable[Outcome]:
                     yield outcome
         except BrokenProcessPool:
             pass
-    for job in list(left.values()):  # one of these did it: each alone now
+    for job in list(left.values()):  # one of these broke the pool: run each alone
         try:
             with _pool(1) as pool:
                 outcome = pool.submit(_work, job).result()
@@ -283,7 +283,7 @@ def _pool(workers: int) -> ProcessPoolExecutor:
 
 def _work(job: _Job) -> Outcome:
     """In a child process: prepare one file and store it."""
-    # No handler: a reader stuck in C would never come back to run one.
+    # A reader that hangs in C would never return to run a Python handler.
     signal.signal(signal.SIGALRM, signal.SIG_DFL)
     signal.alarm(TIMEOUT_S)
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY, resource.RLIM_INFINITY))
@@ -304,7 +304,7 @@ def _work(job: _Job) -> Outcome:
     except MemoryError:
         return Outcome(path, "refused", reason="takes too much memory")
     except LatentError as error:
-        # The reader names the file, the loop maker does not; the report names all.
+        # Some messages name the file and some do not; the report names it anyway.
         reason = str(error).removeprefix(f"{shown(path)}: ")
         return Outcome(path, "refused", reason=reason)
     finally:

@@ -41,7 +41,7 @@ LONGEST_S = 900.0
 
 @dataclass(frozen=True)
 class Entry:
-    """What is known of an effect without loading it.
+    """Facts about an effect that are known without loading it.
 
     Attributes:
         name: by which it is asked for.
@@ -87,7 +87,7 @@ class Library:
         return [self.entry(name) for name in self.names()]
 
     def entry(self, name: str) -> Entry:
-        """What is known of one effect.
+        """Facts about one effect, without loading it.
 
         Raises:
             InputError: no effect has that name.
@@ -158,11 +158,11 @@ class Library:
         self._forget(loop.name)
 
     def details(self, name: str) -> dict[str, Any]:
-        """All that was noted of an added effect when it was prepared."""
+        """Facts that were stored with an added effect when it was prepared."""
         return _read_json(self.folder / f"{name}.json") or {}
 
     def identity(self, name: str) -> str:
-        """A short text that is another one when an effect was made anew."""
+        """A short text that changes when an effect is made anew."""
         if name not in self.added():
             return f"v{VERSION}"
         try:
@@ -189,12 +189,12 @@ class Library:
         names: Sequence[str],
         heard: Mapping[str, NDArray[np.float64]] | None = None,
     ) -> NDArray[np.float64]:
-        """How alike effects are, as an `EffectSchedule` takes it.
+        """Similarity of effects to one another, as an `EffectSchedule` takes it.
 
         Args:
             names: the effects.
-            heard: what a model's encoder made of each of them, if it was asked; all
-                vectors of one length. Weighs as much as the modulation does.
+            heard: latent of each of them, all of one length, if a model's encoder is to
+                count; it counts as much as the modulation does.
 
         Returns:
             Shape (n, n), 1 on the diagonal.
@@ -210,7 +210,7 @@ class Library:
         return mean
 
     def remove(self, name: str) -> None:
-        """Take an added effect off the shelf.
+        """Remove an added effect from the shelf.
 
         Raises:
             InputError: no added effect has that name.
@@ -257,7 +257,7 @@ class Library:
         return Loop(name, samples, rate, seam, mode, credit)
 
     def _forget(self, name: str) -> None:
-        """Drop what was held and kept of an effect that has changed."""
+        """Drop the loops of an effect that has changed, from memory and cache."""
         self._loops.forget(name)
         with self._guard:
             for key in [key for key in self._held if key[0] == name]:
@@ -275,7 +275,7 @@ def _library_of(folder: Path, cache: Path) -> Library:
 
 
 def at_rate(loop: Loop, sample_rate: int) -> Loop:
-    """The loop at another sample rate, still without a seam.
+    """A loop at another sample rate, still without a seam.
 
     It is resampled by the exact ratio of its lengths, with its own ends around it.
     """

@@ -1,4 +1,4 @@
-"""Loops as they are played, kept in the cache: raw samples at one sample rate.
+"""Cache of loops at the sample rate at which they are played, as raw samples.
 
 A kept loop is a `.npy` file of float32 samples with a JSON file beside it. Samples are
 mapped into memory, so a loop is there at once, whatever its length, and all programs
@@ -24,7 +24,7 @@ FORMAT_VERSION = 1
 
 
 class LoopCache:
-    """Kept loops by name, identity and sample rate.
+    """Loops by name, identity and sample rate.
 
     Args:
         folder: of the cache; it need not be there.
@@ -105,7 +105,7 @@ class LoopCache:
         return None
 
     def forget(self, name: str) -> None:
-        """Remove all that is kept of an effect."""
+        """Remove all kept loops of an effect."""
         for path in (self._folder / name).glob("*-*.*"):
             with suppress(OSError):
                 path.unlink()
@@ -116,7 +116,7 @@ class LoopCache:
         return self._folder / name / f"{identity}-{sample_rate}.npy"
 
     def _drop_others(self, path: Path) -> None:
-        """Remove what an earlier identity of an effect has left under this rate."""
+        """Remove loops that an effect had under this rate by another identity."""
         rate = path.stem.rpartition("-")[2]
         for other in path.parent.glob(f"*-{rate}.*"):
             if other.stem != path.stem:

@@ -14,7 +14,7 @@ from effects.audio.loudness import normalise
 from effects.base.errors import InputError
 
 BED_LUFS = -30.0
-CEILING_DBTP = -9.0  # a clap of thunder may stand out of the bed, not frighten
+CEILING_DBTP = -9.0  # thunder may be louder than the rest, but not startling
 SHORTEST_S = 4.0
 QUIETEST_DBFS = -75.0
 CLIPPED_SHARE = 1e-3  # of samples in runs at full scale
@@ -23,8 +23,8 @@ CROSSFADE_SHARE = 0.15  # of the recording
 SEARCH_SHARE = 0.2  # of the recording, at either end, where the seam may lie
 MOST_PLACES = 300  # at either end; 15 s of frames
 FRAME_S = 0.05
-CORRELATION_WORTH_DB = 3.0  # a seam that matches in phase may differ so much more
-LENGTH_WORTH_DB = 2.0  # so much better must a seam be that leaves nothing of the loop
+CORRELATION_WORTH_DB = 3.0  # a seam with matching phase may differ by so much more
+LENGTH_WORTH_DB = 2.0  # by so much better a seam that leaves a very short loop
 EVEN_OUT_DB = 2.0  # by how much at most a crossfade is brought to its surroundings
 
 
@@ -141,7 +141,7 @@ def trim_points(samples: Samples, sample_rate: int) -> tuple[int, int]:
     usual = 10.0 ** (-0.02) * np.quantile(middle, 0.1)
     loud = np.flatnonzero(smooth >= usual)
     first, last = int(loud[0]), int(loud[-1])
-    # A window that is loud enough may still begin within the fade: go on to its end.
+    # A window that is loud enough may still begin within the fade: skip all of it.
     start = (first + width) * frame if first else 0
     end = last * frame if last < len(smooth) - 1 else len(samples)
     if end - start < len(samples) // 4:
@@ -211,7 +211,7 @@ def _evened_out(joined: Samples, before: Samples, after: Samples) -> Samples:
     bump = np.hanning(len(joined))[:, None]
     excess_db, evened = 0.0, joined
     for _ in range(3):
-        # What the fade takes and gives in the middle weighs half, so ask for double.
+        # The bump's mean is a half, so its height has to be the double.
         excess_db += 2.0 * (target - rms_db(evened))
         excess_db = float(np.clip(excess_db, -2.0 * EVEN_OUT_DB, 2.0 * EVEN_OUT_DB))
         evened = np.asarray(joined * 10.0 ** (excess_db * bump / 20.0), np.float32)
@@ -227,8 +227,8 @@ def _seam_cost(
 ) -> NDArray[np.float64]:
     """Mean difference in dB over all pairs of places, shape (n_tails, n_heads)."""
     cost = _distance(windows[tails][:, None, :], windows[heads][None, :, :])
-    # The halves of the crossfade, and what comes before and after it, are heard side
-    # by side too; and where the sound moves least, a join is noticed least.
+    # The halves of the crossfade, and the sound before and after it, are heard side by
+    # side as well. Where the sound varies least, a join is least noticeable.
     half = max(1, n_window // 2)
     halves = window_means(levels, half)
     for shift in (0, n_window - half):

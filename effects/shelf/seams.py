@@ -81,13 +81,13 @@ def _departures(loop: Loop) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     frame = max(1, int(FRAME_S * loop.sample_rate))
     width = max(8, round((loop.seam or loop.sample_rate) / frame))
     n_frames = len(loop.samples) // frame
-    # A short loop leaves room for comparison only if the windows are shorter still.
+    # A short loop needs shorter windows, or there are none to compare with.
     width = min(width, max(1, n_frames // 6))
     rolled = np.resize(loop.samples, ((n_frames + 3 * width) * frame, 2))
     power = frame_band_power(rolled, loop.sample_rate, frame)
     bands = window_means(power, width)
     whole = window_means(power.sum(axis=1, keepdims=True), width)[:, 0]
-    # The first is the seam; those whose neighbours touch it would tell of it again.
+    # The first window is the seam; windows whose neighbours touch it are left out.
     elsewhere = np.arange(2 * width, n_frames - 2 * width, max(1, width // 4))
     starts = np.concatenate([[0], elsewhere])
     before = (starts - width) % n_frames

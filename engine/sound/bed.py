@@ -1,6 +1,6 @@
 """The bed: which loops lie under the music, prepared ahead of their time.
 
-`prepare` is called by the thread that may load files; the mixer reads the player. What
+`prepare` is called by the thread that may load files; the mixer reads the layers. What
 plays at a sample depends on names, seed and controls alone.
 """
 
