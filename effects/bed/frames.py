@@ -161,7 +161,6 @@ class FrameMaker:
         n = len(frames)
         # numpy's annotations know transforms in double precision only.
         spectra: Any = self._spectra[:n]
-        wet: Any = self._wet[:n]
         bins, rise, steps = self._bins[:n], self._rise[:n], self._steps[:n]
         gains_32 = gains.astype(np.float32)
         np.subtract(gains_32[:, 1:], gains_32[:, :-1], out=steps)
@@ -172,8 +171,10 @@ class FrameMaker:
         np.fft.rfft(frames, axis=-1, out=spectra)
         parts = spectra.view(np.float32)
         np.multiply(parts, bins[:, None, :], out=parts)
+        wet: Any = frames if ducked.all() else self._wet[:n]
         np.fft.irfft(spectra, frames.shape[-1], axis=-1, out=wet)
-        np.copyto(frames, wet, where=ducked[:, None, None])
+        if wet is not frames:
+            np.copyto(frames, wet, where=ducked[:, None, None])
 
 
 def _heard(layers: tuple[LoopLayer, ...], begin: int, end: int) -> list[object]:
