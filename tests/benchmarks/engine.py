@@ -30,6 +30,7 @@ from engine.sound.synthesis import N_LAYERS
 
 RATE = 48_000
 BLOCK = 512
+AHEAD_EVERY = 40  # blocks; less than what is made ahead
 MINUTES = 4.0
 
 
@@ -70,7 +71,9 @@ def callback_share(*, starved: bool = False) -> tuple[float, float]:
     )
     block = np.zeros((BLOCK, 2), np.float32)
     times = []
-    for _ in range(1000):
+    for number in range(1000):
+        if number % AHEAD_EVERY == 0:
+            mixer.make_bed_ahead()  # by a thread of its own, while it plays
         started = time.perf_counter()
         mixer.render(block)
         times.append(time.perf_counter() - started)
