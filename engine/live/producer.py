@@ -184,7 +184,7 @@ class Producer:
 
     def _renew_concealment(self) -> None:
         self._concealed = self._music.ending
-        self._reader.concealment = self._music.standby()
+        self._reader.concealment = self._music.concealment()
         self._concealed_at = time.monotonic()
 
     def _level_concealment(self) -> None:

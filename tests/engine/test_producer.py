@@ -52,7 +52,7 @@ class Ramp:
     def ending(self) -> NDArray[np.float64]:
         return np.full(AXIS.n_bands, 1e-6)
 
-    def standby(self) -> Concealment:
+    def concealment(self) -> Concealment:
         return Concealment(np.zeros((HOP, 4), np.float32))
 
     def compose_ahead(self) -> None:
