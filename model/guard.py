@@ -95,9 +95,7 @@ def sharpness(power: NDArray[np.float64], axis: Axis = AXIS) -> NDArray[np.float
     Returns:
         Shape (n,).
     """
-    bark = _bark(axis)
-    shares = np.eye(25)[np.minimum(bark.astype(int), 24)]  # (n_bands, 25)
-    specific = (power @ shares) ** 0.23
+    specific = (power @ _bark_shares(axis)) ** 0.23
     specific = np.maximum(specific - 1e-10**0.23, 0.0)  # under -100 dB: unheard
     rate = np.arange(25) + 0.5
     weight = np.where(rate <= 15.8, 1.0, 0.15 * np.exp(0.42 * (rate - 15.8)) + 0.85)
@@ -139,10 +137,41 @@ def exceeds(
         z: shape (n, n_latents).
         limits: highest value of each feature, as `statistics["limits"]`.
     """
-    over = np.zeros(len(z), np.bool_)
-    for name, values in point_features(model, z).items():
-        over |= ~(values <= limits[name])  # NaN counts as over
-    return over
+    return _over(point_features(model, z), limits)
+
+
+def _over(
+    values: Mapping[str, NDArray[np.float64]], limits: Mapping[str, float]
+) -> NDArray[np.bool_]:
+    over = [~(found <= limits[name]) for name, found in values.items()]
+    return np.any(over, axis=0)  # NaN counts as over
+
+
+def safe_timbres(
+    model: Decoder,
+    z: Latents,
+    anchor: Latents,
+    limits: Mapping[str, float],
+) -> Timbres:
+    """Timbres of points, of those over the limits as `draw_back` leaves them.
+
+    Every point within the limits is decoded once.
+
+    Args:
+        model: decodes the points.
+        z: shape (n, n_latents).
+        anchor: a point within the limits, shape (n_latents,).
+        limits: highest value of each feature, as `statistics["limits"]`.
+
+    Returns:
+        Shape (n, n_bands).
+    """
+    timbres = model.decode(z)
+    values = timbre_features(timbres, model.axis)
+    values["weirdness"] = model.weirdness(z).astype(np.float64)
+    if _over(values, limits).any():
+        timbres = model.decode(draw_back(model, z, anchor, limits)[0])
+    return timbres
 
 
 def draw_back(
@@ -177,6 +206,12 @@ def draw_back(
     drawn = z.copy()
     drawn[moved] = start + safe * way
     return drawn, moved
+
+
+@lru_cache(maxsize=4)
+def _bark_shares(axis: Axis) -> NDArray[np.float64]:
+    """Which Bark each band counts to, shape (n_bands, 25)."""
+    return np.eye(25)[np.minimum(_bark(axis).astype(int), 24)]
 
 
 @lru_cache(maxsize=4)

@@ -37,6 +37,7 @@ class Purpose(IntEnum):
     MOVEMENT_OFFSETS = 35  # seed, layer
     NOTE = 36  # seed, song, note
     CONCEALMENT = 37  # seed, sample
+    SONG_VOICES = 38  # seed, song
 
     BED_ORDER = 50  # seed, round
     BED_START = 51  # seed, voice, slot or span

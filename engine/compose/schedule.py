@@ -19,7 +19,10 @@ from model.inference import TimbreModel
 CROSSFADE_S = 16.0  # from one song into the next
 NEXT_S = 4.0  # the same when asked to go on at once
 
-_KEPT_SONGS = 4  # songs that ended before the ring's depth are not asked for again
+_KEPT_SONGS = 6  # composed songs that are kept
+# Slots that ended so long ago are forgotten: more than what is decoded ahead of the
+# ring's end, what the ring holds, and what a restart looks back for.
+_KEPT_S = 180.0
 
 
 @dataclass(frozen=True)
@@ -86,9 +89,10 @@ class SongSchedule:
         while self._slots[-1].next_start <= tau:
             last = self._slots[-1]
             self._append(last.index + 1, last.next_start)
-        del self._slots[:-_KEPT_SONGS]
+        while len(self._slots) > 1 and self._slots[0].end < tau - _KEPT_S:
+            del self._slots[0]
         sounding = [slot for slot in self._slots if slot.start <= tau < slot.end]
-        return sounding[-2:] or [self._slots[-1]]
+        return sounding[-2:] or [self._slots[0 if tau < self._slots[0].start else -1]]
 
     def song(self, slot: Slot) -> ComposedSong:
         """The song of a slot, composed when it is first asked for."""

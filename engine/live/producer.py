@@ -160,7 +160,7 @@ class Producer:
         if hop is None:
             self._reader.finished = True
             return False
-        self._reader.band_envelope = self._music.room
+        self._reader.band_envelope = self._music.band_envelope
         self._metrics.frames += 1
         self.positions.append(self._music.now(self._ring.written))
         self._metrics.bad_frames = self._music.bad_frames
@@ -182,7 +182,7 @@ class Producer:
 
     def _renew_concealment(self) -> None:
         self._concealed = self._music.ending
-        self._reader.concealment = self._music.standby()
+        self._reader.concealment = self._music.concealment()
         self._concealed_at = time.monotonic()
 
     def _level_concealment(self) -> None:
@@ -234,7 +234,7 @@ class Producer:
                 one at which the change is spliced in. It is written before anything
                 of the change can be heard, in case the process is killed.
         """
-        guard, end, room = self._guard, self._ring.written, self._music.room
+        guard, end, room = self._guard, self._ring.written, self._music.band_envelope
         at = max(self._heard, min(self._ring.read + guard, end))
         change(at)
         new = np.zeros((0, N_LAYERS), np.float32)
@@ -249,8 +249,8 @@ class Producer:
         self._on_event({"at": at, "heard": heard, **row})
         self._reader.finished = False
         glide = round(SPLICE_S * self._rate)
-        self._music.room = self._music.room.joined(room, heard, glide)
-        self._reader.band_envelope = self._music.room
+        self._music.band_envelope = self._music.band_envelope.joined(room, heard, glide)
+        self._reader.band_envelope = self._music.band_envelope
         self._metrics.replans += 1
         while self.positions and self.positions[-1].position >= heard:
             self.positions.pop()
@@ -295,7 +295,7 @@ class Producer:
                 piece = self._next_hop()
                 if piece is None:
                     return
-                self._reader.band_envelope = self._music.room
+                self._reader.band_envelope = self._music.band_envelope
             inside = max(0, min(len(piece), end - position))
             self._ring.rewrite(position, piece[:inside])
             if inside < len(piece):

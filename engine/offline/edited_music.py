@@ -45,7 +45,7 @@ class EditedMusic:
     @property
     def band_envelope(self) -> BandEnvelope:
         """Of the music's partials, as far as they are rendered."""
-        return self._music.room
+        return self._music.band_envelope
 
     def read_into(self, out: Samples) -> int:
         """Fill `out`, shape (n, N_LAYERS), with the next music, then silence.
@@ -74,11 +74,11 @@ class EditedMusic:
         """Make an edit, and crossfade from the old plan to the new one."""
         self._reach(self._n_splice)
         old, early = self._pending[: self._n_splice], edit.heard - edit.at
-        room = self._music.room
+        room = self._music.band_envelope
         self._make(edit)
         self._pending = np.zeros((0, N_LAYERS), np.float32)
         self._reach(early + max(1, len(old)))
-        self._music.room = self._music.room.joined(room, edit.heard, self._n_splice)
+        self._music.band_envelope = self._music.band_envelope.joined(room, edit.heard, self._n_splice)
         new = self._pending[early:]
         self._pending = splice(old, new, self._music.sample_rate)
 

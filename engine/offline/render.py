@@ -35,7 +35,7 @@ class RenderedMusic:
     @property
     def band_envelope(self) -> BandEnvelope:
         """Of the music's partials, as far as they are rendered."""
-        return self._music.room
+        return self._music.band_envelope
 
     def read_into(self, out: Samples) -> int:
         """Fill `out`, shape (n, N_LAYERS), with the next music, then silence.

@@ -121,7 +121,7 @@ class _BedReader:
     def next(self, n_samples: int) -> Samples:
         block = np.zeros((MAX_BLOCK, 2), np.float32)
         if self._bed is not None:
-            room = self._music.room
+            room = self._music.band_envelope
             self._bed.mix_into(block, self._position, room, self._depth_db)
             block *= self._gain
         self._position += MAX_BLOCK

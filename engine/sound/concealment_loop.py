@@ -1,4 +1,4 @@
-"""The standby: the last timbre without end, for when the music is late.
+"""The concealment: the last timbre without end, for when the music is late.
 
 One inverse FFT gives a loop of its whole length without a seam: longer than any pause
 that is likely, and without an event to know it by. Partials stand still in it, and its
@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 from scipy import fft
 
 from effects.audio.levels import Samples
-from engine.sound.synthesis import gather_peaks, layers_of, split_tonal
+from engine.sound.partials import peak_centres, split_tonal
+from engine.sound.synthesis import N_LAYERS, mid_and_side, share_above_pivot
 from model.config import AXIS, Axis
 from model.spectrum import bin_power
 
@@ -23,7 +24,7 @@ _DEPTH_DB = 60.0  # below the highest band, what differs is not heard
 Powers = NDArray[np.float64]
 
 
-def standby_loop(
+def concealment_loop(
     band_power: Powers,
     *,
     sample_rate: int,
@@ -47,13 +48,36 @@ def standby_loop(
     length = 2 * fft.next_fast_len(round(LOOP_S / _STEP_S) // 2) * step
     noise_bands, tonal_bands = split_tonal(band_power, clarity)
     power = bin_power(noise_bands, length, sample_rate, axis)
-    # A partial in two bins would beat once in the whole loop.
-    power += gather_peaks(tonal_bands, length, sample_rate, axis, whole=True)
-    n_phases = int(length / sample_rate * AXIS.high_hz) + 1
-    phases = rng.random(n_phases, np.float32) * np.float32(2.0 * np.pi)
-    sides = np.where(rng.random(n_phases, np.float32) < 0.5, -1.0, 1.0)
-    sides = sides.astype(np.float32)
-    return _evened(layers_of(power, phases, sides, length, sample_rate), step)
+    # Each partial stands in one bin: in two it would beat once in the whole loop.
+    centre, gathered = peak_centres(tonal_bands)
+    hertz = np.interp(centre, np.arange(axis.n_bands), axis.centres)
+    bins = np.round(hertz * length / sample_rate).astype(np.intp)
+    inside = bins < len(power) - 1
+    np.add.at(power, bins[inside], gathered[inside])
+    return _evened(_layers(power, length, sample_rate, rng), step)
+
+
+def _layers(
+    power: Powers, length: int, sample_rate: int, rng: np.random.Generator
+) -> Samples:
+    """One period of noise with this power in each bin, shape (length, 4)."""
+    n = min(int(length / sample_rate * AXIS.high_hz) + 1, len(power) - 1)
+    hertz = np.arange(n) * (sample_rate / length)
+    phases = rng.random(n, np.float32) * np.float32(2.0 * np.pi)
+    signs = np.where(rng.random(n, np.float32) < 0.5, -1.0, 1.0)
+    # A bin holding amplitude a*N/2 gives a sinusoid of amplitude a, power a²/2.
+    whole = (length / 2.0) * np.sqrt(2.0 * power[:n]) * np.exp(1j * phases)
+    whole[0] = 0.0
+    to_mid, to_side = mid_and_side(hertz)
+    above = share_above_pivot(hertz)
+    spectra = np.zeros((N_LAYERS, length // 2 + 1), np.complex64)
+    # The side stands at right angles to the mid, before or behind it: left and right
+    # then have exactly the power asked for, in every bin.
+    for row, layer in ((0, to_mid * whole), (2, 1j * signs * to_side * whole)):
+        spectra[row + 1, :n] = layer * above
+        spectra[row, :n] = layer * (1.0 - above)
+    layers: Samples = np.ascontiguousarray(fft.irfft(spectra, length).T)
+    return layers
 
 
 def unlikeness(first: Powers, second: Powers) -> float:

@@ -48,7 +48,7 @@ def callback_share(*, starved: bool = False) -> tuple[float, float]:
     """Median and 99.9th percentile of the mixer's time over the block's.
 
     Args:
-        starved: the ring is empty, and the standby sounds.
+        starved: the ring is empty, and the concealment sounds.
     """
     graph = build(Settings(seed=7, sample_rate=RATE))
     assert graph.bed is not None
@@ -59,7 +59,7 @@ def callback_share(*, starved: bool = False) -> tuple[float, float]:
     while ring.available < 12 * RATE:
         hop = _hop(graph)
         if starved:
-            reader.concealment = graph.music.standby()
+            reader.concealment = graph.music.concealment()
             break
         ring.write(hop)
     mixer = Mixer(
@@ -96,12 +96,12 @@ def replan_time() -> float:
     return statistics.median(times)
 
 
-def standby_time() -> float:
+def concealment_time() -> float:
     """Seconds to make what sounds in an underrun; needed every 8 s at most."""
     graph = build(Settings(seed=7, sample_rate=RATE, effects=None))
     _hop(graph)
     started = time.perf_counter()
-    graph.music.standby()
+    graph.music.concealment()
     return time.perf_counter() - started
 
 
@@ -130,7 +130,7 @@ def main() -> None:
             "the same in an underrun, median and p99.9",
             f"{100 * starved_median:.1f} and {100 * starved_worst:.1f} % of the period",
         ),
-        ("making a standby", f"{1000 * _median(standby_time, 5):.0f} ms"),
+        ("making a concealment", f"{1000 * _median(concealment_time, 5):.0f} ms"),
         ("changed control to new hop", f"{_median(replan_time, 3):.0f} ms"),
         ("decoding 64 latents", f"{100 * decode_share():.3f} % of their audio"),
     ]

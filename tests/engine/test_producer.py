@@ -53,7 +53,7 @@ class Ramp:
     def ending(self) -> NDArray[np.float64]:
         return np.full(AXIS.n_bands, 1e-6)
 
-    def standby(self) -> Concealment:
+    def concealment(self) -> Concealment:
         return Concealment(np.zeros((HOP, 4), np.float32))
 
     def compose_ahead(self) -> None:
@@ -232,13 +232,13 @@ def test_nothing_is_concealed_after_the_end(monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setattr(producer_module, "CONCEALMENT_LIKE_DB", -1.0)
     rig = Rig(n_samples=2500)
     made: list[bool] = []
-    standby = rig.music.standby
+    concealment = rig.music.concealment
 
     def count() -> Concealment:
         made.append(rig.reader.finished)
-        return standby()
+        return concealment()
 
-    rig.music.standby = count  # type: ignore[method-assign]
+    rig.music.concealment = count  # type: ignore[method-assign]
     rig.producer.prime(1.0)
     rig.producer.start()
     rig.wait(lambda: rig.reader.finished)

@@ -20,12 +20,13 @@ from engine.compose.criteria import CRITERIA, Sounds, dissonance, measure
 from engine.compose.distance import apart_db, coarse_spectra, mean_apart_db
 from engine.compose.loudness_plan import fade_lengths
 from engine.compose.path import SYMBOLS
+from engine.compose.schedule import SongSchedule
 from engine.compose.tuning import dissolved, shift_bands
 from engine.control.controls import Snapshot, snapshot_of
 from engine.graph import TARGET_LUFS, Graph, Settings, build
 from engine.offline.render import render
 from engine.offline.stems import render_stems
-from engine.sound.music import Music
+from engine.sound.decoding import decode
 from model.config import AXIS, Axis
 from model.inference import TimbreModel
 from model.spectrum import CLIP_LENGTH, analyse
@@ -265,22 +266,20 @@ def planned_roughness(
     model: TimbreModel, seed: int, controls: Mapping[str, object]
 ) -> float:
     """Roughness of a song's joins as it is composed, both sounds equally loud."""
-    music = Music(
+    schedule = SongSchedule(
         model,
         grammars.load("seed"),
         snapshot_of(controls),
         seed=seed,
-        sample_rate=RATE,
         duration=240.0,
     )
-    song = music._schedule.song(music._schedule.at(0.0)[-1])
-    decoded = model.axis.to_power(model.decode(song.points))
-    decoded *= 10.0 ** (-song.loudness[:, None] / 10.0)
-    points = song.points.astype(np.float64)
-    tuned = [music._tuned(p, z, song) for p, z in zip(decoded, points, strict=True)]
+    song = schedule.song(schedule.at(0.0)[-1])
+    line = song.points.astype(np.float64)
+    sounds = decode(model, song, line, np.zeros(line.shape), 0.0)
+    tuned = sounds.noise + sounds.tonal
     order = [SYMBOLS.index(symbol) for symbol in song.path.pattern]
     joins = [(a, b) for a, b in pairwise(order) if a != b]
-    return join_roughness(np.stack(tuned), joins, model.axis)
+    return join_roughness(tuned, joins, model.axis)
 
 
 def join_roughness(

@@ -16,7 +16,7 @@ from engine.live.producer import Producer
 from engine.live.ring import RingBuffer
 from engine.live.ring_reader import STARVED_S, RingReader
 from engine.sound.concealment import Concealment
-from engine.sound.concealment_loop import LOOP_S, standby_loop, unlikeness
+from engine.sound.concealment_loop import LOOP_S, concealment_loop, unlikeness
 from engine.sound.synthesis import N_LAYERS
 from model.config import AXIS
 from tests.support import audio
@@ -60,7 +60,7 @@ def repetition(samples: Samples, sample_rate: int, shortest_s: float) -> float:
 
 
 def test_a_loop_has_the_power_of_its_sound_and_no_seam() -> None:
-    loop = standby_loop(
+    loop = concealment_loop(
         sound(), sample_rate=RATE, clarity=0.8, rng=np.random.default_rng(0)
     )
     assert len(loop) == pytest.approx(LOOP_S * RATE, rel=0.1)
@@ -189,7 +189,7 @@ def test_no_period_is_heard_in_it(stall: Stall) -> None:
     assert repetition(inside, RATE, 0.5) < 0.05
 
 
-def test_a_standby_that_is_used_is_not_exchanged_under_way() -> None:
+def test_a_concealment_that_is_used_is_not_exchanged_under_way() -> None:
     ring, metrics = RingBuffer(8000, N_LAYERS), Metrics()
     reader = RingReader(ring, 1000, metrics, 500)
     ring.write(np.ones((1000, 4), np.float32))
@@ -210,7 +210,7 @@ def test_a_standby_that_is_used_is_not_exchanged_under_way() -> None:
     np.testing.assert_allclose(out[:, 0], expected, atol=1e-5)
 
 
-def test_the_standby_follows_the_music_while_it_plays() -> None:
+def test_the_concealment_follows_the_music_while_it_plays() -> None:
     rig = Rig(**{"wiggle/amount": 2.0, "wiggle/rate": 0.07})
     rig.producer.prime(4.0)
     first = rig.reader.concealment

@@ -1,0 +1,232 @@
+"""What the music is at regular times: latents decoded in batches, tuned, levelled.
+
+A node is the sound at one moment of the stream. Nodes lie `hop` seconds apart, on a
+grid of absolute frames, and are decoded in batches of a fixed number: whatever was
+decoded before, a node comes out the same to the bit.
+
+Bass, body and noise change at times of their own: each is read from an earlier node
+than the next, by a lag that belongs to the song, and the noise over a stretch of time.
+So there is something held while something moves.
+"""
+
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+from numpy.typing import NDArray
+
+from engine.compose.composer import ComposedSong
+from engine.sound.partials import PLACES_PER_BAND, gather, split_tonal
+from model.config import AXIS
+from model.guard import safe_timbres
+from model.inference import TimbreModel
+from model.spectrum import bin_power, loudness
+
+BATCH = 16  # nodes decoded at once
+QUIETEST_LUFS = -90.0  # what is softer as decoded is not raised to its level
+
+BASS_HZ = 160.0
+_BASS_SLOPE = 8.0  # the power of frequency by which bass gives way to body
+
+# An octave or more below the sound's own partials: what lies an octave up in these is
+# let down into the lowest, by the given share of its power.
+SUB_HZ = (33.0, 66.0)
+SUB_SHARES = (0.5, 0.18, 0.06)
+SUB_MOST = 0.06  # of the whole power: where that much is there already, none is added
+
+# Noise as low as this is narrower than a bin of a frame, and would flutter: it is made
+# of many partials close together, which beat slowly.
+RUMBLE_HZ = 140.0
+_RUMBLE_BANDS = 25  # that share a partial: two and a half semitones
+
+_FAINT = 1e-3  # of the whole: a share of the sounds nearby that is not heard
+
+Powers = NDArray[np.float64]
+Values = NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Decoded:
+    """Sounds at 0 LUFS each.
+
+    Attributes:
+        noise, tonal: band powers, shape (n, n_bands).
+        n_bad: how many were not finite, and are silent.
+    """
+
+    noise: Powers
+    tonal: Powers
+    n_bad: int
+
+
+@dataclass(frozen=True)
+class Nodes:
+    """The sound of one song at the nodes of a batch.
+
+    Attributes:
+        tonal: mean square at each place, shape (BATCH, N_PLACES).
+        noise: mean square in each bin of a frame, shape (BATCH, n_bins).
+        bands: both in bands, shape (BATCH, n_bands).
+    """
+
+    tonal: Values
+    noise: Values
+    bands: Powers
+
+
+@dataclass(frozen=True)
+class Lags:
+    """By how many nodes each part of the music comes after the path.
+
+    Attributes:
+        bass, body: of one node each.
+        noise: of several, of which the noise is the mean.
+    """
+
+    bass: int
+    body: int
+    noise: tuple[int, ...]
+
+    @property
+    def longest(self) -> int:
+        """How many nodes of the past are needed."""
+        return max(self.bass, self.body, *self.noise)
+
+
+def decode(
+    model: TimbreModel, song: ComposedSong, line: Powers, offset: Powers, clarity: float
+) -> Decoded:
+    """The sounds of points of a song, in its tuning and on its chords.
+
+    Args:
+        model: timbre space.
+        song: whose tuning and chords hold.
+        line: latents on the song's path, which decide on chords, shape (n, n_latents).
+        offset: what the wiggle adds to them, the same shape.
+        clarity: 0..1, how much of each partial is gathered to its centre.
+    """
+    timbres = safe_timbres(
+        model,
+        (line + offset).astype(np.float32),
+        np.asarray(model.statistics["anchor"], np.float32),
+        model.statistics["limits"],
+    )
+    power = model.axis.to_power(timbres)
+    power[timbres <= 0.0] = 0.0
+    tuned = _tuned(power, line, song)
+    heard = _loudness(tuned)
+    tuned *= 10.0 ** (-heard[:, None] / 10.0)
+    is_bad = ~np.isfinite(tuned).all(axis=1)
+    tuned[is_bad] = 0.0
+    noise, tonal = split_tonal(tuned, clarity)
+    return Decoded(noise, tonal, int(is_bad.sum()))
+
+
+def combine(
+    rows: Decoded, first: int, lags: Lags, levels: Powers, n_bins: int, sample_rate: int
+) -> Nodes:
+    """The parts of the music put together.
+
+    Args:
+        rows: sounds at successive nodes, of which the longest lag's are before `first`.
+        first: row of the batch's first node.
+        lags: of the parts.
+        levels: LUFS that each node is to have, shape (BATCH,); -inf is silence.
+        n_bins: of the frames that are made of it.
+        sample_rate: Hz.
+    """
+
+    def at(lag: int) -> slice:
+        return slice(first - lag, first - lag + BATCH)
+
+    share = _bass_share()
+    bass, body = rows.tonal[at(lags.bass)], rows.tonal[at(lags.body)]
+    tonal = body + share * (bass - body)
+    noise = rows.noise[at(lags.noise[0])].copy()
+    for lag in lags.noise[1:]:
+        noise += rows.noise[at(lag)]
+    noise *= 1.0 / len(lags.noise)
+    noise += share * (rows.noise[at(lags.bass)] - noise)
+    _add_sub(noise, tonal)
+    whole = noise + tonal  # before the lowest noise becomes partials
+    heard = _loudness(whole)
+    gain = 10.0 ** ((levels - heard) / 10.0)[:, None]
+    places = np.stack([gather(row) for row in tonal])
+    _move_rumble(noise, places)
+    in_bins = bin_power(noise, 2 * (n_bins - 1), sample_rate) * gain
+    return Nodes(
+        places * gain.astype(np.float32), in_bins.astype(np.float32), whole * gain
+    )
+
+
+def _move_rumble(noise: Powers, places: Values) -> None:
+    """Take the lowest bands of noise to partials."""
+    n_groups = int(np.searchsorted(AXIS.centres, RUMBLE_HZ)) // _RUMBLE_BANDS
+    lowest = noise[:, : n_groups * _RUMBLE_BANDS]
+    groups = lowest.reshape(len(noise), n_groups, _RUMBLE_BANDS).sum(axis=2)
+    middle = PLACES_PER_BAND * (_RUMBLE_BANDS // 2)
+    places[:, middle :: PLACES_PER_BAND * _RUMBLE_BANDS][:, :n_groups] += groups
+    lowest[:] = 0.0
+
+
+def _loudness(power: Powers) -> Powers:
+    """LUFS of each row, not below the quietest; rows one by one round the same."""
+    return np.array([max(QUIETEST_LUFS, float(loudness(row))) for row in power])
+
+
+def _add_sub(noise: Powers, tonal: Powers) -> None:
+    """Let tones down by octaves into the lowest, as far as it is empty."""
+    octave = round(AXIS.bands_per_octave)
+    low, high = np.searchsorted(AXIS.centres, SUB_HZ)
+    sub = np.zeros((len(tonal), high - low))
+    for number, share in enumerate(SUB_SHARES, 1):
+        sub += share * tonal[:, low + number * octave : high + number * octave]
+    total = noise.sum(axis=1) + tonal.sum(axis=1)
+    below = noise[:, :high].sum(axis=1) + tonal[:, :high].sum(axis=1)
+    lacking = np.maximum(SUB_MOST * total - below, 0.0)
+    sub *= np.minimum(1.0, lacking / np.maximum(sub.sum(axis=1), 1e-20))[:, None]
+    tonal[:, low:high] += sub
+
+
+@lru_cache(maxsize=1)
+def _bass_share() -> Powers:
+    """Share of the bass part in each band."""
+    return np.asarray(1.0 / (1.0 + (AXIS.centres / BASS_HZ) ** _BASS_SLOPE))
+
+
+def _tuned(power: Powers, line: Powers, song: ComposedSong) -> Powers:
+    """Transposed, and moved by the chords, as the nearest of the song's points are.
+
+    Between chords a sound is not in between, but has some of each.
+    """
+    distance = np.linalg.norm(song.points[None] - line[:, None], axis=2)
+    nearness = 1.0 / (distance + 1e-3) ** 4
+    nearness /= nearness.sum(axis=1, keepdims=True)
+    shifts = nearness @ song.transpositions.shifts
+    tuned = np.zeros_like(power)
+    for total, row, shift, near in zip(tuned, power, shifts, nearness, strict=True):
+        shares: dict[float, float] = {}
+        for move, share in zip(*song.chords(near), strict=True):
+            shares[float(move)] = shares.get(float(move), 0.0) + float(share)
+        for move, share in shares.items():
+            if share > _FAINT:
+                _add_shifted(total, row, float(shift) + move, share)
+    return tuned
+
+
+def _add_shifted(total: Powers, power: Powers, bands: float, share: float) -> None:
+    """Add a share of band powers, moved up by a number of bands, to a total.
+
+    What is moved in from beyond an end is the end's own level.
+    """
+    n = len(power)
+    whole = int(np.floor(bands))
+    upper = bands - whole
+    padded = np.empty(n + 1)
+    first, last = max(0, whole + 1), min(n + 1, n + whole + 1)
+    # padded[i] is power[i - 1 - whole], so that a band is two neighbours of it.
+    padded[first:last] = power[first - 1 - whole : last - 1 - whole]
+    padded[:first] = power[0]
+    padded[last:] = power[-1]
+    total += (share * (1.0 - upper)) * padded[1:]
+    total += (share * upper) * padded[:-1]

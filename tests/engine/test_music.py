@@ -1,0 +1,196 @@
+"""The stream: parts that change apart, notes in front, and a restart at any sample."""
+
+from collections.abc import Mapping
+from itertools import pairwise
+
+import numpy as np
+import pytest
+
+from effects.audio.levels import Samples
+from effects.audio.loudness import integrated_lufs
+from engine.control.controls import snapshot_of
+from engine.graph import TARGET_LUFS, Settings, build
+from engine.sound import foreground
+from engine.sound.decoding import BASS_HZ, BATCH, Decoded, Lags, combine
+from engine.sound.music import Music
+from engine.sound.partials import place_hz
+from model.config import AXIS
+from tests.support.signals import clicks
+from tests.support.slabs import stereo
+
+RATE = 24_000
+
+
+def music(
+    seed: int = 5,
+    controls: Mapping[str, object] | None = None,
+    seconds: float | None = None,
+) -> Music:
+    snapshot = snapshot_of(controls or {})
+    settings = Settings(
+        seed=seed,
+        sample_rate=RATE,
+        duration=seconds,
+        effects=None,
+        controls=snapshot,
+    )
+    return build(settings).music
+
+
+def taken(stream: Music, seconds: float) -> Samples:
+    pieces: list[Samples] = []
+    while sum(map(len, pieces)) < seconds * RATE:
+        piece = stream.next()
+        if piece is None:
+            break
+        pieces.append(piece)
+    return np.concatenate(pieces)[: round(seconds * RATE)]
+
+
+@pytest.fixture(scope="module")
+def whole() -> Samples:
+    return taken(music(), 40.0)
+
+
+@pytest.mark.parametrize("at", [0, 1, 12_345, 7 * RATE, 30 * RATE - 1])
+def test_it_starts_again_at_any_sample(whole: Samples, at: int) -> None:
+    again = music()
+    again.replan(at, snapshot_of({}))
+    np.testing.assert_array_equal(taken(again, 4.0), whole[at : at + 4 * RATE])
+
+
+def test_what_was_made_before_a_change_does_not_matter() -> None:
+    streams = [music(), music()]
+    for stream, seconds in zip(streams, (20.0, 1.0), strict=True):
+        taken(stream, seconds)
+    changes: list[dict[str, object]] = [
+        {"wiggle/amount": 1.0},
+        {"hop": 0.6},
+        {"hop": 0.6, "hold": True},
+        {"hop": 0.6, "motion/rate": 3.0},
+        {"foreground/density": 40.0},
+    ]
+    for number, change in enumerate(changes):
+        got = []
+        for stream, seconds in zip(streams, (9.0, 1.0), strict=True):
+            stream.replan(20_000 + 9001 * number, snapshot_of(change))
+            got.append(taken(stream, seconds)[:RATE])
+        np.testing.assert_array_equal(*got, err_msg=str(change))
+
+
+def test_a_song_has_its_loudness_and_no_click() -> None:
+    samples = stereo(taken(music(9, {"foreground/density": 30.0}, 180.0), 180.0))
+    assert integrated_lufs(samples, RATE) == pytest.approx(TARGET_LUFS, abs=0.5)
+    assert len(clicks(samples)) == 0
+
+
+def test_a_held_song_keeps_its_sound() -> None:
+    """Parts that come later do not move on while time stands still."""
+    controls: dict[str, object] = {
+        "wiggle/amount": 0.0,
+        "motion/depth": 0.0,
+        "foreground/density": 0.0,
+    }
+    stream = music(3, controls)
+    taken(stream, 12.0)
+    stream.replan(10 * RATE, snapshot_of({**controls, "hold": True}))
+    taken(stream, 10.0)
+    early = stream.ending
+    taken(stream, 10.0)
+    both = [10.0 * np.log10(x + 1e-9 * early.sum()) for x in (early, stream.ending)]
+    assert np.abs(both[0] - both[1]).max() < 0.01
+
+
+def test_each_part_changes_at_its_own_time() -> None:
+    n = 4 * BATCH
+    noise, tonal = np.full((n, AXIS.n_bands), 1e-9), np.zeros((n, AXIS.n_bands))
+    tonal[:, 200], tonal[:, 600] = 1e-4, 1e-4
+    half = slice(n // 2, None)  # where another sound begins
+    tonal[half, 150], tonal[half, 700] = 1e-4, 1e-4
+    tonal[half, 200], tonal[half, 600] = 0.0, 0.0
+    noise[half] *= 100.0
+    lags = Lags(0, 3, (6, 7, 8))
+    levels = np.full(BATCH, -20.0)
+    nodes = [
+        combine(Decoded(noise, tonal, 0), first, lags, levels, 513, RATE)
+        for first in (BATCH, 2 * BATCH)
+    ]
+    places = np.concatenate([node.tonal for node in nodes])
+    bins = np.concatenate([node.noise for node in nodes])
+
+    def changes(values: np.ndarray) -> int:
+        return int(np.argmax(values > 0.5 * values.max())) - BATCH
+
+    assert place_hz()[300] < BASS_HZ < place_hz()[1400]
+    assert changes(places[:, 300]) == 0, "the bass"
+    assert changes(places[:, 1400]) == 3, "the body"
+    assert changes(bins[:, 200]) == 7, "the noise, the middle of its stretch"
+
+
+def test_the_parts_of_songs_differ_in_their_order() -> None:
+    stream, orders = music(1), set()
+    for index in range(12):
+        slot = stream._schedule.at(0.0)[-1]
+        moved = type(slot)(
+            index, slot.start, slot.duration, slot.end, slot.overlap, slot.is_last
+        )
+        orders.add(stream._planner._cast(moved).order)
+    assert len(orders) > 2
+
+
+def onsets(samples: Samples) -> list[float]:
+    """Seconds at which many bands of the spectrum rise at once."""
+    mono = samples[:, :2].sum(axis=1)
+    length, hop = 2048, 512
+    frames = np.lib.stride_tricks.sliding_window_view(mono, length)[::hop]
+    power = np.abs(np.fft.rfft(frames * np.hanning(length), axis=1)) ** 2
+    edges = np.geomspace(80.0, 10_000.0, 49) * length / RATE
+    bands = np.stack(
+        [
+            power[:, int(a) : max(int(a) + 1, int(b))].sum(axis=1)
+            for a, b in pairwise(edges)
+        ],
+        axis=1,
+    )
+    level = 10.0 * np.log10(bands + 1e-7 * bands.max())
+    rise = np.maximum(level[3:] - level[:-3], 0.0).mean(axis=1)
+    found = np.flatnonzero(rise > 4.0)
+    return [float(i * hop / RATE) for i in found if i == found[0] or rise[i - 1] <= 4.0]
+
+
+def test_there_are_notes_where_they_are_asked_for_and_none_elsewhere() -> None:
+    still: dict[str, object] = {"motion/depth": 3.0, "wiggle/amount": 0.2}
+    counts = {}
+    for density in (0.0, 30.0):
+        controls = {**still, "foreground/density": density, "foreground/level": 0.0}
+        samples = taken(music(2, controls, 180.0), 70.0)
+        counts[density] = len(onsets(samples[10 * RATE :]))
+    assert counts[0.0] == 0
+    assert counts[30.0] >= 5
+
+
+def test_a_density_adds_notes_and_takes_none_away() -> None:
+    stream = music(4, seconds=240.0)
+    slot = stream._schedule.at(0.0)[-1]
+    score = stream._planner._cast(slot).score
+    few, many = score.sounding(10.0), score.sounding(30.0)
+    assert np.all(many[few])
+    assert few.sum() == pytest.approx(40, abs=8)
+    assert many.sum() == pytest.approx(120, abs=16)
+    assert not score.sounding(0.0).any()
+
+
+def test_the_same_section_brings_the_same_motif() -> None:
+    path = music(4, seconds=240.0)._schedule
+    song = path.song(path.at(0.0)[-1])
+    score = foreground.write_score(song.path, song.duration, 4, 0)
+    steps = np.cumsum(np.diff(score.step_s, prepend=score.step_s[0]) != 0.0)
+    chosen = {}
+    for step in range(steps.max() + 1):
+        inside = steps == step
+        first = score.moments[inside][np.argsort(score.rank[inside])[:6]]
+        chosen.setdefault(int(score.symbols[inside][0]), []).append(set(first.tolist()))
+    shared = [
+        len(one & other) for sets in chosen.values() for one, other in pairwise(sets)
+    ]
+    assert np.mean(shared) > 4.0  # of six; by chance 2.3
