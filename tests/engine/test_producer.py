@@ -34,7 +34,7 @@ class Ramp:
     sample_rate: int = RATE
     position: int = 0
     bad_frames: int = 0
-    room: BandEnvelope = field(default_factory=BandEnvelope)
+    band_envelope: BandEnvelope = field(default_factory=BandEnvelope)
     plan: int = 0
     calls: list[tuple[int, object]] = field(default_factory=list)
 
