@@ -22,4 +22,5 @@ def end_with_parent() -> None:
 def begin_worker() -> None:
     """In a child process: leave interrupts to the parent, and end when it ends."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)  # ends it in a native call, too
     end_with_parent()

@@ -20,7 +20,7 @@ from engine.graph import Graph
 from engine.live.meter import Meter
 from engine.live.session import Session
 from engine.offline.journal import Header
-from engine.offline.journal_writer import begin_journal
+from engine.offline.journal_writer import Event, JournalWriter, begin_journal
 from engine.osc.query import QueryServer
 from engine.osc.server import OscServer
 from engine.recording.recovery import repair_all
@@ -45,24 +45,26 @@ class App:
         graph: what sounds.
         options: the device, and what is started beside the session.
         say: takes one line for the user.
-
-    Raises:
-        RunError: the journal cannot be written.
     """
 
     def __init__(self, graph: Graph, options: AppOptions, say: Say) -> None:
         self._options, self._say = options, say
         self._recordings = data_dir() / "recordings"
-        self._journal = begin_journal(_header(graph), say)
-        self._keep_jobs = KeepJobs(self._journal.path, self._recordings, say)
-        self.session = Session(graph, options.device, say, self._journal.event)
+        self._journal = _journal(_header(graph), say)
+        self._keep_jobs = KeepJobs(
+            self._journal.path if self._journal else None,
+            self._recordings,
+            graph.sample_rate,
+            say,
+        )
+        self.session = Session(graph, options.device, say, self._on_event)
         self._meter = Meter(graph.sample_rate)
         self.commands = SessionCommands(
             self.session,
             self._recordings,
             self._keep,
             say,
-            self._journal.event,
+            self._on_event,
             lambda: self._meter.levels,
             options.preset,
         )
@@ -71,11 +73,16 @@ class App:
         self._surfaces: list[Surface] = []  # that were started
         self._ticked = time.monotonic()
 
-    def run(self, poll: Callable[[], None] = lambda: None) -> None:
+    def run(
+        self,
+        poll: Callable[[], None] = lambda: None,
+        on_playing: Callable[[], None] = lambda: None,
+    ) -> None:
         """Play until the music has ended or was stopped.
 
         Args:
             poll: called some twenty times a second, for a display.
+            on_playing: called once, when the music has begun.
 
         Raises:
             LatentError: no device, no room for a recording, or a part that died.
@@ -90,6 +97,7 @@ class App:
             if wake_s is not None:
                 self.commands.wake(wake_s, sleep_s)
             self.session.start()
+            on_playing()
             if wake_s is None and sleep_s is not None:
                 self.commands.sleep(sleep_s)
             self._say(f"playing, seed {self.session.graph.settings.seed}; Ctrl-C ends")
@@ -98,8 +106,9 @@ class App:
             for surface in reversed(self._surfaces):
                 surface.stop()
             self.commands.close()
-            self._journal.close()
-        self._keep_jobs.report(wait=True)
+            self._keep_jobs.cancel()
+            if self._journal is not None:
+                self._journal.close()
 
     def _start_surfaces(self) -> None:
         self.session.add_tap(self._meter.tap)
@@ -184,11 +193,26 @@ class App:
     def _tick(self) -> None:
         """Write to the journal how far the session is."""
         self._ticked = time.monotonic()
-        self._journal.command(self.session.mixer.position, "tick")
+        at = self.session.mixer.position
+        self._on_event({"at": at, "command": "tick", "args": []})
 
     def _keep(self, seconds: float) -> None:
         self._tick()
-        self._keep_jobs.start(seconds)
+        self._keep_jobs.start(seconds, self.session.mixer.position)
+
+    def _on_event(self, event: Event) -> None:
+        """Any thread but the callback: write a row to the journal, if there is one."""
+        if self._journal is not None:
+            self._journal.event(event)
+
+
+def _journal(header: Header, say: Say) -> JournalWriter | None:
+    """Begin the session's journal; without room for one, it is played all the same."""
+    try:
+        return begin_journal(header, say)
+    except RunError as error:
+        say(f"{error}; playing without a journal, so nothing can be kept or replayed")
+        return None
 
 
 def _header(graph: Graph) -> Header:

@@ -1,14 +1,22 @@
 """`latent`: the command and its families, each imported when it is asked for."""
 
+import errno
 import importlib
 import os
+import signal
 import sys
+import traceback
+import warnings
 from typing import Any
 
 import click
 
 from effects.base.errors import InputError, LatentError
+from engine.cli.signals import Stopped, leave, raise_on_signals
 from engine.version import VERSION
+
+DEBUG = "LATENT_DEBUG"  # set in the environment to see tracebacks
+LONGEST = 2000  # characters of a message
 
 # Command -> module below engine.cli; the module has a click command of that name.
 FAMILIES = {
@@ -64,43 +72,70 @@ def latent() -> None:
 
 
 def main(args: list[str] | None = None) -> None:
-    """Run the command line; exits 0 done, 1 failed, 2 bad input."""
-    sys.exit(_run(args))
+    """Run the command line and end the process.
+
+    It exits 0 when done, 1 when the command failed, 2 for bad input, and 128 and the
+    number of the signal that ended it. Whatever went wrong is one line on stderr.
+
+    Args:
+        args: those of the process by default.
+    """
+    try:
+        raise_on_signals()
+        if not os.environ.get(DEBUG):
+            warnings.simplefilter("ignore")  # of libraries: nothing a user can mend
+        code = _run(args)
+    except Stopped as stopped:  # while a line was printed
+        code = stopped.exit_code
+    leave(code)
 
 
 def _run(args: list[str] | None) -> int:
     try:
         result: Any = latent.main(args, prog_name="latent", standalone_mode=False)
         return result if isinstance(result, int) else 0
-    except click.UsageError as error:
-        return _fail(_one_line(error.format_message()), 2)
     except click.exceptions.Exit as error:
         return error.exit_code
-    except click.Abort:
-        return _fail("stopped", 1)
-    except click.ClickException as error:
-        return _fail(_one_line(error.format_message()), error.exit_code)
-    except LatentError as error:
-        return _fail(_one_line(str(error)), 2 if isinstance(error, InputError) else 1)
-    except KeyboardInterrupt:
-        return _fail("stopped", 130)
     except BrokenPipeError:
-        # The reader of our output has gone; there is nobody left to tell.
+        # The reader of our output has gone, so no line can be printed.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
-    except MemoryError:
-        return _fail("out of memory", 1)
-    except OSError as error:
-        return _fail(_one_line(f"{error.strerror}: {error.filename}"), 1)
+    except (Exception, Stopped, KeyboardInterrupt) as error:
+        if os.environ.get(DEBUG):
+            traceback.print_exc()
+        return _fail(*_explained(error))
 
 
-def _fail(line: str, code: int) -> int:
-    click.echo(f"latent: {line}", err=True)
+def _explained(error: BaseException) -> tuple[str, int]:
+    """What to print about an error, and the exit code."""
+    if isinstance(error, Stopped):
+        return "stopped", error.exit_code
+    if isinstance(error, click.Abort | KeyboardInterrupt):
+        return "stopped", 128 + signal.SIGINT
+    if isinstance(error, click.ClickException):
+        return error.format_message(), error.exit_code
+    if isinstance(error, LatentError):
+        return str(error), 2 if isinstance(error, InputError) else 1
+    if isinstance(error, MemoryError):
+        return "out of memory", 1
+    if isinstance(error, OSError):
+        where = f"{os.fsdecode(error.filename)}: " if error.filename else ""
+        return where + (error.strerror or str(error)), _code_of(error)
+    kind = type(error).__name__
+    return f"unexpected {kind}: {error} ({DEBUG}=1 shows where; please report it)", 1
+
+
+def _code_of(error: OSError) -> int:
+    """2 for a name that can be none, which whoever typed it can mend; else 1."""
+    return 2 if error.errno in (errno.ENAMETOOLONG, errno.ELOOP) else 1
+
+
+def _fail(text: str, code: int) -> int:
+    """Print a text as one line, without what would move a terminal's cursor."""
+    line = " ".join(text.split())
+    shown = "".join(c if c.isprintable() else ascii(c)[1:-1] for c in line)
+    click.echo(f"latent: {shown[:LONGEST]}", err=True)
     return code
-
-
-def _one_line(text: str) -> str:
-    return " ".join(text.split())
 
 
 if __name__ == "__main__":

@@ -57,10 +57,11 @@ def render(
     from engine.graph import build
     from engine.offline.render import render_to_file
     from engine.offline.song_card import card_of
-    from engine.offline.song_card_file import write_beside
+    from engine.offline.song_card_file import card_path, write_beside
     from engine.offline.stems import render_stems_to_files, stem_paths
 
     check_output(out)
+    card_path(out)
     if stems:
         stem_paths(out)
     if card_file is not None:

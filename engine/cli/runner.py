@@ -3,19 +3,23 @@
 import os
 import signal
 import sys
+import time
 from datetime import datetime
-from threading import Event
 from types import FrameType
 
 import click
 
 from engine.app.app import App
 from engine.app.options import AppOptions
+from engine.cli.signals import END_SIGNALS, Stopped
 from engine.cli.view import View, terminal
 from engine.graph import Graph
 
-END_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 CLOCK_S = 10.0  # between looks at the clock while waiting
+
+
+def _nothing() -> None:
+    """What is done in each round of the session when nothing is shown."""
 
 
 def say(line: str) -> None:
@@ -29,20 +33,20 @@ def wait_until(then: datetime) -> bool:
     The clock is read again and again, since it may be set, or the machine sleep.
     """
     say(f"waiting until {then:%H:%M:%S}; Ctrl-C ends")
-    ended = Event()
-    for number in END_SIGNALS:
-        signal.signal(number, lambda number, frame: ended.set())
-    while (left := (then - datetime.now()).total_seconds()) > 0.0:
-        if ended.wait(min(left, CLOCK_S)):
-            return False
+    try:
+        while (left := (then - datetime.now()).total_seconds()) > 0.0:
+            time.sleep(min(left, CLOCK_S))
+    except Stopped:
+        return False
     return True
 
 
 class Runner:
     """Runs an app in the foreground until it ends.
 
-    Lines for the user go to the view while it is shown. A first signal ends the music
-    softly, a second one the process.
+    Lines for the user go to the view while it is shown. Once it plays, a first signal
+    ends the music softly and a second one the process; before that, the first one
+    raises, as in every command.
 
     Args:
         graph: what sounds.
@@ -62,13 +66,9 @@ class Runner:
         Raises:
             LatentError: see `App.run`.
         """
+        poll = self._view.begin if self._with_view else _nothing
         with self._view:
-            for number in END_SIGNALS:
-                signal.signal(number, self._stop)
-            if self._with_view:
-                self._app.run(self._view.begin)
-            else:
-                self._app.run()
+            self._app.run(poll, self._end_softly_on_signals)
         if self._view.hangs:
             os._exit(0)  # all files are closed, and no line can be printed
         say(self._summary())
@@ -83,6 +83,10 @@ class Runner:
             if sys.stderr.isatty():
                 return
         say(line)
+
+    def _end_softly_on_signals(self) -> None:
+        for number in END_SIGNALS:
+            signal.signal(number, self._stop)
 
     def _stop(self, number: int, frame: FrameType | None) -> None:
         signal.signal(number, self._end_at_once)

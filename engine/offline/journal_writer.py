@@ -10,7 +10,7 @@ import json
 import os
 import queue
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TypeAlias
@@ -78,10 +78,6 @@ class JournalWriter:
             self._queue.put_nowait(event)
         except queue.Full:
             self._lost += 1  # one too few under a race is as good a warning
-
-    def command(self, at: int, name: str, args: Sequence[object] = ()) -> None:
-        """Any thread but the callback: note that a command took effect at a sample."""
-        self.event({"at": at, "command": name, "args": list(args)})
 
     def close(self, timeout: float = 5.0) -> bool:
         """Write what is left, for `timeout` seconds at most.

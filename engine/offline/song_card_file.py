@@ -42,13 +42,28 @@ def read_card(path: Path) -> SongCard:
     return parse_card(text, shown(path))
 
 
+def card_path(audio: Path) -> Path:
+    """The path of the song card beside a sound file.
+
+    Raises:
+        InputError: its name would be too long, although the sound file's is not.
+    """
+    path = audio.with_suffix(SUFFIX)
+    try:
+        path.exists()
+    except OSError as error:
+        raise InputError(f"{shown(path)}: {error.strerror}") from None
+    return path
+
+
 def write_beside(card: SongCard, audio: Path) -> Path:
     """Write a song card beside its sound file, and return its path.
 
     Raises:
+        InputError: its name would be too long.
         RunError: it could not be written.
     """
-    path = audio.with_suffix(SUFFIX)
+    path = card_path(audio)
     write_whole(path, card.text())
     return path
 

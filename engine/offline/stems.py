@@ -12,7 +12,7 @@ import numpy as np
 
 from effects.audio.levels import Samples, db_to_amplitude
 from effects.audio.sound_formats import LOSSLESS, format_of
-from effects.audio.sound_writer import Write, whole_sound_file
+from effects.audio.sound_writer import Write, check_output, whole_sound_file
 from effects.base.errors import InputError
 from effects.bed.frames import BATCH
 from engine.control.controls import Snapshot
@@ -91,6 +91,8 @@ def stem_files(
         RunError: writing failed on the way, as on a full disk.
     """
     named, paths = tags or {}, stem_paths(path)
+    for stem in paths:
+        check_output(stem, sample_rate)
     own = [
         {**named, "title": f"{named.get('title', path.stem)} ({part})"}
         for part in ("music", "effects")

@@ -55,7 +55,7 @@ def test_what_was_written_is_read(tmp_path: Path) -> None:
     writer = JournalWriter(path, HEADER)
     values = {"hop": np.float32(0.5), "tuning/key": "D", "hold": np.True_}
     writer.event({"at": 480, "set": values, "heard": 960})
-    writer.command(np.int64(960), "go", ["B", 2])  # type: ignore[arg-type]
+    writer.event({"at": np.int64(960), "command": "go", "args": ["B", 2]})
     writer.event({"at": 1000, "song": {"number": 1, "pattern": "ABAB"}})
     writer.event({"at": 2000, "underrun": 3})
     writer.event({"at": 3000, "recording": {"file": "a.flac", "state": "begin"}})

@@ -27,6 +27,7 @@ def test_a_set_with_200_messages_a_second(tmp_path: Path) -> None:
             assert sweep(player.osc, SWEEP_S, SWEEP_HZ) > 0.95 * SWEEP_S * SWEEP_HZ
             oscsend(player.osc, "/latent/keep", "f", 4)
             player.wait_for("keeping the last 4 s")
+            player.wait_for("^latent: kept ")
         heard = capture.samples()
         assert player.stop() == 0
     assert " 0 underruns, 0 device xruns" in player.lines[-1]

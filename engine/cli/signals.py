@@ -1,0 +1,76 @@
+"""What signals do to a command: the first one raises, the next ends the process.
+
+A command that plays replaces these handlers by its own while it plays.
+"""
+
+import os
+import signal
+import sys
+import threading
+from types import FrameType
+
+END_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+class Stopped(BaseException):
+    """Raised in the main thread by a signal that asks the command to end.
+
+    It is no KeyboardInterrupt, for which click prints an empty line.
+
+    Attributes:
+        number: of the signal.
+    """
+
+    def __init__(self, number: int) -> None:
+        super().__init__(number)
+        self.number = number
+
+    @property
+    def exit_code(self) -> int:
+        """128 and the signal, as shells have it."""
+        return 128 + self.number
+
+
+def raise_on_signals() -> None:
+    """From now on, raise `Stopped` for a signal, so that files are cleaned up.
+
+    A command under `nohup` goes on when its terminal is closed.
+    """
+    for number in _handled():
+        signal.signal(number, _raise_stopped)
+
+
+def leave(code: int) -> None:
+    """End the process with an exit code, whatever else still runs in it.
+
+    Files are closed when a command returns. A thread that is still inside a native
+    library would crash the process while the interpreter is taken down, and a signal
+    would print a traceback.
+    """
+    for number in _handled():
+        signal.signal(number, lambda number, frame: os._exit(code))
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except (OSError, ValueError):
+            continue  # nobody reads it, or it is closed
+    others = set(threading.enumerate()) - {threading.main_thread()}
+    if any(thread.daemon for thread in others):
+        os._exit(code)
+    sys.exit(code)
+
+
+def _handled() -> list[signal.Signals]:
+    """Signals that end the command: not the one that `nohup` had ignored."""
+    ignored = signal.getsignal(signal.SIGHUP) == signal.SIG_IGN
+    return [n for n in END_SIGNALS if not (ignored and n == signal.SIGHUP)]
+
+
+def _raise_stopped(number: int, frame: FrameType | None) -> None:
+    for each in _handled():
+        signal.signal(each, _end_at_once)
+    raise Stopped(number)
+
+
+def _end_at_once(number: int, frame: FrameType | None) -> None:
+    os._exit(128 + number)
