@@ -20,9 +20,9 @@ from engine.compose.ranking import rank
 from model.inference import TimbreModel
 from model.spectrum import loudness
 
-FACE_DB = 5.0  # mean distance of the five sounds as decoded, without motion
+FACE_DB = 5.8  # mean distance of the five sounds as decoded, without motion
 MOTION_OCTAVES = 0.5  # by which `rank/motion` multiplies it, at its ends
-NEAREST, FARTHEST = 0.2, 1.4  # shares of the way from the centre to a neighbour
+NEAREST, FARTHEST = 0.2, 1.6  # shares of the way from the centre to a neighbour
 
 _TRIES = 6  # shares tried at once; twice, the second time around the best
 
