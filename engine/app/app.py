@@ -14,6 +14,7 @@ from effects.base.paths import data_dir
 from engine.app.keep_jobs import KeepJobs
 from engine.app.now_streaming import NowStreaming
 from engine.app.options import AppOptions
+from engine.app.preset_rotation import PresetRotation
 from engine.app.session_commands import SessionCommands
 from engine.control.callbacks import Say
 from engine.graph import Graph
@@ -67,7 +68,13 @@ class App:
             self._on_event,
             lambda: self._meter.levels,
             options.preset,
+            options.sleep_fade_s,
         )
+        self._rotation: PresetRotation | None = None
+        if options.rotation is not None:
+            self._rotation = PresetRotation(
+                options.rotation, self.commands, graph.controls
+            )
         self.radio: StreamRadio | None = None  # once started, if there is one
         self._now_streaming: NowStreaming | None = None
         self._surfaces: list[Surface] = []  # that were started
@@ -185,6 +192,8 @@ class App:
         self.commands.poll()
         poll()
         self._keep_jobs.report()
+        if self._rotation is not None:
+            self._rotation.poll(self.session.seconds)
         if self._now_streaming is not None:
             self._now_streaming.poll()
         if time.monotonic() - self._ticked >= TICK_S:

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from engine.app.preset_rotation import Rotation
 from engine.live.device_watch import DeviceChoice
 from engine.osc.server import OscSettings
 from engine.streams.radio import StreamSettings
@@ -18,6 +19,9 @@ class AppOptions:
         record: file to record into from the start.
         wake_s: seconds over which it rises from silence.
         sleep_s: seconds over which it fades to silence and ends, after the rise.
+        sleep_fade_s: seconds of the fade at the end of a sleep timer; None fades all
+            the time.
+        rotation: presets that follow one another, or None to stay with one.
         osc: where to listen for OSC, or None not to.
         osc_required: whether it is an error when it cannot listen there.
         query_port: TCP port of OSCQuery, 0 for a free one, or None for none.
@@ -31,6 +35,8 @@ class AppOptions:
     record: Path | None = None
     wake_s: float | None = None
     sleep_s: float | None = None
+    sleep_fade_s: float | None = None
+    rotation: Rotation | None = None
     osc: OscSettings | None = None
     osc_required: bool = False
     query_port: int | None = None

@@ -6,14 +6,17 @@ is done by the producer, the recorder or a separate process.
 """
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from types import MappingProxyType
 
 from effects.audio.level_meter import MeterLevels
 from effects.audio.levels import amplitude_to_db
 from effects.base.errors import InputError
+from engine.app.sleep_timer import SleepTimer
 from engine.compose import preset as presets
 from engine.control.callbacks import OnEvent, Say
+from engine.control.controls import Value
 from engine.control.status import RecordingStatus, SessionStatus, SongStatus
 from engine.live.fade import FadeKind
 from engine.live.session import Session
@@ -22,7 +25,6 @@ from engine.recording.recorder import Recorder
 from engine.sound.music import Now
 
 PAUSE_S = 1.0
-SLEEP_TAIL_S = 0.3  # of silence after a sleep fade, before the end
 
 Argument = float | bool | str
 
@@ -38,6 +40,8 @@ class SessionCommands:
         on_event: takes rows for the journal.
         levels: gives the levels of the master.
         preset: name of the preset that the session began with.
+        sleep_fade_s: seconds of the fade at the end of a sleep timer; None fades all
+            the time.
     """
 
     def __init__(
@@ -49,6 +53,7 @@ class SessionCommands:
         on_event: OnEvent,
         levels: Callable[[], MeterLevels] = MeterLevels,
         preset: str = "",
+        sleep_fade_s: float | None = None,
     ) -> None:
         self._session, self._recordings = session, recordings
         self._keep, self._say, self._on_event = keep, say, on_event
@@ -56,8 +61,8 @@ class SessionCommands:
         self._lock = threading.Lock()  # held by commands of any thread
         self._recorder: Recorder | None = None
         self._paused = False
-        self._sleep_at: float | None = None  # seconds played at the end of a sleep fade
-        self._sleep_after: tuple[float, float] | None = None  # see `wake`
+        self._held_before_pause = False
+        self._sleep_timer = SleepTimer(session, sleep_fade_s)
         self._preset = preset
         self.listeners: Callable[[], int] = lambda: 0  # of the streams; set before use
         self._song = -1
@@ -117,7 +122,7 @@ class SessionCommands:
             effects=None if bed is None else tuple(bed.available),
             sounding=() if bed is None else bed.sounding(session.mixer.position),
             model=session.graph.model.name,
-            sleep_min=self._sleep_minutes(),
+            sleep_min=self._sleep_timer.remaining_s / 60.0,
             listeners=self.listeners(),
             song=self._song_status(),
             recording=self._recording_status(),
@@ -138,12 +143,8 @@ class SessionCommands:
                 self._recorder.add_chapter(f"Song {now.index + 1}", now.position)
         if self._recorder is not None and self._recorder.state().failure:
             self.stop_recording()
-        after = self._sleep_after
-        if after is not None and self._session.seconds >= after[0]:
-            self.command("sleep", after[1] / 60.0)
-        if self._sleep_at is not None and self._session.seconds >= self._sleep_at:
-            self._sleep_at = None
-            self._session.stop()
+        with self._lock:
+            self._sleep_timer.poll()
 
     def close(self) -> None:
         """The session's thread, after the music has ended: end the recording."""
@@ -155,13 +156,15 @@ class SessionCommands:
         if not self._paused:
             self._paused = True
             self._session.fade(FadeKind.MAIN, PAUSE_S, 0.0)
+            hold = self._session.graph.controls.snapshot["hold"]
+            self._held_before_pause = bool(hold)
             self._set("hold", True)
 
     def resume(self) -> None:
         """Go on after a pause."""
         if self._paused:
             self._paused = False
-            self._set("hold", False)
+            self._set("hold", self._held_before_pause)
             self._session.fade(FadeKind.MAIN, PAUSE_S, 1.0)
 
     def wake(self, seconds: float, sleep: float | None = None) -> None:
@@ -169,23 +172,24 @@ class SessionCommands:
 
         Args:
             seconds: that the rise takes.
-            sleep: seconds of the fade after it, which ends the session; None: no fade.
+            sleep: seconds after it until the sleep timer ends the session; None: never.
         """
         self._session.rise(seconds)
-        self._sleep_after = None if sleep is None else (seconds, sleep)
+        if sleep is not None:
+            self._sleep_timer.set(sleep, after=seconds)
 
     def sleep(self, seconds: float) -> None:
-        """Fade to silence over so many seconds, and end; 0 takes that back."""
-        self._sleep_after = None
-        if seconds <= 0.0:
-            self._sleep_at = None
-            self._session.fade(FadeKind.SLEEP, PAUSE_S, 1.0)
-            return
-        self._session.fade(FadeKind.SLEEP, seconds, 0.0)
-        self._sleep_at = self._session.seconds + seconds + SLEEP_TAIL_S
+        """End in so many seconds, in a fade to silence; 0 takes that back."""
+        self._sleep_timer.set(seconds)
 
-    def load_preset(self, name: str) -> None:
+    def load_preset(
+        self, name: str, instead: Mapping[str, Value] = MappingProxyType({})
+    ) -> None:
         """Set the controls that a preset names; others stay as they are.
+
+        Args:
+            name: of the preset.
+            instead: values that are taken in place of the preset's.
 
         Raises:
             InputError: there is no such preset.
@@ -193,7 +197,7 @@ class SessionCommands:
         if name not in self._presets:  # names only: no path comes over a network
             raise InputError(f"{name}: no such preset")
         preset = presets.load(name)
-        self._session.graph.controls.update(dict(preset.controls))
+        self._session.graph.controls.update({**preset.controls, **instead})
         self._preset = name
 
     def start_recording(self, name: str | Path = "") -> None:
@@ -272,8 +276,3 @@ class SessionCommands:
         since = (session.mixer.position - now.position) / session.graph.sample_rate
         held = session.graph.controls.snapshot["hold"]
         return now.progress * now.length + (0.0 if held else max(0.0, since))
-
-    def _sleep_minutes(self) -> float:
-        if self._sleep_at is None:
-            return 0.0
-        return max(0.0, self._sleep_at - self._session.seconds) / 60.0

@@ -12,6 +12,7 @@ from typing import Any
 import click
 
 from effects.base.errors import InputError, LatentError
+from engine.cli.config_file import config_path, default_map, read_config
 from engine.cli.signals import Stopped, leave, raise_on_signals
 from engine.version import VERSION
 
@@ -34,6 +35,8 @@ FAMILIES = {
     "keep": "keep",
     "recover": "recover",
     "osc": "osc",
+    "tell": "tell",
+    "config": "config",
     "doctor": "doctor",
 }
 
@@ -61,7 +64,8 @@ class Families(click.Group):
 
 @click.group(cls=Families, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name=None, version=VERSION, prog_name="latent")
-def latent() -> None:
+@click.pass_context
+def latent(ctx: click.Context) -> None:
     """Endless ambient music from a learned space of timbres.
 
     \b
@@ -69,6 +73,14 @@ def latent() -> None:
       latent play                       radio without end on the default device
       latent render song.flac --seed 7  one song of four minutes into a file
     """
+    name = ctx.invoked_subcommand
+    tables = read_config(config_path()) if name and name != "config" else {}
+    if name in tables:
+        assert name is not None
+        command = latent.get_command(ctx, name)
+        assert command is not None
+        found = default_map(command, tables[name], str(config_path()), name)
+        ctx.default_map = {name: found}
 
 
 def main(args: list[str] | None = None) -> None:

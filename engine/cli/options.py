@@ -1,5 +1,6 @@
 """Options that several commands share, and the settings that they stand for."""
 
+import math
 import secrets
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -10,7 +11,13 @@ import click
 from effects.base.errors import InputError
 from engine.compose import preset as presets
 from engine.compose.preset import DEFAULT_PRESET
-from engine.control.controls import FORMER_NAMES, TABLE, Snapshot, snapshot_of
+from engine.control.controls import (
+    FORMER_NAMES,
+    TABLE,
+    Control,
+    Snapshot,
+    snapshot_of,
+)
 from engine.graph import Settings
 
 Command = TypeVar("Command", bound=Callable[..., Any])
@@ -29,7 +36,7 @@ def composition_options(command: Command) -> Command:
         option = click.option(
             *("--" + name.replace("/", "-") for name in names),
             control.name.replace("/", "_"),
-            type=_click_type(control.default),
+            type=_click_type(control),
             default=None,
             help=text.replace(" ]", "]"),
         )
@@ -114,7 +121,34 @@ def check_rate(rate: int) -> int:
     return rate
 
 
-def _click_type(default: object) -> Any:
-    if isinstance(default, bool):
+class ControlNumber(click.ParamType[float]):
+    """A number within the range of a control.
+
+    What is typed is meant: unlike a fader's, it is refused beyond the ends.
+
+    Args:
+        control: whose range it is.
+    """
+
+    name = "float"
+
+    def __init__(self, control: Control) -> None:
+        self._control = control
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> float:
+        """Return the number; a usage error if it is none, or out of range."""
+        low, high = self._control.low, self._control.high
+        try:
+            number = float(value)
+        except (TypeError, ValueError):
+            number = math.nan
+        if not low <= number <= high:
+            unit = f" {self._control.unit}" if self._control.unit else ""
+            self.fail(f"{value}: choose from {low:g} to {high:g}{unit}", param, ctx)
+        return number
+
+
+def _click_type(control: Control) -> Any:
+    if isinstance(control.default, bool):
         return click.BOOL
-    return click.FLOAT if isinstance(default, float) else click.STRING
+    return ControlNumber(control) if control.is_number else click.STRING

@@ -1,5 +1,6 @@
 """`latent play`: the radio."""
 
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime, time
 from pathlib import Path
@@ -7,15 +8,17 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from effects.base.errors import RunError
+from effects.base.errors import InputError, RunError
 from engine.cli.durations import Duration, TimeOfDay, next_time
 from engine.cli.options import check_rate, composition_options, settings_from
 from engine.cli.quiet import limit_threads, silence_libraries
 from engine.cli.stream_options import endpoint, stream_options
 from engine.compose.preset import DEFAULT_PRESET
+from engine.compose.preset import names as preset_names
 
 if TYPE_CHECKING:
     from engine.app.options import AppOptions
+    from engine.app.preset_rotation import Rotation
     from engine.live.device_watch import DeviceChoice
     from engine.osc.server import OscSettings
 
@@ -31,8 +34,17 @@ if TYPE_CHECKING:
 @click.option(
     "--sleep",
     type=Duration(),
-    help="Fade to silence over so long, and end; with --wake, after that.",
+    help="End in so long, fading all the time; with --wake, after that.",
 )
+@click.option(
+    "--fade",
+    type=Duration(),
+    help="With --sleep: hold the level, and fade over so long at the end.",
+)
+@click.option(
+    "--every", type=Duration(), help="With --presets: the next after so long."
+)
+@click.option("--presets", help="Presets that follow one another, as dark,warm,glass.")
 @click.option("--at", type=TimeOfDay(), help="Begin at this time of day, as 06:30.")
 @click.option("--osc", help="[HOST:]PORT for OSC [default: 127.0.0.1:9470].")
 @click.option("--oscquery", type=click.IntRange(0, 65_535), help="TCP port; 0: any.")
@@ -72,12 +84,14 @@ def play(
     from engine.cli.runner import Runner, wait_until
     from engine.graph import LIVE_RATE, build
 
+    app_options = _app_options(options)
+    options["preset_name"] = app_options.preset
     if at is not None:
         # What is wrong with the options is reported now, not in the morning.
         build(settings_from(options, sample_rate=LIVE_RATE, minutes=minutes))
         if not wait_until(next_time(at, datetime.now())):
             return
-    app_options = _heard(_app_options(options))
+    app_options = _heard(app_options)
     sample_rate = _rate(app_options.device, rate)
     settings = settings_from(options, sample_rate=sample_rate, minutes=minutes)
     Runner(build(settings), app_options, plain=plain).run()
@@ -93,13 +107,16 @@ def _app_options(given: dict[str, Any]) -> "AppOptions":
     from engine.cli.stream_options import stream_settings
     from engine.live.device_watch import DeviceChoice
 
+    rotation = _rotation(given)
     device = DeviceChoice(given["device"], given["wait_device"])
     return AppOptions(
         device=None if given["no_audio"] else device,
-        preset=given["preset_name"] or DEFAULT_PRESET,
+        preset=_preset_name(given, rotation),
         record=given["record"],
         wake_s=given["wake"],
         sleep_s=given["sleep"],
+        sleep_fade_s=given["fade"],
+        rotation=rotation,
         osc=None if given["no_osc"] else _osc_settings(given["osc"]),
         osc_required=given["osc"] is not None,
         query_port=given["oscquery"],
@@ -133,6 +150,35 @@ def _heard(options: "AppOptions") -> "AppOptions":
     )
     say(f"{problem}; playing to streams alone ('latent doctor' says more)")
     return replace(options, device=None, streams=streams)
+
+
+def _rotation(given: Mapping[str, Any]) -> "Rotation | None":
+    """Return the presets that follow one another.
+
+    Raises:
+        InputError: one is not there, or an option lacks the other.
+    """
+    from engine.app.preset_rotation import Rotation
+
+    presets, every = given["presets"], given["every"]
+    if presets is None and every is None:
+        return None
+    if presets is None or every is None:
+        raise InputError("--every and --presets belong together")
+    if given["preset_name"] is not None:
+        raise InputError("--preset and --presets: choose one of them")
+    names = tuple(name.strip() for name in presets.split(","))
+    for name in names:
+        if name not in preset_names():
+            listed = ", ".join(preset_names())
+            raise InputError(f"--presets: {name!r:.60} is none of {listed}")
+    return Rotation(names, every)
+
+
+def _preset_name(given: Mapping[str, Any], rotation: "Rotation | None") -> str:
+    if rotation is not None:
+        return rotation.presets[0]
+    return given["preset_name"] or DEFAULT_PRESET
 
 
 def _osc_settings(address: str | None) -> "OscSettings":

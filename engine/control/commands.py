@@ -165,7 +165,13 @@ COMMANDS: tuple[Command, ...] = (
     Command("pause", "Fade out and wait."),
     Command("stop", "Fade out and end."),
     Command("next", "Go on to the next song."),
-    Command("go", "Go to a sound of the song.", "s", choices=tuple("ABCDE")),
+    Command(
+        "go",
+        "Go to a sound of the song; without one, back to its path.",
+        "s",
+        choices=tuple("ABCDE"),
+        optional=True,
+    ),
     Command("preset/load", "Take a preset's values.", "s", listed=lambda s: s.presets),
     Command("record/start", "Begin a recording.", "s", optional=True),
     Command("record/stop", "End the recording."),
@@ -180,7 +186,14 @@ COMMANDS: tuple[Command, ...] = (
     ),
     Command("midi/learn", "Bind the next MIDI message.", "s", choices=_BINDABLE),
     Command("midi/forget", "Take its MIDI bindings away.", "s", choices=_BINDABLE),
-    Command("sleep", "Fade out and end; 0: never.", "f", 0.0, 720.0, "min"),
+    Command(
+        "sleep",
+        "End in so long, in a fade to silence; 0: never.",
+        "f",
+        0.0,
+        720.0,
+        "min",
+    ),
 )
 
 READINGS: tuple[Reading, ...] = (

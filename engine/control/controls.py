@@ -76,6 +76,11 @@ class Control:
         wanted = "on or off" if isinstance(self.default, bool) else "a number"
         raise InputError(f"{self.name}: {value!r:.60} is not {wanted}")
 
+    @property
+    def is_number(self) -> bool:
+        """Whether its values are numbers, neither switches nor choices."""
+        return not self.choices and not isinstance(self.default, bool | str)
+
     def to_norm(self, value: Value) -> float:
         """Return the position 0..1 of a value on the range, for faders."""
         if self.choices:

@@ -231,26 +231,32 @@ class Producer:
         Args:
             change: makes the change in the music, from the sample that it is given.
             row: for the journal, which gets that sample as `at`, and as `heard` the
-                one at which the change is spliced in. It is written before anything
-                of the change can be heard, in case the process is killed.
+                one at which the change is spliced in. It is written as soon as that
+                is certain, ahead of the reader, in case the process is killed.
         """
-        guard, end, room = self._guard, self._ring.written, self._music.band_envelope
+        guard, end = self._guard, self._ring.written
+        before = self._music.band_envelope
         at = max(self._heard, min(self._ring.read + guard, end))
         change(at)
         new = np.zeros((0, N_LAYERS), np.float32)
+        glide = round(SPLICE_S * self._rate)
         while True:
             new, heard = self._until_heard(new, at, end)
-            length = min(round(SPLICE_S * self._rate), end - heard)
+            length = min(glide, end - heard)
             old = self._ring.peek(heard, length)
             first = splice(old, new[heard - at :], self._rate)
-            if heard == end or self._ring.read + guard <= heard + self._metrics.block:
+            joined = self._music.band_envelope.joined(before, heard, glide)
+            # Spliced in at once: on a busy machine this thread may stop anywhere for
+            # longer than the guard, and the ring refuses what the reader has passed.
+            if heard == end or (
+                self._ring.read + guard <= heard + self._metrics.block
+                and self._ring.rewrite(heard, first[: end - heard])
+            ):
                 break
+        self._music.band_envelope = self._reader.band_envelope = joined
         self._heard = heard
         self._on_event({"at": at, "heard": heard, **row})
         self._reader.finished = False
-        glide = round(SPLICE_S * self._rate)
-        self._music.band_envelope = self._music.band_envelope.joined(room, heard, glide)
-        self._reader.band_envelope = self._music.band_envelope
         self._metrics.replans += 1
         while self.positions and self.positions[-1].position >= heard:
             self.positions.pop()

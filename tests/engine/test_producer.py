@@ -146,6 +146,35 @@ def test_a_change_is_heard_after_the_margin_and_without_a_gap(rig: Rig) -> None:
     np.testing.assert_array_equal(out[at - 500 + splice :, 0], 20.0)
 
 
+def test_a_change_that_comes_too_late_for_its_place_gets_another(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rewrite = rig.ring.rewrite
+    heard: list[Samples] = []
+
+    def late(position: int, samples: Samples) -> bool:
+        if not heard:  # the thread was held up: the reader has passed the place
+            heard.append(rig.read(position - rig.ring.read + 100))
+        return rewrite(position, samples)
+
+    monkeypatch.setattr(rig.ring, "rewrite", late)
+    rig.producer.start()
+    rig.wait(lambda: rig.ring.available >= 5000)
+    rig.controls.set("wiggle/amount", 1.5)
+    rig.producer.wake()
+    rig.wait(lambda: rig.metrics.replans == 1)
+    rig.wait(lambda: rig.ring.available >= 5000)
+    rig.producer.stop()
+    heard.append(rig.read(3000))
+    out = np.concatenate(heard)
+    at = rig.events[0]["heard"]
+    assert isinstance(at, int)
+    assert at > len(heard[0])
+    np.testing.assert_array_equal(out[:at, 0], 10.0)
+    splice = round(SPLICE_S * RATE)
+    np.testing.assert_array_equal(out[at + splice :, 0], 20.0)
+
+
 def test_a_change_that_is_taken_back_at_once_leaves_nothing_of_an_old_plan(
     rig: Rig,
 ) -> None:

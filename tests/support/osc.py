@@ -49,7 +49,7 @@ class FakeSession:
 
     def command(self, name: str, *args: float | str) -> None:
         self.done.append((name, *args))
-        if name == "go" and str(args[0]) not in self._symbols:
+        if name == "go" and args and str(args[0]) not in self._symbols:
             raise InputError(f"the song has no {args[0]}")
 
     def status(self) -> SessionStatus:
