@@ -186,7 +186,11 @@ def open_folder() -> Iterator[Path]:
 
 @contextmanager
 def program(
-    command: Sequence[str], log: Path, *, as_nobody: bool = False
+    command: Sequence[str],
+    log: Path,
+    *,
+    as_nobody: bool = False,
+    cwd: Path | None = None,
 ) -> Iterator["subprocess.Popen[bytes]"]:
     """A program that runs while the block does, its output in `log`.
 
@@ -194,6 +198,7 @@ def program(
         command: its arguments.
         log: file for what it says.
         as_nobody: run it as the user nobody: some programs refuse to run as root.
+        cwd: folder that it runs in.
     """
     as_nobody = as_nobody and os.geteuid() == 0
     prefix = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"]
@@ -201,6 +206,7 @@ def program(
         log.open("wb") as out,
         subprocess.Popen(
             [*(prefix if as_nobody else ()), *command],
+            cwd=cwd,
             stdin=subprocess.DEVNULL,
             stdout=out,
             stderr=subprocess.STDOUT,
