@@ -17,6 +17,7 @@ MODULES = sorted(
 )
 # Where a heavy package may be imported at all.
 TRAINING_ONLY = {"torch", "sklearn"}
+CORPUS_ONLY = {"librosa"}
 LATE_ONLY = {"matplotlib", "mido", "fluidsynth", "mutagen", "zeroconf", "dbus_fast"}
 WHOLLY_LATE = {"engine/surfaces/mpris_objects.py"}  # themselves imported in a function
 LONGEST_MODULE = 400
@@ -60,6 +61,9 @@ def test_a_module_keeps_to_its_imports_and_its_length(path: Path) -> None:
     assert "sounddevice" not in at_once, "fails where PortAudio is missing"
     if path.parent != ROOT / "model" / "training":
         assert not everywhere & TRAINING_ONLY
+    if path.parent != ROOT / "model" / "corpus":
+        assert not everywhere & CORPUS_ONLY
+    assert not at_once & CORPUS_ONLY, "import it in the function that needs it"
     if name(path) not in WHOLLY_LATE:
         assert not at_once & LATE_ONLY, "import it in the function that needs it"
     assert ast.get_docstring(tree), "a module says what it is"
@@ -72,7 +76,7 @@ def test_a_module_keeps_to_its_imports_and_its_length(path: Path) -> None:
 
 @pytest.mark.parametrize("command", ["play", "render", "devices", "corpus"])
 def test_what_plays_loads_neither_training_nor_the_device(command: str) -> None:
-    heavy = sorted(TRAINING_ONLY | LATE_ONLY | {"sounddevice", "onnx"})
+    heavy = sorted(TRAINING_ONLY | CORPUS_ONLY | LATE_ONLY | {"sounddevice", "onnx"})
     code = (
         "import sys\n"
         "from engine.cli.main import latent\n"

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from effects.base.paths import data_dir
+from engine.cli.packages import TRANSIENTS, check_packages
 from engine.cli.progress import bar
 
 if TYPE_CHECKING:
@@ -62,6 +63,7 @@ def add(
     Example:
       latent corpus add ~/Music/ambient --clips 5
     """
+    check_packages("finding transients", "corpus add", TRANSIENTS)
     from effects.base.errors import RunError
     from model.corpus.corpus import Corpus
     from model.corpus.ingest import add_folder

@@ -6,6 +6,7 @@ from typing import Any
 
 import click
 
+from engine.cli.packages import TRAINING, TRANSIENTS, check_packages
 from engine.cli.progress import bar
 
 folder_argument = click.argument("folder", type=Path, required=False)
@@ -138,6 +139,7 @@ def bench(
     Example:
       latent model bench --audio ~/Music/ambient
     """
+    check_packages("measuring", "model bench", {**TRAINING, **TRANSIENTS})
     import numpy as np
 
     from effects.audio.sound_reader import list_sounds

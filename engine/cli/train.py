@@ -1,6 +1,5 @@
 """`latent train`: train a model on a corpus, for --model of the other commands."""
 
-import importlib.util
 import json
 import os
 import shutil
@@ -14,15 +13,15 @@ from typing import TYPE_CHECKING
 
 import click
 
-from effects.base.errors import InputError, RunError
+from effects.base.errors import InputError
 from effects.base.paths import data_dir
 from engine.cli.corpus import corpus_option, default_corpus, json_option
+from engine.cli.packages import TRAINING, check_packages
 
 if TYPE_CHECKING:
     from model.training.fit import EpochReport, TrainSettings
 
 MIN_EPOCH = 2048  # clips; smaller corpora are repeated, for enough steps an epoch
-NEEDED = {"torch": "torch", "onnx": "onnx", "sklearn": "scikit-learn"}
 
 
 def default_model() -> Path:
@@ -62,7 +61,7 @@ def train(
     Example:
       latent train --out ~/models/mine && latent play --model ~/models/mine
     """
-    _check_packages()
+    check_packages("training", "train", TRAINING)
     from model.training import train as training
     from model.training.fit import TrainSettings
     from model.training.vae import VAEConfig
@@ -94,19 +93,6 @@ def train(
         f"{out}: {len(history)} epochs, error of {figures['rmse_db']:.2f} dB on clips"
     )
     click.echo(f"that training left out; play it: latent play --model {out}")
-
-
-def _check_packages() -> None:
-    missing = [
-        package
-        for module, package in NEEDED.items()
-        if importlib.util.find_spec(module) is None
-    ]
-    if missing:
-        raise RunError(
-            f"training needs {' and '.join(missing)}: start it as bin/latent train, "
-            "which installs them"
-        )
 
 
 def _check_writable(out: Path) -> None:

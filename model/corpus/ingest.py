@@ -7,7 +7,7 @@ its equal parts. A clip that would make a bad timbre is refused, and another is 
 import hashlib
 from collections import Counter
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -29,11 +29,11 @@ from effects.base.one_line import shown
 from effects.base.streams import Purpose, stream
 from model.config import CLIP_SECONDS, SAMPLE_RATE
 from model.corpus.corpus import Corpus
-from model.corpus.transients import has_transient
+from model.corpus.transients import first_exceeded, transient_scores
 from model.spectrum import analyse
 
 CLIP_LENGTH = round(CLIP_SECONDS * SAMPLE_RATE)
-TRIES = 6  # draws from a part of a song until it is given up
+TRIES = 12  # draws from a part of a song until it is given up
 SILENCE_DBFS = -60.0
 FLAT_TOPS = 5  # clipped peaks from which a clip is refused; loud masters have some
 LONGEST_S = 24 * 3600.0  # a longer duration in a header is taken for damage
@@ -45,6 +45,7 @@ TOO_SHORT = "too short"
 SILENCE = "silence"
 CLIPPING = "clipping"
 TRANSIENT = "transient"
+FADE = "fade"
 DUPLICATE = "duplicate"
 
 Progress = Callable[[int, int], None]
@@ -215,32 +216,37 @@ def fault(clip: Samples) -> str | None:
     """
     if len(clip) < CLIP_LENGTH or not _is_sound(clip):
         return BROKEN
-    if rms_db(clip - clip.mean(axis=0)) < SILENCE_DBFS:  # a DC offset is inaudible
+    clip = clip - clip.mean(axis=0)  # a DC offset is inaudible
+    if rms_db(clip) < SILENCE_DBFS:
         return SILENCE
     if count_flat_tops(clip) >= FLAT_TOPS:
         return CLIPPING
-    if has_transient(clip):
-        return TRANSIENT
-    return None
+    exceeded = first_exceeded(clip)
+    if exceeded == "fade":
+        return FADE
+    return TRANSIENT if exceeded else None
 
 
 def count_flat_tops(clip: Samples) -> int:
     """Count peaks that were cut off by clipping.
 
-    A flat top is a step of at least 1 % of the peak followed by two of at most 0.2 %,
-    at 97 % of the peak or more. A sine has none: where two steps at its crest are that
-    small, the one before is at most 0.6 %.
+    A flat top is a step of at least 1 % of the amplitude followed by two of at most
+    0.2 %, within 3 % of the highest or lowest sample. A sine has none: where two steps
+    at its crest are that small, the one before is at most 0.6 %.
 
     Args:
-        clip: shape (n_samples, channels); each channel is compared with its own peak.
+        clip: shape (n_samples, channels); each channel is compared with its own peaks.
     """
-    level = np.abs(clip)
-    peak = np.max(level, axis=0, keepdims=True)
+    top, bottom = np.max(clip, axis=0), np.min(clip, axis=0)
+    sounding = top > bottom  # a silent channel is flat everywhere
+    clip, top, bottom = clip[:, sounding], top[sounding], bottom[sounding]
+    amplitude = 0.5 * (top - bottom)
     step = np.abs(np.diff(clip, axis=0))
-    flat = step <= 0.002 * peak
-    at_top = level[1:-2] >= 0.97 * peak
-    corner = step[:-2] >= 0.01 * peak
-    return int(np.count_nonzero(corner & flat[1:-1] & flat[2:] & at_top))
+    flat = step <= 0.002 * amplitude
+    corner = step[:-2] >= 0.01 * amplitude
+    level = clip[1:-2]
+    at_end = (level >= top - 0.03 * amplitude) | (level <= bottom + 0.03 * amplitude)
+    return int(np.count_nonzero(corner & flat[1:-1] & flat[2:] & at_end))
 
 
 def known_songs(corpus: Corpus) -> set[str]:
@@ -337,6 +343,10 @@ def _append(corpus: Corpus, path: Path, digest: str, clips: list[Clip]) -> None:
             "song_sha256": digest,
             "start_s": round(clip.start_s, 3),
             "peak_db": round(peak_db(clip.samples), 2),
+            "scores": {
+                name: round(score, 2)
+                for name, score in asdict(transient_scores(clip.samples)).items()
+            },
         }
         for clip in clips
     ]

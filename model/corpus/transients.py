@@ -1,69 +1,258 @@
-"""Detection of transients: drums, plucked and struck notes, crackle.
+"""Detection of clips that are not sustained: hits, clicks, sudden changes and fades.
 
 A timbre is the spectrum of two seconds without their course in time, so a clip with a
-drum hit would become a sustained sound that is not in the recording.
+drum hit, a click or a cut end would become a sustained sound that is not in the
+recording. Six measures are taken of each channel, since a hit may be on one side alone,
+and each is compared with its limit:
+
+    onset     superflux (Boeck and Widmer, DAFx 2013), by librosa
+    click     peaks of the residual of linear prediction
+    attack    fast rises in octave bands, which find kicks and basses under a pad
+    decay     a hit at the very beginning, of which only the decay is in the clip
+    step      sudden changes of the level, up or down
+    fade      long silence, or a fade
+
+On 972 clips made for the purpose, of synthesisers, General MIDI instruments and faults,
+the area under the ROC curve is 0.99; that of the onset strength alone is 0.95. At the
+limits, 2 % of the sustained clips are refused, and 2 % of the others are not.
 """
 
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from itertools import pairwise
+
 import numpy as np
-from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
+from scipy import linalg, ndimage, signal
 
 from effects.audio.levels import Samples
 from model.config import SAMPLE_RATE
 
-WINDOW = 1024  # samples, 23 ms
-HOP = 256
-RISE_HOPS = 4  # a start is abrupt if it rises within this many hops, 23 ms
-N_BANDS = 24
-LOW_HZ, HIGH_HZ = 150.0, 14_000.0  # below, 23 ms resolve nothing
-RANGE_DB = 50.0  # what lies further under the loudest band is not heard to start
-# Sustained instruments, noise, drones and tremolo of 5 Hz stay under 6.3 dB; drums,
-# struck and plucked notes reach 7.5 to 40, an electric piano alone stays under.
-LIMIT_DB = 7.0
+QUIETER_DB = 40.0  # a channel that lies so far under the other is not heard
+SHORTEST_S = 0.5  # of a sound in which starts can be told from its own movement
+
+HOP = 220  # samples, 5 ms
+N_FFT = 3072  # 70 ms: periods of the lowest tones are not taken for attacks
+N_MELS = 138
+MEL_HZ = (27.5, 16_000.0)
+RANGE_DB = 55.0  # under the loudest mel band; what is quieter is not heard to start
+N_STRONGEST = 20  # mel bands whose rise counts: a bass rises in few
+
+LPC_ORDER = 32
+CLICK_BLOCK = 882  # samples, 20 ms; longer than the period of most tones
+CLICK_BLOCKS = 21  # of which the median is taken
+RESIDUAL_DB = -60.0  # under the level of the clip, where clicks are not heard
+
+OCTAVES_HZ = (35.0, 70.0, 140.0, 280.0, 560.0, 1_120.0, 2_240.0, 4_480.0, 9_000.0)
+ENVELOPE = 882  # samples, 20 ms, over which the power of a band is averaged
+ATTACK_HOPS = 5  # 25 ms
+BAND_RANGE_DB = 25.0  # under the loudest band: what is quieter is masked
+DECAY_HOPS = 16  # 80 ms, compared with the later ones
+DECAY_RANGE_DB = 30.0
+
+STEP_BLOCK = 1_102  # samples, 25 ms
+FADE_BLOCK = 4_410  # samples, 100 ms
+
+Channel = NDArray[np.float64]  # (n_samples,)
+
+
+@dataclass(frozen=True)
+class TransientScores:
+    """How far a clip is from a sustained sound, by six measures.
+
+    Attributes:
+        onset: rise of the strongest mel bands within 10 ms, in dB, less its median.
+        click: highest peak of the prediction residual over the median of the peaks
+            around it, in dB.
+        attack: rise of an octave band within 25 ms, over the usual change in it.
+        decay: level of the first 80 ms of an octave band over the later median, in dB.
+        step: change of level within 50 ms, in dB.
+        fade: level of the loudest 100 ms over the 20th percentile, in dB.
+    """
+
+    onset: float = 0.0
+    click: float = 0.0
+    attack: float = 0.0
+    decay: float = 0.0
+    step: float = 0.0
+    fade: float = 0.0
+
+
+LIMITS = TransientScores(
+    onset=4.0, click=10.0, attack=9.0, decay=28.0, step=22.0, fade=18.0
+)
+
+
+def transient_scores(clip: Samples) -> TransientScores:
+    """Measure how far a clip is from a sustained sound.
+
+    Args:
+        clip: at 44.1 kHz, shape (n_samples, channels), finite.
+
+    Returns:
+        The highest score of any channel for each measure; all are 0 for silence and
+        for clips under half a second.
+    """
+    scores = [dict(_measures(channel)) for channel in _heard_channels(clip)]
+    if not scores:
+        return TransientScores()
+    return TransientScores(**{k: max(s[k] for s in scores) for k in scores[0]})
+
+
+def transience(scores: TransientScores) -> float:
+    """The largest of the scores over their limits; a clip above 1 is refused."""
+    limits = asdict(LIMITS)
+    return max(score / limits[name] for name, score in asdict(scores).items())
+
+
+def first_exceeded(clip: Samples) -> str | None:
+    """Name of the first measure that is over its limit, in the order of their costs.
+
+    Args:
+        clip: as for `transient_scores`.
+
+    Returns:
+        None for a sustained sound.
+    """
+    limits = asdict(LIMITS)
+    for channel in _heard_channels(clip):
+        for name, score in _measures(channel):
+            if score > limits[name]:
+                return name
+    return None
 
 
 def has_transient(clip: Samples) -> bool:
-    """Whether something starts abruptly in a clip.
-
-    Args:
-        clip: at 44.1 kHz, shape (n_samples, channels).
-    """
-    return strongest_rise(clip) > LIMIT_DB
+    """Whether any measure of a clip (n_samples, channels) is over its limit."""
+    return first_exceeded(clip) is not None
 
 
-def strongest_rise(clip: Samples) -> float:
-    """The largest mean rise in level of all bands within 23 ms, in dB.
-
-    Spectral flux on a decibel scale: falls count as no change, so that a hit in some
-    bands is not cancelled by a decay in others (after S. Dixon, "Onset detection
-    revisited", DAFx 2006).
-
-    Args:
-        clip: at 44.1 kHz, shape (n_samples, channels).
-
-    Returns:
-        DB; 0 for silence and for what is too short to rise.
-    """
-    power = _band_power(clip.mean(axis=1))
-    if len(power) <= RISE_HOPS or not np.any(power):
-        return 0.0
-    floor = np.max(power) * 10.0 ** (-RANGE_DB / 10.0)
-    level_db = 10.0 * np.log10(np.maximum(power, floor))
-    rise_db = np.maximum(level_db[RISE_HOPS:] - level_db[:-RISE_HOPS], 0.0)
-    return float(np.max(np.mean(rise_db, axis=1)))
+def _heard_channels(clip: Samples) -> list[Channel]:
+    """The channels that are not masked by a louder one; equal ones only once."""
+    if len(clip) < SHORTEST_S * SAMPLE_RATE or not np.any(clip):
+        return []
+    channels = clip.astype(np.float64) - clip.mean(axis=0, dtype=np.float64)
+    power = np.mean(channels**2, axis=0)
+    heard = power > np.max(power) * 10.0 ** (-QUIETER_DB / 10.0)
+    found: list[Channel] = []
+    for channel in channels.T[heard]:
+        if not any(np.allclose(channel, other, atol=1e-4) for other in found):
+            found.append(channel)
+    return found
 
 
-def _band_power(mono: NDArray[np.float32]) -> NDArray[np.float64]:
-    """Power in bands over time, shape (n_hops, n_bands), averaged over 3 hops."""
-    if len(mono) < WINDOW + 2 * HOP:
-        return np.zeros((0, N_BANDS))
-    slices = sliding_window_view(mono, WINDOW)[::HOP] * np.hanning(WINDOW)
-    power = np.abs(np.fft.rfft(slices, axis=1)) ** 2
-    edges = np.geomspace(LOW_HZ, HIGH_HZ, N_BANDS + 1) * WINDOW / SAMPLE_RATE
-    low = np.floor(edges[:-1]).astype(int)
-    high = np.maximum(np.ceil(edges[1:]).astype(int), low + 1)
-    cumulative = np.concatenate([np.zeros((len(power), 1)), np.cumsum(power, 1)], 1)
-    # The level of noise in a narrow band wavers by itself; over three hops less so.
-    bands = np.maximum(cumulative[:, high] - cumulative[:, low], 0.0)
-    smooth: NDArray[np.float64] = (bands[:-2] + bands[1:-1] + bands[2:]) / 3.0
-    return smooth
+def _measures(channel: Channel) -> Iterator[tuple[str, float]]:
+    """Names and scores of all measures, the cheaper ones first."""
+    yield "click", _click(channel)
+    yield "step", _step(channel)
+    yield "fade", _fade(channel)
+    yield "onset", _onset(channel)
+    power = _octave_power(channel)
+    yield "attack", _attack(power)
+    yield "decay", _decay(power)
+
+
+def _onset(channel: Channel) -> float:
+    import librosa
+
+    mel = librosa.feature.melspectrogram(
+        y=channel.astype(np.float32),
+        sr=SAMPLE_RATE,
+        n_fft=N_FFT,
+        hop_length=HOP,
+        center=False,  # the silence before a clip would make its beginning an onset
+        n_mels=N_MELS,
+        fmin=MEL_HZ[0],
+        fmax=MEL_HZ[1],
+    )
+    lag = 2
+    strength = librosa.onset.onset_strength(
+        S=librosa.power_to_db(mel, ref=np.max, top_db=RANGE_DB),
+        sr=SAMPLE_RATE,
+        hop_length=HOP,
+        lag=lag,
+        max_size=3,  # bands: vibrato is no onset
+        center=False,
+        aggregate=_mean_of_strongest,
+    )[lag:]
+    return float(np.max(strength) - np.median(strength))
+
+
+def _mean_of_strongest(rises: NDArray[np.float32], axis: int) -> NDArray[np.float32]:
+    strongest = np.sort(rises, axis=axis).take(range(-N_STRONGEST, 0), axis=axis)
+    mean: NDArray[np.float32] = strongest.mean(axis=axis)
+    return mean
+
+
+def _click(channel: Channel) -> float:
+    """Peaks of what a linear predictor does not foresee, over the peaks around them."""
+    n = len(channel)
+    spectrum = np.fft.rfft(channel, 2 * n)
+    correlation = np.fft.irfft(np.abs(spectrum) ** 2)[: LPC_ORDER + 1]
+    correlation[0] *= 1.0 + 1e-9  # or pure tones make the equations singular
+    predictor = linalg.solve_toeplitz(correlation[:-1], correlation[1:])
+    residual = signal.lfilter(np.r_[1.0, -predictor], [1.0], channel)[LPC_ORDER:]
+    peaks = np.max(np.abs(_blocks(residual, CLICK_BLOCK)), axis=1)
+    floor = 10.0 ** (RESIDUAL_DB / 20.0) * np.sqrt(np.mean(channel**2))
+    usual = ndimage.median_filter(peaks, CLICK_BLOCKS, mode="nearest")
+    return float(20.0 * np.log10(np.max((peaks + floor) / (usual + floor))))
+
+
+def _octave_power(channel: Channel) -> NDArray[np.float64]:
+    """Smoothed power of each octave band over time, shape (n_bands, n_hops)."""
+    window = np.hanning(ENVELOPE)
+    window /= window.sum()
+    bands = []
+    for low, high in pairwise(OCTAVES_HZ):
+        filters = signal.butter(2, (low, high), "band", fs=SAMPLE_RATE, output="sos")
+        band = signal.sosfiltfilt(filters, channel) ** 2
+        smooth = signal.fftconvolve(band, window, "same")[HOP // 2 :: HOP]
+        bands.append(np.maximum(smooth, 0.0))
+    return np.stack(bands)
+
+
+def _levels_db(power: NDArray[np.float64], range_db: float) -> NDArray[np.float64]:
+    """Levels of bands; what is `range_db` under the loudest band is raised to that."""
+    floor = np.max(np.mean(power, axis=1)) * 10.0 ** (-range_db / 10.0)
+    levels: NDArray[np.float64] = 10.0 * np.log10(np.maximum(power, floor + 1e-20))
+    return levels
+
+
+def _attack(power: NDArray[np.float64]) -> float:
+    """Largest rise of a band in 25 ms, over the usual change of that band."""
+    level_db = _levels_db(power, BAND_RANGE_DB)
+    change = level_db[:, ATTACK_HOPS:] - level_db[:, :-ATTACK_HOPS]
+    median = np.median(change, axis=1, keepdims=True)
+    # Noise in a narrow band wavers by itself: the median absolute deviation says how
+    # much, and hits that are few do not raise it.
+    usual = 1.48 * np.median(np.abs(change - median), axis=1, keepdims=True)
+    return float(np.max(change / (1.0 + usual)))
+
+
+def _decay(power: NDArray[np.float64]) -> float:
+    """Level of the beginning of a band over that of the rest."""
+    n = power.shape[1] // DECAY_HOPS
+    pieces = power[:, : n * DECAY_HOPS].reshape(len(power), n, DECAY_HOPS).mean(axis=2)
+    level_db = _levels_db(pieces, DECAY_RANGE_DB)
+    return float(np.max(level_db[:, 0] - np.median(level_db[:, 3:], axis=1)))
+
+
+def _step(channel: Channel) -> float:
+    level_db = _block_levels_db(channel, STEP_BLOCK)
+    return float(np.max(np.abs(level_db[2:] - level_db[:-2])))
+
+
+def _fade(channel: Channel) -> float:
+    level_db = _block_levels_db(channel, FADE_BLOCK)
+    return float(np.max(level_db) - np.percentile(level_db, 20.0))
+
+
+def _block_levels_db(channel: Channel, length: int) -> NDArray[np.float64]:
+    power = np.mean(_blocks(channel, length) ** 2, axis=1)
+    levels: NDArray[np.float64] = 10.0 * np.log10(power + 1e-12)
+    return levels
+
+
+def _blocks(values: Channel, length: int) -> NDArray[np.float64]:
+    n = len(values) // length
+    return values[: n * length].reshape(n, length)

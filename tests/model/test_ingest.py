@@ -19,6 +19,7 @@ from model.corpus.ingest import (
     count_flat_tops,
     fault,
 )
+from model.corpus.transients import LIMITS
 from model.spectrum import analyse
 from tests.support import signals
 
@@ -277,3 +278,31 @@ def test_a_full_scale_sine_is_not_clipped_and_a_cut_one_is(
 def test_a_clip_that_is_good_has_no_fault() -> None:
     assert fault(song(2.0)) is None
     assert fault(song(2.0)[:-1]) == ingest.BROKEN
+
+
+def test_no_fault_of_the_recording_is_none() -> None:
+    pad = song(2.0)[:CLIP_LENGTH]
+    silent_channel, inverted = pad.copy(), pad.copy()
+    silent_channel[:, 1] = 0.0
+    inverted[:, 1] = -inverted[:, 0]
+    for clip in (pad, pad + np.float32(0.3), silent_channel, inverted):
+        assert fault(clip.astype(np.float32)) is None
+
+
+def test_clipping_is_found_on_one_side_and_beside_an_offset() -> None:
+    pad = 4.0 * song(2.0)[:CLIP_LENGTH]
+    for low, high in ((-0.3, 0.9), (-0.9, 0.3), (-0.3, 0.3)):
+        clipped = np.clip(pad, low, high).astype(np.float32)
+        assert fault(clipped) == ingest.CLIPPING
+        assert fault(clipped + np.float32(0.1)) == ingest.CLIPPING
+
+
+def test_a_clip_carries_its_scores(tmp_path: Path) -> None:
+    (tmp_path / "in").mkdir()
+    write(tmp_path / "in" / "pad.flac", song(12.0))
+    add(tmp_path / "in", tmp_path / "corpus")
+    rows = Corpus.open(tmp_path / "corpus").rows()
+    assert rows
+    for row in rows:
+        assert row["scores"].keys() == vars(LIMITS).keys()
+        assert all(row["scores"][name] <= limit for name, limit in vars(LIMITS).items())
