@@ -144,7 +144,8 @@ def _over(
     values: Mapping[str, NDArray[np.float64]], limits: Mapping[str, float]
 ) -> NDArray[np.bool_]:
     over = [~(found <= limits[name]) for name, found in values.items()]
-    return np.any(over, axis=0)  # NaN counts as over
+    anywhere: NDArray[np.bool_] = np.any(over, axis=0)  # NaN counts as over
+    return anywhere
 
 
 def safe_timbres(
@@ -211,7 +212,8 @@ def draw_back(
 @lru_cache(maxsize=4)
 def _bark_shares(axis: Axis) -> NDArray[np.float64]:
     """Which Bark each band counts to, shape (n_bands, 25)."""
-    return np.eye(25)[np.minimum(_bark(axis).astype(int), 24)]
+    shares: NDArray[np.float64] = np.eye(25)[np.minimum(_bark(axis).astype(int), 24)]
+    return shares
 
 
 @lru_cache(maxsize=4)

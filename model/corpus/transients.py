@@ -102,7 +102,8 @@ def transient_scores(clip: Samples) -> TransientScores:
 def transience(scores: TransientScores) -> float:
     """The largest of the scores over their limits; a clip above 1 is refused."""
     limits = asdict(LIMITS)
-    return max(score / limits[name] for name, score in asdict(scores).items())
+    shares = [float(s / limits[name]) for name, s in asdict(scores).items()]
+    return max(shares)
 
 
 def first_exceeded(clip: Samples) -> str | None:
@@ -153,9 +154,11 @@ def _measures(channel: Channel) -> Iterator[tuple[str, float]]:
 
 
 def _onset(channel: Channel) -> float:
-    import librosa
+    from librosa import power_to_db
+    from librosa.feature import melspectrogram
+    from librosa.onset import onset_strength
 
-    mel = librosa.feature.melspectrogram(
+    mel = melspectrogram(
         y=channel.astype(np.float32),
         sr=SAMPLE_RATE,
         n_fft=N_FFT,
@@ -166,8 +169,8 @@ def _onset(channel: Channel) -> float:
         fmax=MEL_HZ[1],
     )
     lag = 2
-    strength = librosa.onset.onset_strength(
-        S=librosa.power_to_db(mel, ref=np.max, top_db=RANGE_DB),
+    strength = onset_strength(
+        S=power_to_db(mel, ref=np.max, top_db=RANGE_DB),
         sr=SAMPLE_RATE,
         hop_length=HOP,
         lag=lag,

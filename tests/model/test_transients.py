@@ -1,8 +1,10 @@
 """Measures of transients, on clips of which it is known what they are."""
 
-import librosa
 import numpy as np
 import pytest
+from librosa import power_to_db
+from librosa.feature import melspectrogram
+from librosa.onset import onset_strength
 from numpy.typing import NDArray
 from scipy import signal
 
@@ -128,7 +130,7 @@ def test_more_is_found_than_by_the_onset_strength_of_librosa_alone() -> None:
     """Onset strength as librosa's example of superflux has it, at its best limit."""
 
     def superflux(clip: Samples) -> float:
-        mel = librosa.feature.melspectrogram(
+        mel = melspectrogram(
             y=clip.mean(axis=1, dtype=np.float32),
             sr=SAMPLE_RATE,
             n_fft=1024,
@@ -137,8 +139,8 @@ def test_more_is_found_than_by_the_onset_strength_of_librosa_alone() -> None:
             fmax=16_000.0,
             n_mels=138,
         )
-        strength = librosa.onset.onset_strength(
-            S=librosa.power_to_db(mel, ref=np.max),
+        strength = onset_strength(
+            S=power_to_db(mel, ref=np.max),
             sr=SAMPLE_RATE,
             hop_length=220,
             lag=2,
