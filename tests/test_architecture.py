@@ -18,7 +18,9 @@ MODULES = sorted(
 # Where a heavy package may be imported at all.
 TRAINING_ONLY = {"torch", "sklearn"}
 CORPUS_ONLY = {"librosa"}
-LATE_ONLY = {"matplotlib", "mido", "fluidsynth", "mutagen", "zeroconf", "dbus_fast"}
+LATE_ONLY = {
+    *("matplotlib", "mido", "fluidsynth", "mutagen", "zeroconf", "dbus_fast", "paho"),
+}
 WHOLLY_LATE = {"engine/surfaces/mpris_objects.py"}  # themselves imported in a function
 LONGEST_MODULE = 400
 

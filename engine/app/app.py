@@ -28,6 +28,7 @@ from engine.recording.recovery import repair_all
 from engine.streams.radio import StreamRadio
 from engine.surfaces.midi import MidiBridge, MidiInputs
 from engine.surfaces.mpris import MediaKeys
+from engine.surfaces.mqtt import MqttSurface
 
 TICK_S = 5.0  # between rows of the journal that say how far the session is
 
@@ -124,6 +125,7 @@ class App:
         self._start_streams()
         self._start_osc()
         self._start_midi()
+        self._start_mqtt()
         self._start_media_keys()
 
     def _start_streams(self) -> None:
@@ -174,6 +176,14 @@ class App:
         inputs = MidiInputs(bridge, self._options.midi, self._say)
         inputs.start()
         self._surfaces.append(inputs)
+
+    def _start_mqtt(self) -> None:
+        if self._options.mqtt is None:
+            return
+        controls = self.session.graph.controls
+        surface = MqttSurface(controls, self.commands, self._options.mqtt, self._say)
+        surface.start()
+        self._surfaces.append(surface)
 
     def _start_media_keys(self) -> None:
         wanted = self._options.media_keys

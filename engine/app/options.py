@@ -7,6 +7,7 @@ from engine.app.preset_rotation import Rotation
 from engine.live.device_watch import DeviceChoice
 from engine.osc.server import OscSettings
 from engine.streams.radio import StreamSettings
+from engine.surfaces.mqtt import MqttSettings
 
 
 @dataclass(frozen=True)
@@ -26,6 +27,7 @@ class AppOptions:
         osc_required: whether it is an error when it cannot listen there.
         query_port: TCP port of OSCQuery, 0 for a free one, or None for none.
         midi: part of the names of MIDI ports to listen to, or None for none.
+        mqtt: broker to be announced to, or None for none.
         media_keys: whether to be a media player of the desktop; None: if there is one.
         streams: where the music goes besides the device, or None for nowhere.
     """
@@ -41,5 +43,6 @@ class AppOptions:
     osc_required: bool = False
     query_port: int | None = None
     midi: str | None = None
+    mqtt: MqttSettings | None = None
     media_keys: bool | None = None
     streams: StreamSettings | None = None

@@ -1,5 +1,6 @@
 """`latent play`: the radio."""
 
+import os
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime, time
@@ -16,11 +17,14 @@ from engine.cli.stream_options import endpoint, stream_options
 from engine.compose.preset import DEFAULT_PRESET
 from engine.compose.preset import names as preset_names
 
+MQTT_PASSWORD_VARIABLE = "LATENT_MQTT_PASSWORD"
+
 if TYPE_CHECKING:
     from engine.app.options import AppOptions
     from engine.app.preset_rotation import Rotation
     from engine.live.device_watch import DeviceChoice
     from engine.osc.server import OscSettings
+    from engine.surfaces.mqtt import MqttSettings
 
 
 @click.command()
@@ -49,6 +53,7 @@ if TYPE_CHECKING:
 @click.option("--osc", help="[HOST:]PORT for OSC [default: 127.0.0.1:9470].")
 @click.option("--oscquery", type=click.IntRange(0, 65_535), help="TCP port; 0: any.")
 @click.option("--midi", help="Listen to MIDI ports whose names hold this text.")
+@click.option("--mqtt", help="[USER@]HOST[:PORT] of a broker, for Home Assistant.")
 @click.option("--no-osc", is_flag=True, help="Do not listen for OSC.")
 @click.option(
     "--media-keys/--no-media-keys",
@@ -121,6 +126,7 @@ def _app_options(given: dict[str, Any]) -> "AppOptions":
         osc_required=given["osc"] is not None,
         query_port=given["oscquery"],
         midi=given["midi"],
+        mqtt=_mqtt_settings(given["mqtt"]),
         media_keys=given["media_keys"],
         streams=stream_settings(given),
     )
@@ -179,6 +185,14 @@ def _preset_name(given: Mapping[str, Any], rotation: "Rotation | None") -> str:
     if rotation is not None:
         return rotation.presets[0]
     return given["preset_name"] or DEFAULT_PRESET
+
+
+def _mqtt_settings(broker: str | None) -> "MqttSettings | None":
+    from engine.surfaces.mqtt import mqtt_settings
+
+    if broker is None:
+        return None
+    return mqtt_settings(broker, os.environ.get(MQTT_PASSWORD_VARIABLE, ""))
 
 
 def _osc_settings(address: str | None) -> "OscSettings":

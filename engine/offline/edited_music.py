@@ -78,7 +78,9 @@ class EditedMusic:
         self._make(edit)
         self._pending = np.zeros((0, N_LAYERS), np.float32)
         self._reach(early + max(1, len(old)))
-        self._music.band_envelope = self._music.band_envelope.joined(room, edit.heard, self._n_splice)
+        self._music.band_envelope = self._music.band_envelope.joined(
+            room, edit.heard, self._n_splice
+        )
         new = self._pending[early:]
         self._pending = splice(old, new, self._music.sample_rate)
 

@@ -243,8 +243,12 @@ class Music:
         if not self.band_envelope.positions:
             share = (self.position - first) / length
             begin = ends + share * (power - ends)
-            self.band_envelope = self.band_envelope.extended(self.position, begin, self.sample_rate)
-        self.band_envelope = self.band_envelope.extended(first + length, power, self.sample_rate)
+            self.band_envelope = self.band_envelope.extended(
+                self.position, begin, self.sample_rate
+            )
+        self.band_envelope = self.band_envelope.extended(
+            first + length, power, self.sample_rate
+        )
 
     def _gain_at(self, position: int) -> float:
         envelope = self._envelope(position, 1)
