@@ -21,7 +21,7 @@ from model.inference import TimbreModel
 
 RUN_SONGS = 12  # an hour of songs; the period in which a radio brightens and dims
 RUN_END = 3  # of them, the last, which the next run keeps away from
-APART_DB = 11.0  # between centres, if the ranking's upper half has such a sound
+APART_DB = 12.0  # between centres, if the ranking's upper half has such a sound
 ARC_DEPTH = 0.35  # by which a radio's weight of brightness swings
 
 _END = RUN_SONGS - RUN_END

@@ -20,7 +20,7 @@ from engine.compose.ranking import rank
 from model.inference import TimbreModel
 from model.spectrum import loudness
 
-FACE_DB = 5.8  # mean distance of the five sounds as decoded, without motion
+FACE_DB = 6.4  # mean distance of the five sounds as decoded, without motion
 MOTION_OCTAVES = 0.5  # by which `rank/motion` multiplies it, at its ends
 NEAREST, FARTHEST = 0.2, 1.6  # shares of the way from the centre to a neighbour
 
@@ -66,8 +66,9 @@ def five_sounds(
     swung = dict(arc_weights(weights, index, is_endless=is_endless))
     scores = rank(pool.features, swung)
     rng = stream(Purpose.SONG_PICK, seed, index)
-    chosen = pick(scores, pool.spectra, len(SYMBOLS), rng)
-    wanted = FACE_DB * 2.0 ** (MOTION_OCTAVES * swung.get("motion", 0.0))
+    motion = swung.get("motion", 0.0)
+    chosen = pick(scores, pool.spectra, len(SYMBOLS), rng, motion)
+    wanted = FACE_DB * 2.0 ** (MOTION_OCTAVES * motion)
     points = drawn_together(model, guarded(model, pool.z[chosen]), wanted)
     power = model.axis.to_power(model.decode(points))
     return FiveSounds(points, power, loudness(power, model.axis))

@@ -15,19 +15,21 @@ def pick(
     spectra: NDArray[np.float64],
     n: int,
     rng: np.random.Generator,
+    motion: float = 0.0,
 ) -> NDArray[np.intp]:
     """Indices of `n` sounds, in the order A, B, ...; the first is sound 0, the centre.
 
     With a flat ranking the choice is among all; the more the scores differ, the
     closer to the top it stays. Each next sound is the nearest on average to those
-    before, among a random handful of those far enough from every one of them; when
-    none is left, the farthest.
+    before, or with motion a farther one, among a random handful of those far enough
+    from every one of them; when none is left, the farthest.
 
     Args:
         scores: higher is better, shape (m,).
         spectra: coarse spectra of the candidates, shape (m, 64).
         n: how many to pick; repeats begin when m < n.
         rng: for the draws.
+        motion: from the nearest of the handful (0 and below) to the farthest (1).
     """
     order = 1 + np.argsort(-scores[1:], kind="stable")
     if not len(order):
@@ -41,7 +43,8 @@ def pick(
         far = np.flatnonzero(nearest > TOO_NEAR * typical)
         if len(far):
             handful = rng.choice(far, min(len(far), HANDFUL), replace=False)
-            best = int(handful[np.argmin(np.mean(apart, axis=0)[handful])])
+            fit = np.argsort(np.mean(apart, axis=0)[handful], kind="stable")
+            best = int(handful[fit[round(max(0.0, motion) * (len(handful) - 1))]])
         else:
             best = int(np.argmax(nearest))
         chosen.append(int(top[best]))

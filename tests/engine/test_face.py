@@ -39,7 +39,7 @@ def test_a_song_has_a_face_and_the_next_another(name: str, model: TimbreModel) -
     apart = songs_apart_db(songs)
     across = apart[np.triu_indices(len(songs), 1)]
     following = np.diag(apart, 1)
-    assert 4.0 <= inside <= 9.0
+    assert 5.0 <= inside <= 10.5  # 5 to 7 as heard, where noise fills the gaps
     assert np.mean(across) >= 10.0
     assert np.mean(following) >= 10.0
     assert np.mean(across) >= 1.3 * inside
