@@ -77,7 +77,7 @@ def finish(
         RunError: mutagen is not there, or writing failed.
     """
     if find_spec("mutagen") is None:
-        raise RunError("tags need mutagen; 'pip install latent[album]' adds it")
+        raise RunError("tags need mutagen; 'bin/latent album finish' installs it")
     review = Review(folder)
     title = title or folder.resolve().name
     tracks = tracks_of(review)

@@ -12,7 +12,7 @@ from engine.live.metrics import Metrics
 from engine.live.output import Output, choose, list_devices, native_rate
 
 
-class Listener:
+class Auditioner:
     """Plays one file at a time; opens the device when it is first needed.
 
     The callback reads one reference a block. What is replaced or stopped fades out

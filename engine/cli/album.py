@@ -98,7 +98,7 @@ def make_album(
         wanted = _going_on(folder, before, given, songs)
     draw = can_draw()
     if not draw:
-        _say("no spectrograms without matplotlib; 'pip install latent[album]' adds it")
+        _say("no spectrograms without matplotlib; 'bin/latent album' installs it")
     with bar("making") as progress:
         made = make(
             folder, check(wanted), workers=workers, draw=draw, progress=progress

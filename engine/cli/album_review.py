@@ -5,7 +5,7 @@ from pathlib import Path
 import click
 
 from effects.base.errors import LatentError
-from engine.album.listen import Listener
+from engine.album.listen import Auditioner
 from engine.album.review import Review
 from engine.cli.keys import Keys, keys
 
@@ -14,7 +14,7 @@ HELP = "p play  k keep  c cut  n name  u undo  arrows (or , .) move  q quit"
 
 def review_in_terminal(folder: Path, device: str | None = None) -> None:
     """Go through the songs of an album, key by key, until `q` or the input's end."""
-    review = _TerminalReview(Review(folder), Listener(device))
+    review = _TerminalReview(Review(folder), Auditioner(device))
     click.echo(HELP)
     with keys() as hit:
         try:
@@ -28,7 +28,7 @@ def review_in_terminal(folder: Path, device: str | None = None) -> None:
 class _TerminalReview:
     """A review under way: the song that it has come to, and what each key does."""
 
-    def __init__(self, review: Review, listener: Listener) -> None:
+    def __init__(self, review: Review, listener: Auditioner) -> None:
         self.review, self.listener = review, listener
         undecided = [review.verdict(s.number).kept is None for s in review.songs]
         self._place = undecided.index(True) if any(undecided) else 0

@@ -13,7 +13,7 @@ import pytest
 
 from effects.audio.levels import Samples
 from effects.base.errors import InputError, RunError
-from engine.album.listen import Listener
+from engine.album.listen import Auditioner
 from engine.album.review import Review, Verdict
 from tests.support import audio
 from tests.support.albums import planted_album
@@ -219,7 +219,7 @@ def test_the_listener_plays_and_fades_between_files() -> None:
     def tone(level: float) -> Samples:
         return np.full((1000, 2), level, np.float32)
 
-    listener = Listener()
+    listener = Auditioner()
     out = np.zeros((256, 2), np.float32)
     listener._asked = first = tone(0.5)
     heard = []
