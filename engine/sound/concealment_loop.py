@@ -10,8 +10,9 @@ from numpy.typing import NDArray
 from scipy import fft
 
 from effects.audio.levels import Samples
+from engine.sound.frames import mid_and_side, share_above_pivot
 from engine.sound.partials import peak_centres, split_tonal
-from engine.sound.synthesis import N_LAYERS, mid_and_side, share_above_pivot
+from engine.sound.synthesis import N_LAYERS
 from model.config import AXIS, Axis
 from model.spectrum import bin_power
 
@@ -62,7 +63,7 @@ def _layers(
 ) -> Samples:
     """One period of noise with this power in each bin, shape (length, 4)."""
     n = min(int(length / sample_rate * AXIS.high_hz) + 1, len(power) - 1)
-    hertz = np.arange(n) * (sample_rate / length)
+    hertz = np.arange(n, dtype=np.float64) * (sample_rate / length)
     phases = rng.random(n, np.float32) * np.float32(2.0 * np.pi)
     signs = np.where(rng.random(n, np.float32) < 0.5, -1.0, 1.0)
     # A bin holding amplitude a*N/2 gives a sinusoid of amplitude a, power a²/2.

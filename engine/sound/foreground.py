@@ -190,7 +190,7 @@ def mean_power(density: float, level_db: float) -> float:
         level_db: of a note at its height beside the music.
     """
     seconds = 0.5 * 0.5 * (DECAY_S[0] + DECAY_S[1]) * 1.3  # of full power a note
-    return density / 60.0 * seconds * 10.0 ** (level_db / 10.0)
+    return float(density / 60.0 * seconds * 10.0 ** (level_db / 10.0))
 
 
 def _make(
@@ -260,7 +260,7 @@ def _root(power: Values, rng: np.random.Generator) -> int:
 def _colour(power: NDArray[np.float64]) -> NDArray[np.float64]:
     """A sound's spectrum, smoothed over half an octave."""
     smooth: NDArray[np.float64] = uniform_filter1d(power, 61, mode="nearest")
-    return np.maximum(smooth, 1e-9 * smooth.max())
+    return np.asarray(np.maximum(smooth, 1e-9 * smooth.max()))
 
 
 @lru_cache(maxsize=1)
@@ -272,4 +272,4 @@ def _breath_tilt() -> NDArray[np.float64]:
 def _breath_power(colour: NDArray[np.float64]) -> float:
     """What brings a breath of this colour to its level beside a note at 0 LUFS."""
     weighted = float(np.sum(colour * _breath_tilt() * k_weighting(AXIS.centres)))
-    return weighted / (_K_OFFSET / 2.0 * 10.0 ** (BREATH_DB / 10.0))
+    return float(weighted / (_K_OFFSET / 2.0 * 10.0 ** (BREATH_DB / 10.0)))

@@ -5,10 +5,10 @@ partial and band of noise has an offset of its own. What moves at a moment is th
 function of (seed, time of the movement) alone, and costs a look-up.
 
 Partials belong to a few voices: harmonic sets of the song's sounds. A voice swells,
-brightens and wanders in the stereo field as one. A slow tilt sweeps over all partials
-and the noise. Mean powers are kept: what movement in dB adds to the mean power of a
-partial is taken off again, by 10^(L/10) of a normal L of variance v having the mean
-exp(v (ln 10 / 10)^2 / 2).
+brightens and wanders in the stereo field as one. A slow tilt and the slow sweep of a
+low-pass go over all partials and the noise. Mean powers are kept: what movement in dB
+adds to the mean power of a partial is taken off again, since 10^(L/10) of a normal L of
+variance v has the mean exp(v (ln 10 / 10)^2 / 2).
 """
 
 from dataclasses import dataclass
@@ -19,49 +19,33 @@ from numpy.typing import NDArray
 from scipy import fft
 
 from effects.base.streams import Purpose, stream
-from engine.sound.partials import N_PLACES, place_hz
+from engine.sound.partials import place_hz
+from engine.sound.voices import MOVEMENT_LENGTH, N_VOICES, Voices
 
-N_VOICES = 5
 N_NOISE_BANDS = 20
 LOWEST_HZ, HIGHEST_HZ = 0.1, 8.0
 TABLE_HZ = 64.0  # entries of the table a second
-TABLE_LENGTH = 1 << 17  # 34 minutes until all repeats, and partials do not together
+TABLE_LENGTH = MOVEMENT_LENGTH  # 34 minutes until all repeats, at other times for each
 SHARED = 0.36  # rate of what many partials share: fast, it would be heard as attacks
-ALONE = 1.6  # rate of what each partial and each band of noise does by itself
+ALONE = 1.9  # rate of what each partial and each band of noise does by itself
 SLOW = 0.25  # rate of the tilt and of places in the stereo field
+SLOWEST = 0.1  # rate of the low-pass, which opens over many bands at once
 
 # Shares of `motion/depth` in standard deviations.
 SWELL, TOGETHER, BRIGHTEN, TILT = 0.52, 0.14, 0.16, 0.22
 NOISE_SWELL = 0.36
 TILT_PIVOT_HZ = 400.0
 TILT_LOW, TILT_HIGH = -1.0, 4.0  # octaves from the pivot within which tilt turns
+# The low-pass: where it begins on average, in octaves above the pivot of the tilt, how
+# far that moves at 5 dB of depth (a standard deviation), and how steep it is.
+SWEEP_FROM, SWEEP_REACH, SWEEP_DB = 2.6, 1.0, 8.0
+SWEEP_OCTAVES = np.linspace(-4.5, 6.0, 64)  # at which it is worked out
 PAN_RADIANS = 0.16  # standard deviation of a voice's place between left and right
 
-_HARMONICS = 10
-_IN_TUNE = 6  # places, 30 cents, by which a harmonic may be off
 _MEAN_POWER = np.log(10.0) / 20.0  # dB that movement of variance 1 dB^2 adds
 
 Values = NDArray[np.float32]
 Places = NDArray[np.intp]
-
-
-@dataclass(frozen=True)
-class Voices:
-    """Which voice each place of the grid belongs to, for one song.
-
-    Attributes:
-        of_place: number of the voice, shape (N_PLACES,).
-        octaves: of each place above its voice's fundamental, shape (N_PLACES,).
-        offsets: into the table, of each place, shape (N_PLACES,).
-        phases: in turns at sample 0, shape (N_PLACES,).
-        sides: 1 or -1, which way the side is turned against the mid.
-    """
-
-    of_place: Places
-    octaves: Values
-    offsets: Places
-    phases: NDArray[np.float64]
-    sides: Values
 
 
 @dataclass(frozen=True)
@@ -70,7 +54,7 @@ class Gestures:
 
     Attributes:
         swell, bright, pan: of each voice, shape (N_VOICES, n_frames).
-        together, tilt: of everything, shape (n_frames,).
+        together, tilt, sweep: of everything, shape (n_frames,).
         broad, own: of each band of noise, with its neighbours and by itself, shape
             (N_NOISE_BANDS, n_frames).
         seconds: of movement at each frame, shape (n_frames,).
@@ -81,6 +65,7 @@ class Gestures:
     pan: Values
     together: Values
     tilt: Values
+    sweep: Values
     broad: Values
     own: Values
     seconds: NDArray[np.float64]
@@ -134,13 +119,15 @@ def gestures(seed: int, seconds: NDArray[np.float64]) -> Gestures:
     n = N_VOICES
     shared = read(offsets[: 2 * n + 4], SHARED * seconds)
     slow = read(offsets[2 * n + 4 : 3 * n + 5], SLOW * seconds)
-    own = read(offsets[3 * n + 5 :], ALONE * seconds)
+    sweep = read(offsets[3 * n + 5 : 3 * n + 6], SLOWEST * seconds)
+    own = read(offsets[3 * n + 6 :], ALONE * seconds)
     return Gestures(
         shared[:n],
         shared[n : 2 * n],
         slow[:n],
         shared[2 * n],
         slow[n],
+        sweep[0],
         _broad_shares() @ shared[2 * n + 1 :],
         own,
         seconds,
@@ -173,7 +160,9 @@ def partial_gains(
     alone *= own[:, None]
     level += alone
     variance = (weights * weights).sum(axis=1) + own * own
-    return _amplitudes(level, variance, depth.db)
+    gains = _amplitudes(level, variance, depth.db)
+    gains *= _sweep(gestures, depth)[_sweep_index(True)[places]]
+    return gains
 
 
 def noise_gains(gestures: Gestures, depth: Depth) -> Values:
@@ -186,19 +175,56 @@ def noise_gains(gestures: Gestures, depth: Depth) -> Values:
     level += tilt[:, None] * gestures.tilt
     broad = (_broad_shares() ** 2).sum(axis=1)
     variance = NOISE_SWELL**2 * broad + depth.own**2 + TOGETHER**2 + tilt**2
-    return _amplitudes(level, variance, depth.db)
+    gains = _amplitudes(level, variance, depth.db)
+    gains *= _sweep(gestures, depth)[_sweep_index(False)]
+    return gains
+
+
+def _sweep(gestures: Gestures, depth: Depth) -> Values:
+    """Amplitude that the low-pass leaves at `SWEEP_OCTAVES`, shape (64, n_frames)."""
+    reach = SWEEP_REACH * min(1.5, depth.db / 5.0)
+    level = _low_pass(SWEEP_FROM + reach * gestures.sweep)
+    level -= _low_pass_mean(reach)[:, None]
+    return (10.0 ** (level / 20.0)).astype(np.float32)
+
+
+def _low_pass(begin: NDArray[np.floating]) -> NDArray[np.float64]:
+    """Level at `SWEEP_OCTAVES`, in dB, of low-passes that begin at such octaves."""
+    beyond = np.maximum(SWEEP_OCTAVES[:, None] - begin, 0.0)
+    return np.asarray(-SWEEP_DB * beyond * beyond / (beyond + 0.7))
+
+
+@lru_cache(maxsize=8)
+def _low_pass_mean(reach: float) -> NDArray[np.float64]:
+    """Mean power that it leaves, in dB, its beginning distributed normally."""
+    places = np.linspace(-3.0, 3.0, 61)
+    weights = np.exp(-0.5 * places**2)
+    power = 10.0 ** (_low_pass(SWEEP_FROM + reach * places) / 10.0)
+    return np.asarray(10.0 * np.log10(power @ weights / weights.sum()))
+
+
+@lru_cache(maxsize=2)
+def _sweep_index(of_places: bool) -> Places:
+    """The nearest of `SWEEP_OCTAVES` to each place, or to each band of noise."""
+    hertz = place_hz() if of_places else noise_band_hz()
+    octaves = np.log2(hertz / TILT_PIVOT_HZ)
+    step = SWEEP_OCTAVES[1] - SWEEP_OCTAVES[0]
+    index = np.round((octaves - SWEEP_OCTAVES[0]) / step).astype(np.intp)
+    return np.asarray(np.clip(index, 0, len(SWEEP_OCTAVES) - 1))
 
 
 def _amplitudes(level: Values, variance: Values, db: float) -> Values:
     level -= np.float32(_MEAN_POWER * db) * variance.astype(np.float32)[:, None]
     level *= np.float32(db * np.log2(10.0) / 20.0)
-    return np.exp2(level, out=level)
+    np.exp2(level, out=level)
+    return level
 
 
 def pans(gestures: Gestures, depth: Depth) -> Values:
     """Angle of each voice between left and right, radians, shape (N_VOICES, n)."""
     reach = PAN_RADIANS * min(1.0, depth.db / 3.0)
-    return np.clip(reach * gestures.pan, -2.5 * PAN_RADIANS, 2.5 * PAN_RADIANS)
+    most = 2.5 * PAN_RADIANS
+    return np.asarray(np.clip(reach * gestures.pan, -most, most))
 
 
 def noise_band_hz() -> NDArray[np.float64]:
@@ -209,8 +235,8 @@ def noise_band_hz() -> NDArray[np.float64]:
 @lru_cache(maxsize=1)
 def _own_share() -> Values:
     """How far a partial moves by itself: a bass less, which carries the others."""
-    share = np.interp(np.log(place_hz()), np.log([60.0, 300.0]), [0.6, 1.0])
-    return share.astype(np.float32)
+    share = np.interp(np.log(place_hz()), np.log([60.0, 300.0]), [0.45, 1.0])
+    return np.asarray(share, np.float32)
 
 
 @lru_cache(maxsize=1)
@@ -241,48 +267,5 @@ def _broad_shares() -> Values:
 @lru_cache(maxsize=4)
 def _gesture_offsets(seed: int) -> Places:
     rng = stream(Purpose.MOVEMENT_OFFSETS, seed)
-    n = 3 * N_VOICES + 5 + N_NOISE_BANDS
+    n = 3 * N_VOICES + 6 + N_NOISE_BANDS
     return rng.integers(0, TABLE_LENGTH, n).astype(np.intp)
-
-
-def find_voices(tonal: NDArray[np.float32], rng: np.random.Generator) -> Voices:
-    """The voices of a song, from the partials of its sounds.
-
-    Fundamentals are chosen one after another, each the place whose first harmonics
-    hold most of what amplitude is left. A place belongs to the voice of whose
-    harmonics it is nearest to one; where it is near none, its pitch class decides.
-
-    Args:
-        tonal: power at each place of each sound, shape (n, N_PLACES).
-        rng: for phases and offsets.
-    """
-    hertz = place_hz()
-    amplitude = np.sqrt(tonal / np.maximum(tonal.sum(axis=1, keepdims=True), 1e-20))
-    left = amplitude.sum(axis=0).astype(np.float64)
-    of_place = np.round(12.0 * np.log2(hertz / 440.0)).astype(np.intp) % 12 % N_VOICES
-    octaves = np.clip(np.log2(hertz / 200.0), 0.0, 4.0)
-    nearest = np.full(N_PLACES, float(_IN_TUNE))
-    low, high = np.searchsorted(hertz, (50.0, 1000.0))
-    per_octave = np.searchsorted(hertz, 2.0 * hertz[0])
-    steps = np.round(per_octave * np.log2(np.arange(1, _HARMONICS + 1))).astype(int)
-    for voice in range(N_VOICES):
-        smooth = np.convolve(left, np.ones(2 * _IN_TUNE + 1), "same")
-        score = np.zeros(high - low)
-        for number, step in enumerate(steps, 1):
-            score += smooth[low + step : high + step] / number**0.5
-        root = low + int(np.argmax(score))
-        for step in steps:
-            around = np.arange(root + step - 8, min(root + step + 9, N_PLACES))
-            distance = np.abs(around - root - step)
-            nearer = around[distance < nearest[around]]
-            nearest[nearer] = np.abs(nearer - root - step)
-            of_place[nearer] = voice
-            octaves[nearer] = step / per_octave
-            left[around] = 0.0
-    return Voices(
-        of_place,
-        (octaves - 1.5).astype(np.float32),
-        rng.integers(0, TABLE_LENGTH, N_PLACES).astype(np.intp),
-        rng.random(N_PLACES),
-        np.where(rng.random(N_PLACES) < 0.5, -1.0, 1.0).astype(np.float32),
-    )

@@ -24,8 +24,10 @@ from engine.compose.schedule import SongSchedule
 from engine.control.controls import Snapshot
 from engine.sound.concealment import Concealment
 from engine.sound.concealment_loop import concealment_loop
+from engine.sound.frames import frames_at
+from engine.sound.node_source import NodeSource
 from engine.sound.planning import Planner, Slab
-from engine.sound.synthesis import Synthesiser, frames_at
+from engine.sound.synthesis import Synthesiser
 from engine.sound.transport import Transport
 from model.inference import TimbreModel
 
@@ -113,8 +115,11 @@ class Music:
             like=like,
             preset=preset,
         )
-        self._planner = Planner(
+        self._nodes = NodeSource(
             model, self._schedule, seed, self._frames, target_lufs, controls
+        )
+        self._planner = Planner(
+            self._nodes, self._schedule, seed, self._frames, target_lufs, controls
         )
         self._ending = np.zeros(model.axis.n_bands)
         self._last: _Rendered | None = None
@@ -122,7 +127,7 @@ class Music:
     @property
     def bad_frames(self) -> int:
         """Decoded timbres that were not finite."""
-        return self._planner.n_bad
+        return self._nodes.n_bad
 
     def next(self) -> Samples | None:
         """The next slab, shape (n, 4) with n up to a slab; None at the end."""
@@ -194,7 +199,7 @@ class Music:
             transport = replace(
                 transport,
                 glide_at=at,
-                glide_from=self._planner.line(at),
+                glide_from=self._nodes.line(at),
                 target=target,
             )
         else:
@@ -214,18 +219,19 @@ class Music:
             song.path.symbol_at(seconds),
             min(1.0, seconds / slot.duration),
             slot.duration,
-            tuple(self._planner.line(position)[:-1].tolist()),
+            tuple(self._nodes.line(position)[:-1].tolist()),
             song.points,
         )
 
     def _transport_at(self, at: int) -> Transport:
-        return self._planner.transport.advanced(at, self._controls, self.sample_rate)
+        return self._nodes.transport.advanced(at, self._controls, self.sample_rate)
 
     def _restart(self, at: int, transport: Transport) -> None:
         self.position = at
         self.band_envelope = BandEnvelope()
         self._last = None
-        self._planner.restart(transport, self._controls)
+        self._nodes.restart(transport, self._controls)
+        self._planner.restart(self._controls)
 
     def _render(self, number: int) -> _Rendered:
         slab = self._planner.slab(number)

@@ -18,40 +18,31 @@ ring, within a block.
 """
 
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
+from functools import lru_cache
 
 import numpy as np
 from numpy.fft import irfft
 from numpy.typing import NDArray
-from scipy import fft
 
 from effects.audio.levels import Samples
 from effects.base.streams import Purpose, stream
-from engine.sound.motion import noise_band_hz
+from engine.sound.frames import (
+    LOBE_COLUMNS,
+    MOST_BINS,
+    OVERLAP,
+    SLAB_FRAMES,
+    Frames,
+)
 from engine.sound.partials import place_hz
 
 LAYERS = ("mid low", "mid high", "side low", "side high")
 N_LAYERS = len(LAYERS)
-TILT_PIVOT_HZ = 700.0
 
-SLAB_FRAMES = 40
-OVERLAP = 4  # hops in a frame
-HOP_S = 512 / 48_000  # about: a power of two in samples
-
-# Correlation of left and right: mono below would be safer than it need be, and above
-# a sum to mono would lose more than 1.5 dB.
-_CORRELATION_HZ = (60.0, 200.0, 600.0, 4000.0)
-_CORRELATION = (0.60, 0.54, 0.48, 0.45)
-
-_LOBE = 8  # bins on either side of a partial; beyond, its window is under -75 dB
-_LOBE_COLUMNS = np.arange(2 * _LOBE + 2)
 # Partials that are added by one matrix product: so few that each group is narrow, and
 # that no library divides the product among threads, which would have to be woken.
 _GROUP = 24
 _GROUP_ROWS = np.arange(_GROUP)[:, None]
-_OVERLAPPED = 1.5  # sum of the squared window over the frames at any sample
 _N_PHASORS = 1 << 17
-_MOST_BINS = 1 << 14  # at any sample rate: the draws do not depend on it
 _N_STARTS = 1 << 16  # frames after which their phasors come again: 12 minutes
 
 Values = NDArray[np.float32]
@@ -80,138 +71,6 @@ class Partials:
     voices: Places
 
 
-@dataclass(frozen=True)
-class Frames:
-    """Everything about frames that follows from the sample rate.
-
-    Attributes:
-        sample_rate: Hz.
-    """
-
-    sample_rate: int
-
-    @cached_property
-    def hop(self) -> int:
-        """Samples between frames."""
-        return int(2 ** max(4, round(np.log2(HOP_S * self.sample_rate))))
-
-    @property
-    def length(self) -> int:
-        """Samples in a frame."""
-        return OVERLAP * self.hop
-
-    @property
-    def slab(self) -> int:
-        """Samples in a slab."""
-        return SLAB_FRAMES * self.hop
-
-    @property
-    def n_bins(self) -> int:
-        """Bins of a frame's spectrum."""
-        return self.length // 2 + 1
-
-    @cached_property
-    def hertz(self) -> NDArray[np.float64]:
-        """Frequency of each bin."""
-        return fft.rfftfreq(self.length, 1.0 / self.sample_rate)
-
-    @cached_property
-    def window(self) -> Values:
-        """By which a frame is weighted before it is added to the others."""
-        return (_hann(self.length) / _OVERLAPPED).astype(np.float32)
-
-    @cached_property
-    def n_places(self) -> int:
-        """Places that lie far enough below half the sample rate."""
-        highest = self.hertz[-1 - _LOBE]
-        return int(np.searchsorted(place_hz(), highest))
-
-    @cached_property
-    def turning(self) -> Spectra:
-        """How far each place turns from a slab's first frame, (N_PLACES, frames)."""
-        turns = place_hz()[:, None] * (np.arange(SLAB_FRAMES) * self.hop)
-        angle = 2.0 * np.pi * ((turns / self.sample_rate) % 1.0)
-        return np.exp(1j * angle).astype(np.complex64)
-
-    @cached_property
-    def lobes(self) -> tuple[Places, Values, Values]:
-        """Lobes of all places: first bins, and what multiplies the parts of a partial.
-
-        A lobe that reaches below bin 0 is folded back, its conjugate's lobe added: the
-        real part of an amplitude multiplies the one array, the imaginary the other.
-        Both have shape (n_places, 2 * _LOBE + 2).
-        """
-        bins = place_hz()[: self.n_places] * self.length / self.sample_rate
-        width = 2 * _LOBE + 2
-        first = np.clip(np.floor(bins).astype(np.intp) - _LOBE, 0, self.n_bins - width)
-        column = first[:, None] + np.arange(width)
-        above = _lobes(column - bins[:, None], column, self.length)
-        mirrored = _lobes(column + bins[:, None], column, self.length)
-        mirrored[first > 0] = 0.0
-        return first, above + mirrored, above - mirrored
-
-    @cached_property
-    def leads(self) -> tuple[Values, Values]:
-        """Amplitudes of mid and side of a partial at each place."""
-        mid, side = mid_and_side(place_hz())
-        return mid.astype(np.float32), side.astype(np.float32)
-
-    @cached_property
-    def mid_and_side(self) -> tuple[Values, Spectra]:
-        """Weights of noise in mid and side, in each bin."""
-        rng = stream(Purpose.NOISE_TABLE, "sides")
-        sign = np.where(rng.random(_MOST_BINS) < 0.5, -1.0, 1.0)[: self.n_bins]
-        mid, side = mid_and_side(self.hertz)
-        return mid.astype(np.float32), (1j * sign * side).astype(np.complex64)
-
-    @cached_property
-    def above(self) -> Values:
-        """Share of the layer above the pivot, in each bin."""
-        return share_above_pivot(self.hertz).astype(np.float32)
-
-    @cached_property
-    def noise_bands(self) -> Values:
-        """From gains of `motion`'s bands of noise to gains of bins, (n_bands, n_bins).
-
-        The columns of DC and of half the sample rate are silent.
-        """
-        bands = np.arange(len(noise_band_hz()))
-        hertz = np.maximum(self.hertz, 1.0)
-        place = np.interp(np.log(hertz), np.log(noise_band_hz()), bands)
-        distance = np.abs(place[None, :] - bands[:, None])
-        weights = np.clip(1.0 - distance, 0.0, 1.0)
-        # A bin holding m gives a sinusoid of amplitude 2 m / n, power 2 (m / n)^2;
-        # frames of noise add in power, partials in amplitude.
-        weights *= self.length * np.sqrt(_OVERLAPPED / 2.0)
-        weights[:, [0, -1]] = 0.0
-        return weights.astype(np.float32)
-
-
-@lru_cache(maxsize=4)
-def frames_at(sample_rate: int) -> Frames:
-    """The frames of a sample rate, with all their tables."""
-    return Frames(sample_rate)
-
-
-def correlation_at(hertz: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Correlation of left and right at frequencies."""
-    logarithm = np.log(np.maximum(hertz, 1.0))
-    return np.interp(logarithm, np.log(_CORRELATION_HZ), _CORRELATION)
-
-
-def mid_and_side(
-    hertz: NDArray[np.float64],
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Amplitudes of mid and side at frequencies, of a sound of 1 in both channels."""
-    correlation = correlation_at(hertz)
-    return np.sqrt((1.0 + correlation) / 2.0), np.sqrt((1.0 - correlation) / 2.0)
-
-
-def share_above_pivot(hertz: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Share of the high layers in the amplitude at frequencies."""
-    return hertz**2 / (hertz**2 + TILT_PIVOT_HZ**2)
-
-
 class Synthesiser:
     """Makes the slabs of one stream; its arrays are kept from slab to slab.
 
@@ -223,7 +82,7 @@ class Synthesiser:
     def __init__(self, frames: Frames, seed: int) -> None:
         self._frames = frames
         rng = stream(Purpose.NOISE_PHASES, seed)
-        self._starts = rng.integers(0, _N_PHASORS - _MOST_BINS, _N_STARTS)
+        self._starts = rng.integers(0, _N_PHASORS - MOST_BINS, _N_STARTS)
         shape = (SLAB_FRAMES, frames.n_bins)
         self._mid, self._side, self._high = (
             np.zeros(shape, np.complex64) for _ in range(3)
@@ -269,7 +128,7 @@ class Synthesiser:
     def _add_frames(self, spectra: Spectra, hops: Samples) -> None:
         """Overlap frames of these spectra and add them, hop by hop."""
         frames, pieces = self._frames, self._pieces
-        irfft(spectra, frames.length, axis=1, out=pieces)
+        irfft(spectra, frames.length, axis=1, out=pieces)  # type: ignore[arg-type]
         pieces *= frames.window
         parts = pieces.reshape(SLAB_FRAMES, OVERLAP, frames.hop)
         for part in range(OVERLAP):
@@ -291,7 +150,7 @@ def _add_partials(
         columns = slice(first, last)
         count = len(places)
         dense = np.zeros((count, last - first), np.float32)
-        at = _GROUP_ROWS[:count], (low[places] - first)[:, None] + _LOBE_COLUMNS
+        at = _GROUP_ROWS[:count], (low[places] - first)[:, None] + LOBE_COLUMNS
         dense[at] = real[places]
         if first > 0:
             added = rows[group].reshape(count, -1).T @ dense
@@ -337,24 +196,8 @@ def _rows(number: int, partials: Partials, frames: Frames, n: int) -> Values:
     return rows
 
 
-def _lobes(distance: NDArray[np.float64], column: Places, length: int) -> Values:
-    """Transform of a Hann window at distances from a partial, in bins.
-
-    Half a partial's amplitude is in the lobe above, half in its mirror image. The
-    phase is the one at the middle of the frame, hence the alternating sign.
-    """
-    lobe = 0.5 * np.sinc(distance)
-    lobe += 0.25 * (np.sinc(distance - 1.0) + np.sinc(distance + 1.0))
-    lobe[np.abs(distance) > _LOBE] = 0.0
-    lobe *= 0.5 * length * (-1.0) ** column
-    return lobe.astype(np.float32)
-
-
-def _hann(length: int) -> NDArray[np.float64]:
-    return 0.5 - 0.5 * np.cos(2.0 * np.pi * np.arange(length) / length)
-
-
 @lru_cache(maxsize=1)
 def _phasor_table() -> Spectra:
     angle = 2.0 * np.pi * stream(Purpose.NOISE_TABLE).random(_N_PHASORS)
-    return np.exp(1j * angle).astype(np.complex64)
+    table: Spectra = np.exp(1j * angle).astype(np.complex64)
+    return table

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from engine.sound.frames import SLAB_FRAMES, frames_at
 from engine.sound.motion import Depth
 from engine.sound.partials import (
     gather,
@@ -11,7 +12,7 @@ from engine.sound.partials import (
     place_hz,
     split_tonal,
 )
-from engine.sound.synthesis import SLAB_FRAMES, Partials, Synthesiser, frames_at
+from engine.sound.synthesis import Partials, Synthesiser
 from model.config import AXIS
 from model.spectrum import analyse
 from tests.support.slabs import sinusoid, steady

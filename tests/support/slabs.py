@@ -5,9 +5,11 @@ from numpy.typing import NDArray
 
 from effects.audio.levels import Samples
 from engine.sound import motion
+from engine.sound.frames import SLAB_FRAMES, frames_at
 from engine.sound.motion import Depth
 from engine.sound.partials import gather, place_hz, split_tonal
-from engine.sound.synthesis import SLAB_FRAMES, Partials, Synthesiser, frames_at
+from engine.sound.synthesis import Partials, Synthesiser
+from engine.sound.voices import find_voices
 from model.spectrum import bin_power
 
 STILL = Depth(0.0, 0.0)
@@ -34,13 +36,15 @@ def steady(
     noise_bands, tonal_bands = split_tonal(power, clarity)
     at_places = gather(tonal_bands)
     places = np.flatnonzero(at_places)
-    voices = motion.find_voices(at_places[None], np.random.default_rng(seed))
+    voices = find_voices(at_places[None], np.random.default_rng(seed))
     amplitude = np.sqrt(2.0 * at_places[places])[:, None]
     noise = np.sqrt(bin_power(noise_bands, frames.length, rate)).astype(np.float32)
     tail, pieces = None, []
     for number in range(-1, int(seconds * rate / frames.slab) + 1):
         centres = number * SLAB_FRAMES + 2 + np.arange(SLAB_FRAMES)
-        gestures = motion.gestures(seed, centres * (frames.hop / rate))
+        gestures = motion.gestures(
+            seed, centres.astype(np.float64) * (frames.hop / rate)
+        )
         partials = Partials(
             places,
             voices.phases[places],

@@ -1,0 +1,74 @@
+"""What stays the same of a song while it plays: its voices, its lags and its notes."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from effects.base.streams import Purpose, stream
+from engine.compose.composer import ComposedSong
+from engine.sound.decoding import Lags, decode
+from engine.sound.foreground import Score, Tones, write_score
+from engine.sound.partials import gather
+from engine.sound.voices import Voices, find_voices
+from model.inference import TimbreModel
+
+# Lags between the parts of the music: a share of a song's step, within bounds.
+LAG_STEPS = 0.3
+LONGEST_LAG_S = 3.0
+NOISE_S = 3.0  # over which the noise is a mean
+_NOISE_TAPS = 4
+
+
+@dataclass(frozen=True)
+class SongCast:
+    """A song's voices, lags and notes.
+
+    Attributes:
+        voices: of its partials.
+        order: in which bass, body and noise come to a sound: a permutation of 0, 1, 2.
+        step: seconds of its pattern for one symbol.
+        score: all notes that there may be.
+        tones: what the notes are made of.
+    """
+
+    voices: Voices
+    order: tuple[int, ...]
+    step: float
+    score: Score
+    tones: Tones
+
+    def lags(self, node_s: float) -> Lags:
+        """Lags of the parts, for nodes so many seconds apart."""
+        reach = min(LAG_STEPS * self.step, LONGEST_LAG_S)
+        bass, body, noise = (round(place * reach / node_s) for place in self.order)
+        apart = max(1, round(NOISE_S / node_s / (_NOISE_TAPS - 1)))
+        return Lags(
+            bass, body, tuple(noise + tap * apart for tap in range(_NOISE_TAPS))
+        )
+
+
+def cast_song(
+    model: TimbreModel, song: ComposedSong, seed: int, clarity: float
+) -> SongCast:
+    """The cast of a song.
+
+    Args:
+        model: timbre space.
+        song: composed.
+        seed: of the stream.
+        clarity: 0..1, how much of each partial is gathered to its centre.
+    """
+    rng = stream(Purpose.SONG_LAYERS, seed, song.index)
+    points = song.points.astype(np.float64)
+    sounds = decode(model, song, points, np.zeros(points.shape), clarity)
+    times = song.path.times
+    return SongCast(
+        find_voices(
+            np.stack([gather(row) for row in sounds.tonal]),
+            stream(Purpose.SONG_VOICES, seed, song.index),
+        ),
+        tuple(rng.permutation(3).tolist()),
+        float(np.median(np.diff(times))) if len(times) > 1 else 0.0,
+        write_score(song.path, song.duration, seed, song.index),
+        Tones(sounds, seed, song.index),
+    )
