@@ -1,6 +1,6 @@
 """A radio of many hours: whether it repeats, falls silent, or grows.
 
-Run as `bin/bench radio [--hours H] [--seed S]`: composes and decodes every frame of H
+Run as `bin/bench radio [--hours H] [--seed S]`: composes and decodes every node of H
 simulated hours (12) without synthesis, and renders 20 s of audio at five places of
 them. Ends with 1 if a limit is not kept. About 15 s of computing an hour.
 """
@@ -34,7 +34,7 @@ from model.spectrum import loudness
 from tests.support.signals import clicks
 from tests.support.songs import RATE
 
-LOWEST_LUFS = -28.0  # of any frame: what is aimed at is -18
+LOWEST_LUFS = -28.0  # of any node: what is aimed at is -18
 MOST_GROWTH_MB = 24.0  # after the first hour
 NEAREST_DB = 0.5  # of two sections of different songs, over tenths of an octave
 STRETCH_S = 20.0
@@ -91,25 +91,27 @@ def main() -> None:
     model = TimbreModel.load()
     controls = snapshot_of(preset.load("shoreline").controls)
     music = radio(model, controls, given.seed)
-    hop = round(float(controls["hop"]) * RATE)
-    n_frames = int(given.hours * 3600 * RATE / hop)
-    levels, sections, songs = np.zeros(n_frames), [], []
+    nodes = music._nodes
+    hop = round(nodes.step_s * RATE)
+    n_nodes = int(given.hours * 3600 * RATE / hop)
+    levels, sections, songs = np.zeros(n_nodes), [], []
     heard, memory = None, 0.0
-    for frame in range(n_frames):
-        power = music._band_power(frame * hop)
-        levels[frame] = loudness(power, model.axis)
-        now = music.now(frame * hop)
+    for number in range(n_nodes):
+        found = nodes.nodes(number, 1).values()
+        power = np.sum([node.bands[i] for ((node, i),) in found], axis=0)
+        levels[number] = loudness(power, model.axis)
+        now = music.now(number * hop)
         if (now.index, now.symbol) != heard:
             heard = (now.index, now.symbol)
             sections.append(model.axis.from_power(power))
             songs.append(now.index)
-        if frame == n_frames // max(2, round(given.hours)):
+        if number == n_nodes // max(2, round(given.hours)):
             memory = resident_mb()
     growth = resident_mb() - memory
     timbres = np.stack(sections)
     repeats = n_repeats(timbres, songs)
     nearest = nearest_db(timbres, np.array(songs))
-    places = (np.linspace(0.02, 0.98, 5) * n_frames).astype(int) * hop
+    places = (np.linspace(0.02, 0.98, 5) * n_nodes).astype(int) * hop
     audio = [stretch(music, controls, int(at)) for at in places]
     quietest = min(float(np.min(short_term_lufs(part, RATE))) for part in audio)
 
@@ -124,13 +126,13 @@ def main() -> None:
             nearest > NEAREST_DB,
         ),
         (
-            "softest frame, LUFS",
+            "softest node, LUFS",
             f"{levels.min():.1f}",
             f"over {LOWEST_LUFS}",
             bool(levels.min() > LOWEST_LUFS),
         ),
-        ("loudest frame, LUFS", f"{levels.max():.1f}", "", True),
-        ("bad frames", f"{music.bad_frames}", "0", music.bad_frames == 0),
+        ("loudest node, LUFS", f"{levels.max():.1f}", "", True),
+        ("bad timbres", f"{music.bad_frames}", "0", music.bad_frames == 0),
         (
             "memory after the first hour, MB",
             f"{growth:+.1f}",
