@@ -6,7 +6,6 @@ it is checked before it is used, since it may come from anywhere.
 """
 
 import hashlib
-import json
 import os
 from pathlib import Path
 from threading import Timer
@@ -16,16 +15,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from effects.base.errors import InputError
+from effects.base.open_file import read_bytes
 from effects.base.streams import Purpose, stream
-from model.config import AXIS, N_LATENTS, Axis
+from model.config import AXIS, Axis
+from model.model_json import parse_model_json
 from model.prior import Latents, Prior
 
 Timbres = NDArray[np.float32]  # (n, n_bands), 0..1
 
-FORMAT = "latent-model"
-FORMAT_VERSION = 1
 ONNX_FILES = ("decoder.onnx", "encoder.onnx")
-MAX_BYTES = 128 * 2**20  # of one file; the bundled ones have under 20 MB
+MAX_BYTES = 128 * 2**20  # of one network; the bundled ones have under 20 MB
+MAX_JSON_BYTES = 16 * 2**20  # the bundled one has 0.3 MB
 MAX_BATCH = 1024  # rows decoded at once, so that memory stays bounded
 PROBE_SECONDS = 10.0  # a network that takes longer than this is refused
 
@@ -42,8 +42,12 @@ class TimbreModel:
         prior: the distribution that `sample` draws from.
     """
 
-    def __init__(self, folder: Path, files: dict[str, bytes]) -> None:
-        self.metadata: dict[str, Any] = _parse_metadata(folder, files["model.json"])
+    def __init__(
+        self, folder: Path, files: dict[str, bytes], *, unfinished: bool = False
+    ) -> None:
+        self.metadata: dict[str, Any] = parse_model_json(
+            files["model.json"], str(folder / "model.json"), unfinished=unfinished
+        )
         self.axis = _axis(folder, self.metadata)
         self.n_latents = int(self.metadata["n_latents"])
         self.name = str(self.metadata.get("name", folder.name))
@@ -55,11 +59,14 @@ class TimbreModel:
         self._probe(folder)
 
     @classmethod
-    def load(cls, folder: Path | None = None) -> "TimbreModel":
+    def load(
+        cls, folder: Path | None = None, *, unfinished: bool = False
+    ) -> "TimbreModel":
         """Load and check a model folder.
 
         Args:
             folder: the model folder; None for the bundled model.
+            unfinished: whether it may lack statistics, as while it is exported.
 
         Raises:
             InputError: a file is missing, damaged, or does not fit.
@@ -68,7 +75,8 @@ class TimbreModel:
         if not folder.is_dir():
             raise InputError(f"no model folder at {folder}")
         names = ("model.json", *ONNX_FILES)
-        return cls(folder, {name: _read(folder / name) for name in names})
+        files = {name: _read(folder / name) for name in names}
+        return cls(folder, files, unfinished=unfinished)
 
     @property
     def statistics(self) -> dict[str, Any]:
@@ -157,37 +165,10 @@ class TimbreModel:
 
 
 def _read(path: Path) -> bytes:
-    try:
-        if not path.is_file():
-            raise InputError(f"{path} is missing: not a model folder")
-        if path.stat().st_size > MAX_BYTES:
-            raise InputError(f"{path} is over {MAX_BYTES >> 20} MB: not a model file")
-        return path.read_bytes()
-    except OSError as error:
-        raise InputError(f"cannot read {path}: {error.strerror}") from error
-
-
-def _parse_metadata(folder: Path, content: bytes) -> dict[str, Any]:
-    path = folder / "model.json"
-    try:
-        metadata = json.loads(content)
-    except (ValueError, RecursionError) as error:
-        raise InputError(f"{path} is damaged: {error}") from error
-    if not isinstance(metadata, dict) or metadata.get("format") != FORMAT:
-        raise InputError(f"{path} does not describe a model")
-    if metadata.get("format_version") != FORMAT_VERSION:
-        raise InputError(
-            f"{path} has format version {metadata.get('format_version')!r}; "
-            f"this program reads {FORMAT_VERSION}"
-        )
-    if metadata.get("n_latents") != N_LATENTS:
-        raise InputError(
-            f"{path} has {metadata.get('n_latents')!r} latents, not {N_LATENTS}"
-        )
-    for key in ("axis", "prior", "statistics", "files"):
-        if not isinstance(metadata.get(key), dict):
-            raise InputError(f"{path} lacks {key!r}")
-    return metadata
+    if not path.exists():
+        raise InputError(f"{path} is missing: not a model folder")
+    limit = MAX_BYTES if path.suffix == ".onnx" else MAX_JSON_BYTES
+    return read_bytes(path, limit, "file of a model")
 
 
 def _axis(folder: Path, metadata: dict[str, Any]) -> Axis:

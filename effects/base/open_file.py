@@ -7,14 +7,14 @@ line.
 
 import os
 import stat
+from io import BufferedReader
 from pathlib import Path
-from typing import BinaryIO
 
 from effects.base.errors import InputError
 from effects.base.one_line import shown
 
 
-def open_regular(path: Path) -> BinaryIO:
+def open_regular(path: Path) -> BufferedReader:
     """Open a regular file, or a link to one, for reading; never blocks.
 
     Args:

@@ -6,7 +6,6 @@ killed goes on where it ended.
 """
 
 import hashlib
-import json
 import multiprocessing
 import os
 import re
@@ -19,12 +18,14 @@ from concurrent.futures.process import BrokenProcessPool
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from effects.audio.conversion import resample
 from effects.audio.levels import Samples
 from effects.audio.sound_reader import list_sounds, read_sound, read_tags
 from effects.base.errors import InputError, LatentError
 from effects.base.one_line import shown
+from effects.base.schema import decode_json
 from effects.base.streams import Purpose, stream
 from effects.base.whole_file import PREFIX
 from effects.base.workers import end_with_parent
@@ -331,9 +332,7 @@ def _sidecar(path: Path) -> dict[str, str]:
 
 def _from_json(text: str) -> dict[str, str]:
     try:
-        value = json.loads(text)
-    except ValueError:
-        return {}
-    if not isinstance(value, dict):
+        value = decode_json(text, dict[str, Any], "")
+    except InputError:
         return {}
     return {str(k).lower(): str(v) for k, v in value.items() if isinstance(v, str)}

@@ -14,9 +14,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, TypedDict
 
 import numpy as np
+from msgspec import Meta
 from numpy.typing import NDArray
 
 from effects.audio.conversion import resample
@@ -25,7 +26,9 @@ from effects.audio.sound_formats import SoundError
 from effects.audio.sound_reader import read_sound
 from effects.audio.sound_writer import write_sound
 from effects.base.errors import InputError
+from effects.base.open_file import read_bytes
 from effects.base.paths import cache_dir, data_dir
+from effects.base.schema import decode_json
 from effects.base.whole_file import write_whole
 from effects.generators import GENERATORS, VERSION
 from effects.generators.features import FEATURES
@@ -36,7 +39,18 @@ from effects.shelf.similarity import N_FEATURES, modulation_features, similarity
 PREPARED_RATE = 48_000
 HELD_LOOPS = 5  # that stay mapped; two voices crossfading need four
 SIDECAR_VERSION = 1
+MAX_SIDECAR = 1 << 16  # bytes
 LONGEST_S = 900.0
+
+
+class _Sidecar(TypedDict, total=False):
+    """The fields of an effect's description that are used, and their types."""
+
+    seconds: Annotated[float, Meta(gt=0.0, le=86_400.0)]
+    seam: Annotated[int, Meta(ge=0)]
+    mode: str
+    credit: dict[str, str]
+    features: list[float]
 
 
 @dataclass(frozen=True)
@@ -166,8 +180,9 @@ class Library:
         if name not in self.added():
             return f"v{VERSION}"
         try:
-            content = (self.folder / f"{name}.json").read_bytes()
-        except OSError:
+            path = self.folder / f"{name}.json"
+            content = read_bytes(path, MAX_SIDECAR, "description of an effect")
+        except InputError:
             content = b""
         return hashlib.sha256(content).hexdigest()[:16]
 
@@ -296,7 +311,8 @@ def at_rate(loop: Loop, sample_rate: int) -> Loop:
 
 def _read_json(path: Path) -> dict[str, Any] | None:
     try:
-        value = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        content = read_bytes(path, MAX_SIDECAR, "description of an effect")
+        decode_json(content, _Sidecar, str(path))
+        return decode_json(content, dict[str, Any], str(path))
+    except InputError:
         return None
-    return value if isinstance(value, dict) else None

@@ -16,11 +16,14 @@ import numpy as np
 
 from effects.audio.levels import Samples
 from effects.audio.third_octaves import N_BANDS, loop_power
-from effects.base.errors import LatentError
+from effects.base.errors import InputError, LatentError
+from effects.base.open_file import open_regular, read_bytes
+from effects.base.schema import decode_json
 from effects.base.whole_file import whole_file, write_whole
 from effects.shelf.loops import Loop
 
 FORMAT_VERSION = 1
+MAX_FACTS = 1 << 16  # bytes
 
 
 class LoopCache:
@@ -46,6 +49,7 @@ class LoopCache:
         if facts is None:
             return None
         try:
+            open_regular(path).close()  # a FIFO of this name would block
             mapped = np.load(path, mmap_mode="r", allow_pickle=False)
             samples: Samples = np.asarray(mapped)  # a plain array over the same memory
             power = np.array(facts["power"], np.float64)
@@ -126,9 +130,10 @@ class LoopCache:
 
 def _facts(path: Path) -> Mapping[str, Any] | None:
     try:
-        facts = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        content = read_bytes(path.with_suffix(".json"), MAX_FACTS, "loop's facts")
+        facts = decode_json(content, dict[str, Any], str(path))
+    except InputError:
         return None
-    if not isinstance(facts, dict) or facts.get("format") != FORMAT_VERSION:
+    if facts.get("format") != FORMAT_VERSION:
         return None
     return facts

@@ -84,7 +84,7 @@ def latent(ctx: click.Context) -> None:
 
 
 def main(args: list[str] | None = None) -> None:
-    """Run the command line and end the process.
+    """Run the command line in this process, and exit.
 
     It exits 0 when done, 1 when the command failed, 2 for bad input, and 128 and the
     number of the signal that ended it. Whatever went wrong is one line on stderr.
@@ -92,11 +92,16 @@ def main(args: list[str] | None = None) -> None:
     Args:
         args: those of the process by default.
     """
+    sys.exit(_run(args))
+
+
+def run_process() -> None:
+    """Run the command line in a process of its own, signals handled, and end it."""
     try:
         raise_on_signals()
         if not os.environ.get(DEBUG):
             warnings.simplefilter("ignore")  # of libraries: nothing a user can mend
-        code = _run(args)
+        code = _run(None)
     except Stopped as stopped:  # while a line was printed
         code = stopped.exit_code
     leave(code)
@@ -151,4 +156,4 @@ def _fail(text: str, code: int) -> int:
 
 
 if __name__ == "__main__":
-    main()
+    run_process()

@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from effects.base.errors import InputError
+from effects.base.open_file import read_text
 
 START = "S"
 TERMINALS = frozenset("ABCDE")
@@ -45,16 +46,7 @@ def load(name_or_path: str) -> Grammar:
                 f"{name_or_path}: no such grammar file; bundled are {names}"
             )
         return parse(bundled.read_text(encoding="utf-8"), name_or_path)
-    try:
-        with path.open("rb") as file:
-            content = file.read(MAX_FILE + 1)
-        if len(content) > MAX_FILE:
-            raise InputError(f"{path}: over {MAX_FILE} bytes; is it a grammar?")
-        return parse(content.decode("utf-8-sig"), str(path))
-    except UnicodeDecodeError:
-        raise InputError(f"{path}: not a text file in UTF-8") from None
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror})") from error
+    return parse(read_text(path, MAX_FILE, "grammar"), str(path))
 
 
 def bundled_names() -> list[str]:

@@ -1,7 +1,6 @@
 """Presets: named sets of control values, in TOML."""
 
 import difflib
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib import resources
@@ -9,12 +8,16 @@ from pathlib import Path
 from typing import Any
 
 from effects.base.errors import InputError
+from effects.base.open_file import read_text
 from effects.base.paths import config_dir
+from effects.base.schema import decode_toml
 from engine.compose import grammar as grammars
 from engine.control.controls import CONTROLS, FORMER_NAMES, Value
 
 DEFAULT_PRESET = "shoreline"
-MAX_FILE = 64 * 1024  # bytes
+MAX_FILE = 8 * 1024  # bytes; see `decode_toml` on dotted keys
+MAX_DEPTH = 4  # of tables; the names of controls have two parts
+MAX_NUMBER = 1e9
 MAX_NAME = 60  # letters; song cards have to hold it
 
 
@@ -54,9 +57,9 @@ def load(name_or_path: str) -> Preset:
     own = config_dir() / "presets" / f"{name_or_path}.toml"
     path = Path(name_or_path)
     if path.suffix == ".toml" or path.is_file():
-        return parse(_read(path), str(path), path.stem)
+        return parse(read_text(path, MAX_FILE, "preset"), str(path), path.stem)
     if path.name == name_or_path and own.is_file():
-        return parse(_read(own), str(own), name_or_path)
+        return parse(read_text(own, MAX_FILE, "preset"), str(own), name_or_path)
     if name_or_path in bundled:
         return parse(bundled[name_or_path], name_or_path, name_or_path)
     raise InputError(
@@ -72,10 +75,7 @@ def parse(text: str, where: str, name: str) -> Preset:
         InputError: not TOML, an unknown key, a value out of kind, or a grammar that
             cannot be used.
     """
-    try:
-        content = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise InputError(f"{where}: {error}") from error
+    content = decode_toml(text, dict[str, Any], where)
     description = content.pop("description", "")
     if not isinstance(description, str):
         raise InputError(f"{where}: description is not a text")
@@ -86,16 +86,18 @@ def parse(text: str, where: str, name: str) -> Preset:
         grammars.load(grammar)
     except InputError as error:
         raise InputError(f"{where}: {error}") from error
-    values = _flat(content)
+    values = _flat(content, where)
     effects = values.pop("effects/only", [])
     if not isinstance(effects, list) or not all(isinstance(e, str) for e in effects):
         raise InputError(f"{where}: effects/only is not a list of names")
+    if len(set(effects)) < len(effects):
+        raise InputError(f"{where}: effects/only has a name twice")
     controls: dict[str, Value] = {}
     for given, value in values.items():
         key = FORMER_NAMES.get(given, given)
         if key not in CONTROLS:
             hint = _did_you_mean(key, list(CONTROLS))
-            raise InputError(f"{where}: {key} is no control{hint}")
+            raise InputError(f"{where}: {key[:60]} is no control{hint}")
         control = CONTROLS[key]
         try:
             controls[key] = control.check(value)
@@ -117,26 +119,25 @@ def _bundled() -> dict[str, str]:
     }
 
 
-def _read(path: Path) -> str:
-    try:
-        with path.open("rb") as file:
-            content = file.read(MAX_FILE + 1)
-        if len(content) > MAX_FILE:
-            raise InputError(f"{path}: over {MAX_FILE} bytes; is it a preset?")
-        return content.decode("utf-8-sig")
-    except UnicodeDecodeError:
-        raise InputError(f"{path}: not a text file in UTF-8") from None
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror})") from error
+def _flat(
+    table: Mapping[str, Any], where: str, prefix: str = "", depth: int = 1
+) -> dict[str, object]:
+    """Values by the names of controls, which the tables' names begin.
 
-
-def _flat(table: Mapping[str, Any], prefix: str = "") -> dict[str, object]:
+    Raises:
+        InputError: tables within tables, or a number that no control can take.
+    """
+    if depth > MAX_DEPTH:
+        raise InputError(f"{where}: {prefix[:60]} lies too deep")
     flat: dict[str, object] = {}
     for key, value in table.items():
+        name = prefix + key
         if isinstance(value, dict):
-            flat |= _flat(value, f"{prefix}{key}/")
+            flat |= _flat(value, where, f"{name}/", depth + 1)
+        elif isinstance(value, int | float) and abs(value) > MAX_NUMBER:
+            raise InputError(f"{where}: {name[:60]} is too large a number")
         else:
-            flat[prefix + key] = value
+            flat[name] = value
     return flat
 
 

@@ -70,7 +70,8 @@ class Bed:
         self._library = library or shared_library()
         self._sample_rate, self._n_samples = sample_rate, n_samples
         self._values = _values(controls.snapshot)
-        chosen = tuple(self._library.entry(name).name for name in names)
+        # Once each: the loops of all of them are held in memory.
+        chosen = tuple(dict.fromkeys(self._library.entry(n).name for n in names))
         self._available = tuple(self._library.names())
         chosen = chosen or self._available
         self._schedule = EffectSchedule(

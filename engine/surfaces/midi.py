@@ -12,10 +12,14 @@ import threading
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Annotated, Any, Protocol
+
+from msgspec import Meta
 
 from effects.base.errors import InputError, LatentError, RunError
+from effects.base.open_file import read_bytes
 from effects.base.paths import config_dir
+from effects.base.schema import decode_json
 from effects.base.whole_file import write_whole
 from engine.control.callbacks import Say
 from engine.control.commands import COMMANDS_BY_NAME, Actions
@@ -47,6 +51,16 @@ class MidiSource:
     number: int
 
 
+@dataclass(frozen=True)
+class _BindingRow:
+    """A row of the file: a source, and the control or command that it is bound to."""
+
+    message: str
+    channel: Annotated[int, Meta(ge=0, le=15)]
+    number: Annotated[int, Meta(ge=0, le=127)]
+    to: str
+
+
 class MidiBackend(Protocol):
     """The part of the module `mido` that is used."""
 
@@ -63,16 +77,16 @@ def load(path: Path) -> dict[MidiSource, str]:
     Raises:
         InputError: it is not a file of bindings.
     """
-    if not path.is_file():
+    if not path.exists():
         return {}
-    if path.stat().st_size > MAX_FILE:
-        raise InputError(f"{path}: more than {MAX_FILE} bytes of MIDI bindings")
+    content = read_bytes(path, MAX_FILE, "list of MIDI bindings")
     try:
-        rows = json.loads(path.read_text())
+        rows = decode_json(content, list[_BindingRow], str(path))
         return dict(map(_binding, rows))
-    except (ValueError, TypeError, KeyError, RecursionError) as error:
+    except InputError as error:
+        reason = str(error).removeprefix(f"{path}: ")
         raise InputError(
-            f"{path}: not a list of MIDI bindings ({error}); mend or remove it"
+            f"{path}: not a list of MIDI bindings ({reason}); mend or remove it"
         ) from error
 
 
@@ -306,12 +320,11 @@ def _read(message: Any) -> tuple[MidiSource, float] | None:
     return MidiSource(message.type, message.channel, number), value / highest
 
 
-def _binding(row: dict[str, Any]) -> tuple[MidiSource, str]:
-    source = MidiSource(row["message"], int(row["channel"]), int(row["number"]))
-    if source.message not in KINDS:
-        raise ValueError(f"no MIDI message {source.message!r:.40}")
-    _check_target(row["to"])
-    return source, row["to"]
+def _binding(row: "_BindingRow") -> tuple[MidiSource, str]:
+    if row.message not in KINDS:
+        raise InputError(f"no MIDI message {row.message!r:.40}")
+    _check_target(row.to)
+    return MidiSource(row.message, row.channel, row.number), row.to
 
 
 def _check_target(target: str) -> None:

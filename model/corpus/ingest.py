@@ -25,7 +25,9 @@ from effects.audio.sound_reader import (
     read_sound,
     read_tags,
 )
+from effects.base.errors import InputError
 from effects.base.one_line import shown
+from effects.base.open_file import open_regular
 from effects.base.streams import Purpose, stream
 from model.config import CLIP_SECONDS, SAMPLE_RATE
 from model.corpus.corpus import Corpus
@@ -175,10 +177,10 @@ def file_hash(path: Path) -> str:
         RefusedError: the file cannot be read.
     """
     try:
-        with path.open("rb") as file:
+        with open_regular(path) as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
-    except OSError as error:
-        raise RefusedError(BROKEN, error.strerror or "cannot be read") from error
+    except (InputError, OSError) as error:
+        raise RefusedError(BROKEN, str(error)) from error
 
 
 def take_clips(

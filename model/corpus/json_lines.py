@@ -1,12 +1,15 @@
 """Append-only files of JSON objects, one a line."""
 
-import json
 import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, TypeAlias
 
 from effects.base.errors import InputError
+from effects.base.open_file import read_bytes
+from effects.base.schema import decode_json
+
+MAX_BYTES = 1 << 30  # a clip takes some 300
 
 Row: TypeAlias = Mapping[str, Any]
 
@@ -23,22 +26,16 @@ def read_lines(path: Path) -> tuple[list[Row], list[int]]:
     Raises:
         InputError: the file cannot be read, or a line is not a JSON object.
     """
-    try:
-        *lines, _torn = path.read_bytes().split(b"\n")
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror})") from error
+    *lines, _torn = read_bytes(path, MAX_BYTES, "list of clips").split(b"\n")
     rows: list[Row] = []
     ends = [0]
     for number, line in enumerate(lines, 1):
         try:
-            row = json.loads(line)
-        except (ValueError, RecursionError):
-            row = None
-        if not isinstance(row, dict):
+            rows.append(decode_json(line, dict[str, Any], "line"))
+        except InputError as error:
             raise InputError(
                 f"{path}, line {number}: not a JSON object; mend or remove it"
-            )
-        rows.append(row)
+            ) from error
         ends.append(ends[-1] + len(line) + 1)
     return rows, ends
 

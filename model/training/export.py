@@ -22,7 +22,8 @@ from effects.base.errors import RunError
 from effects.base.whole_file import write_whole
 from model import guard
 from model.config import AXIS, CLIP_SECONDS, N_LATENTS, SAMPLE_RATE
-from model.inference import FORMAT, FORMAT_VERSION, ONNX_FILES, TimbreModel
+from model.inference import ONNX_FILES, TimbreModel
+from model.model_json import FORMAT, FORMAT_VERSION
 from model.prior import Latents, Prior
 from model.training.fit_prior import fit_prior
 from model.training.model_card import write_model_card
@@ -76,7 +77,7 @@ def export(
         _write_networks(network, mean, scale, partial)
         metadata = _metadata(partial, fit_prior(points, rng), name, about)
         _write_json(partial / "model.json", metadata)
-        model = TimbreModel.load(partial)
+        model = TimbreModel.load(partial, unfinished=True)
         _check_parity(network, mean, scale, model, rng)
         metadata["statistics"] = _statistics(model, train, rng)
         _write_json(partial / "model.json", metadata)
