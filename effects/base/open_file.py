@@ -13,6 +13,8 @@ from pathlib import Path
 from effects.base.errors import InputError
 from effects.base.one_line import shown
 
+PIECE = 1 << 20  # bytes read at once
+
 
 def open_regular(path: Path) -> BufferedReader:
     """Open a regular file, or a link to one, for reading; never blocks.
@@ -53,16 +55,20 @@ def read_bytes(path: Path, limit: int, kind: str = "file") -> bytes:
     Raises:
         InputError: as for `open_regular`, or the file is larger than `limit`.
     """
+    pieces: list[bytes] = []
+    size = 0
     with open_regular(path) as file:
         try:
-            content = file.read(limit + 1)
+            # Not in one call, which would allocate `limit` bytes for any file.
+            while size <= limit and (piece := file.read(PIECE)):
+                pieces.append(piece)
+                size += len(piece)
         except OSError as error:
-            raise InputError(
-                f"{shown(path)}: cannot be read ({error.strerror})"
-            ) from None
-    if len(content) > limit:
+            reason = error.strerror
+            raise InputError(f"{shown(path)}: cannot be read ({reason})") from None
+    if size > limit:
         raise InputError(f"{shown(path)}: over {limit} bytes, too many for a {kind}")
-    return content
+    return b"".join(pieces)
 
 
 def read_text(path: Path, limit: int, kind: str = "file") -> str:

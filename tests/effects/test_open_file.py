@@ -1,5 +1,6 @@
 import os
 import socket
+import tracemalloc
 from pathlib import Path
 
 import pytest
@@ -23,6 +24,15 @@ def test_one_byte_too_many_is_refused(tmp_path: Path) -> None:
     path.write_bytes(bytes(11))
     with pytest.raises(InputError, match=r"a\.txt: over 10 bytes, too many for a card"):
         read_bytes(path, 10, "card")
+
+
+def test_a_small_file_takes_little_memory_whatever_its_limit(tmp_path: Path) -> None:
+    (tmp_path / "a.txt").write_bytes(bytes(100))
+    tracemalloc.start()
+    read_bytes(tmp_path / "a.txt", 1 << 30)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 4 << 20
 
 
 @pytest.mark.parametrize(

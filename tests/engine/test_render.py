@@ -177,7 +177,7 @@ BAD = {
     "seed": (["render", "OUT.flac", "--seed", "-1"], "--seed"),
     "preset": (["render", "OUT.flac", "--preset", "drak"], "did you mean dark"),
     "grammar": (["render", "OUT.flac", "--grammar", "bad.txt"], "bad.txt, line 2"),
-    "control": (["render", "OUT.flac", "--wiggle-amount", "nan"], "wiggle/amount"),
+    "control": (["render", "OUT.flac", "--wiggle-amount", "nan"], "--wiggle-amount"),
     "choice": (["render", "OUT.flac", "--tuning-scale", "klingon"], "tuning/scale"),
     "no model": (["render", "OUT.flac", "--model", "nowhere"], "nowhere"),
     "cut model": (["render", "OUT.flac", "--model", "cut"], "cut"),
