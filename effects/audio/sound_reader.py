@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from effects.audio.conversion import resample
+from effects.audio.conversion import in_wav_order, resample
 from effects.audio.levels import Samples
 from effects.audio.sound_formats import (
     FOREIGN_ENDINGS,
@@ -60,7 +60,7 @@ def read_sound(
     path = Path(path)
     with opened(path) as file:
         limit = int(max_seconds * file.samplerate)
-        samples = _read_blocks(path, file, limit)
+        samples = in_wav_order(_read_blocks(path, file, limit), file.format)
         file_rate = int(file.samplerate)
     if not np.all(np.isfinite(samples)):
         raise SoundError(f"{shown(path)}: holds NaN or infinite samples")
@@ -94,7 +94,7 @@ def opened(path: Path) -> Iterator[Any]:
     descriptor = _open_regular(path)
     try:
         try:
-            file = soundfile.SoundFile(descriptor, closefd=False)
+            file = _open_sound(path, descriptor)
         except (soundfile.LibsndfileError, ValueError, TypeError) as error:
             raise SoundError(
                 f"{shown(path)}: not a sound that can be read here ({READABLE})"
@@ -104,6 +104,19 @@ def opened(path: Path) -> Iterator[Any]:
             yield file
     finally:
         os.close(descriptor)
+
+
+def _open_sound(path: Path, descriptor: int) -> Any:
+    import soundfile
+
+    try:
+        return soundfile.SoundFile(descriptor, closefd=False)
+    except soundfile.LibsndfileError:
+        if path.suffix.lower() not in (".mp3", ".mp2"):
+            raise
+        # Zeros or junk before the first frame of an MP3 hide what it is; by its name
+        # libsndfile looks for the frame.
+        return soundfile.SoundFile(path)
 
 
 def list_sounds(folder: Path | str) -> list[Path]:

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from effects.audio.conversion import resample
+from effects.audio.conversion import in_wav_order, resample, to_stereo
 from effects.audio.levels import Samples, peak_db, rms_db
 from effects.audio.sound_formats import FOREIGN_ENDINGS, SoundError
 from effects.audio.sound_reader import (
@@ -30,7 +30,7 @@ from effects.base.one_line import shown
 from effects.base.open_file import open_regular
 from effects.base.streams import Purpose, stream
 from model.config import CLIP_SECONDS, SAMPLE_RATE
-from model.corpus.corpus import Corpus
+from model.corpus.corpus import CLIPS, MANIFEST, TIMBRES, Corpus
 from model.corpus.transients import first_exceeded, transient_scores
 from model.spectrum import analyse
 
@@ -125,7 +125,7 @@ def add_folder(
         SoundError: there is no such folder, or no sound file in it.
         RunError: the corpus cannot be written.
     """
-    paths = list_sounds(folder)
+    paths = [path for path in list_sounds(folder) if not _is_clip_of_a_corpus(path)]
     if not paths:
         raise SoundError(f"{shown(folder)}: no sound files in this folder")
     before = known_songs(corpus)
@@ -251,6 +251,14 @@ def count_flat_tops(clip: Samples) -> int:
     return int(np.count_nonzero(corner & flat[1:-1] & flat[2:] & at_end))
 
 
+def _is_clip_of_a_corpus(path: Path) -> bool:
+    """Whether a file is a clip that was taken before: a corpus may lie among music."""
+    corpus = path.parent.parent
+    return path.parent.name == CLIPS and all(
+        (corpus / name).is_file() for name in (MANIFEST, TIMBRES)
+    )
+
+
 def known_songs(corpus: Corpus) -> set[str]:
     """Hashes of the songs that a corpus has clips of."""
     return {str(row["song_sha256"]) for row in corpus.rows() if "song_sha256" in row}
@@ -281,7 +289,7 @@ def _reader(path: Path, file: Any) -> Reader:
             piece = file.read(_length_at(rate), dtype="float32", always_2d=True)
         except (soundfile.LibsndfileError, AssertionError, ValueError):
             return np.zeros((0, 1), np.float32)
-        return _as_clip(piece, rate)
+        return _as_clip(in_wav_order(piece, file.format), rate)
 
     return seconds, read
 
@@ -295,7 +303,7 @@ def _as_clip(piece: Samples, rate: int) -> Samples:
     if len(piece) < _length_at(rate) or not _is_sound(piece):
         return piece[:0]
     if piece.shape[1] > 2:
-        piece = np.stack([piece[:, 0::2].mean(1), piece[:, 1::2].mean(1)], axis=1)
+        piece = to_stereo(piece)
     return resample(np.ascontiguousarray(piece), rate, SAMPLE_RATE)[:CLIP_LENGTH]
 
 

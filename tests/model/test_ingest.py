@@ -306,3 +306,33 @@ def test_a_clip_carries_its_scores(tmp_path: Path) -> None:
     for row in rows:
         assert row["scores"].keys() == vars(LIMITS).keys()
         assert all(row["scores"][name] <= limit for name, limit in vars(LIMITS).items())
+
+
+def test_the_clips_of_a_corpus_inside_the_music_are_no_songs(tmp_path: Path) -> None:
+    write(tmp_path / "pad.flac", song(12.0))
+    first = add(tmp_path, tmp_path / "corpus")
+    again = add(tmp_path, tmp_path / "corpus")
+    assert (first.songs, first.known) == (1, 0)
+    assert (again.songs, again.known, again.refused) == (0, 1, ())
+    assert list((tmp_path / "corpus" / "clips").iterdir())
+
+
+def test_an_mp3_with_zeros_before_its_first_frame_is_taken(tmp_path: Path) -> None:
+    path = tmp_path / "in" / "zeros.mp3"
+    path.parent.mkdir()
+    soundfile.write(path, song(12.0), SAMPLE_RATE)
+    path.write_bytes(bytes(4096) + path.read_bytes())
+    assert add(path.parent, tmp_path / "corpus").songs == 1
+
+
+def test_the_centre_of_a_surround_recording_is_taken_as_mono(tmp_path: Path) -> None:
+    path = tmp_path / "in" / "centre.wav"
+    path.parent.mkdir()
+    surround = np.zeros((12 * SAMPLE_RATE, 6), np.float32)
+    surround[:, 2] = song(12.0)[:, 0]
+    soundfile.write(path, surround, SAMPLE_RATE, format="WAVEX", subtype="PCM_24")
+    add(path.parent, tmp_path / "corpus")
+    for clip in (tmp_path / "corpus" / "clips").iterdir():
+        left, right = soundfile.read(clip)[0].T
+        assert np.array_equal(left, right)
+    assert len(Corpus.open(tmp_path / "corpus")) == 3
