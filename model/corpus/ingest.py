@@ -245,7 +245,8 @@ def count_flat_tops(clip: Samples) -> int:
     amplitude = 0.5 * (top - bottom)
     step = np.abs(np.diff(clip, axis=0))
     flat = step <= 0.002 * amplitude
-    corner = step[:-2] >= 0.01 * amplitude
+    # The steps of a quiet recording of 16 bits are as large beside its amplitude.
+    corner = step[:-2] >= np.maximum(0.01 * amplitude, 3.0 / 2**15)
     level = clip[1:-2]
     at_end = (level >= top - 0.03 * amplitude) | (level <= bottom + 0.03 * amplitude)
     return int(np.count_nonzero(corner & flat[1:-1] & flat[2:] & at_end))
