@@ -14,8 +14,8 @@ and each is compared with its limit:
 
 On 792 clips of synthesisers, General MIDI instruments and faults, other than those by
 which the limits were chosen, the area under the ROC curve is 0.99; that of the onset
-strength alone is 0.95. At the limits, 1 % of the sustained clips are refused, and 2 % of
-the others are not.
+strength alone is 0.95. At the limits, 1 % of the sustained clips are refused, and 2 %
+of the others are not.
 """
 
 from collections.abc import Iterator
