@@ -221,7 +221,7 @@ TABLE: tuple[Control, ...] = (
         "times",
         "log",
     ),
-    Control("motion/own", 0.7, "Share that each partial moves by itself.", "plan"),
+    Control("motion/own", 0.85, "Share that each partial moves by itself.", "plan"),
     Control("clarity", 0.8, "From smeared partials (0) to clear tones (1).", "plan"),
     Control(
         "dynamics", 0.5, "How much of the sounds' own level differences stays.", "plan"

@@ -13,7 +13,7 @@ from engine.sound.partials import place_hz
 
 SLAB_FRAMES = 40
 OVERLAP = 4  # hops in a frame
-HOP_S = 512 / 48_000  # about: a power of two in samples
+HOP_S = 0.01  # a whole number of samples at most rates: music is the same at all
 
 # Correlation of left and right: mono below would be safer than it need be, and above
 # a sum to mono would lose more than 1.5 dB.
@@ -45,7 +45,7 @@ class Frames:
     @cached_property
     def hop(self) -> int:
         """Samples between frames."""
-        return int(2 ** max(4, round(np.log2(HOP_S * self.sample_rate))))
+        return max(16, round(HOP_S * self.sample_rate))
 
     @property
     def length(self) -> int:

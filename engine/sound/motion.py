@@ -27,7 +27,8 @@ LOWEST_HZ, HIGHEST_HZ = 0.1, 8.0
 TABLE_HZ = 64.0  # entries of the table a second
 TABLE_LENGTH = MOVEMENT_LENGTH  # 34 minutes until all repeats, at other times for each
 SHARED = 0.36  # rate of what many partials share: fast, it would be heard as attacks
-ALONE = 1.9  # rate of what each partial and each band of noise does by itself
+ALONE = 1.6  # rate of what each band of noise does by itself
+PARTIALS, PARTIALS_SLOPE = 1.4, 0.5  # rate and slope of what each partial does
 SLOW = 0.25  # rate of the tilt and of places in the stereo field
 SLOWEST = 0.1  # rate of the low-pass, which opens over many bands at once
 
@@ -84,29 +85,34 @@ class Depth:
     own: float
 
 
-@lru_cache(maxsize=1)
-def table() -> Values:
-    """One period of 1/f noise of variance 1, shape (TABLE_LENGTH + 1,)."""
+@lru_cache(maxsize=2)
+def table(slope: float = 1.0) -> Values:
+    """One period of noise of variance 1, shape (TABLE_LENGTH + 1,).
+
+    Args:
+        slope: of its power, which falls as frequency to this.
+    """
     rng = stream(Purpose.MOVEMENT)
     spectrum = fft.rfft(rng.standard_normal(TABLE_LENGTH))
     hertz = fft.rfftfreq(TABLE_LENGTH, 1.0 / TABLE_HZ)
     inside = (hertz >= LOWEST_HZ) & (hertz <= HIGHEST_HZ)
-    spectrum *= np.where(inside, 1.0 / np.sqrt(np.maximum(hertz, LOWEST_HZ)), 0.0)
-    values = fft.irfft(spectrum, TABLE_LENGTH)
+    falling = np.maximum(hertz, LOWEST_HZ) ** (-0.5 * slope)
+    values = fft.irfft(spectrum * np.where(inside, falling, 0.0), TABLE_LENGTH)
     values /= values.std()
     return np.append(values, values[0]).astype(np.float32)
 
 
-def read(offsets: Places, seconds: NDArray[np.float64]) -> Values:
+def read(offsets: Places, seconds: NDArray[np.float64], slope: float = 1.0) -> Values:
     """The table at each offset and time, shape (n_offsets, n_times)."""
     place = seconds * TABLE_HZ
     whole = np.floor(place)
     share = (place - whole).astype(np.float32)
     index = offsets[:, None] + whole.astype(np.intp)
     index &= TABLE_LENGTH - 1
-    values = table()[index]
+    entries = table(slope)
+    values = entries[index]
     index += 1
-    after = table()[index]
+    after = entries[index]
     after -= values
     after *= share
     values += after
@@ -156,7 +162,7 @@ def partial_gains(
     )
     level = weights @ moving
     own = np.float32(depth.own) * _own_share()[places]
-    alone = read(voices.offsets[places], ALONE * gestures.seconds)
+    alone = read(voices.offsets[places], PARTIALS * gestures.seconds, PARTIALS_SLOPE)
     alone *= own[:, None]
     level += alone
     variance = (weights * weights).sum(axis=1) + own * own

@@ -2,7 +2,7 @@
 
 After Serra and Smith (Spectral modeling synthesis, Computer Music Journal 14, 1990) and
 Rodet and Depalle (Spectral envelopes and inverse FFT synthesis, AES Convention 93,
-1992). Every 10.7 ms a frame is made: a partial is the main lobe of a windowed
+1992). Every 10 ms a frame is made: a partial is the main lobe of a windowed
 sinusoid, added to the frame's spectrum; noise is a row of unit phasors, shaped by its
 level in each bin. Frames are weighted by a Hann window and overlapped by three
 quarters.
