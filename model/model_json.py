@@ -22,14 +22,14 @@ Point: TypeAlias = Annotated[
 
 
 @dataclass(frozen=True)
-class _File:
+class _FileFields:
     """The identity of a network's file."""
 
     sha256: Annotated[str, Meta(pattern=r"^[0-9a-f]{64}$")]
 
 
 @dataclass(frozen=True)
-class _Prior:
+class _PriorFields:
     """The fields of a prior; `Prior.from_json` checks how they fit together."""
 
     kind: str
@@ -41,19 +41,19 @@ class _Prior:
 
 
 @dataclass(frozen=True)
-class _Feature:
+class _FeatureFields:
     """Statistics of one feature over the prior's samples."""
 
     quantiles: Values
 
 
 @dataclass(frozen=True)
-class _Statistics:
+class _StatisticsFields:
     """What the guard and the percentiles need."""
 
     anchor: Point
     limits: dict[str, float]
-    features: dict[str, _Feature]
+    features: dict[str, _FeatureFields]
     quantiles_at: list[Annotated[float, Meta(ge=0.0, le=1.0)]]
 
 
@@ -65,9 +65,9 @@ class _ModelJson:
     format_version: int
     n_latents: int
     axis: dict[str, float]
-    prior: _Prior
+    prior: _PriorFields
     statistics: dict[str, Any]
-    files: dict[str, _File]
+    files: dict[str, _FileFields]
     name: Annotated[str, Meta(max_length=200)] = ""
 
 
@@ -107,7 +107,7 @@ def parse_model_json(
 
 def _check_statistics(stored: dict[str, Any], where: str) -> None:
     try:
-        statistics = msgspec.convert(stored, _Statistics)
+        statistics = msgspec.convert(stored, _StatisticsFields)
     except msgspec.ValidationError as error:
         raise InputError(f"{where}: statistics: {error}") from None
     missing = [

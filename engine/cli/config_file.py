@@ -12,7 +12,6 @@ each flag without its dashes:
 """
 
 import difflib
-import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -20,9 +19,12 @@ from typing import Any
 import click
 
 from effects.base.errors import InputError
+from effects.base.open_file import read_text
 from effects.base.paths import config_dir
+from effects.base.schema import decode_toml
 
 FILE_NAME = "config.toml"
+MAX_FILE = 16 * 1024  # bytes; see `decode_toml` on dotted keys
 
 
 def config_path() -> Path:
@@ -36,14 +38,10 @@ def read_config(path: Path) -> Mapping[str, Any]:
     Raises:
         InputError: it cannot be read, or is no TOML.
     """
-    try:
-        return tomllib.loads(path.read_text("utf-8"))
-    except FileNotFoundError:
+    if not path.exists():
         return {}
-    except OSError as error:
-        raise InputError(f"{path}: {error.strerror}") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise InputError(f"{path}: not TOML ({error})") from None
+    text = read_text(path, MAX_FILE, "configuration")
+    return decode_toml(text, dict[str, Any], str(path))
 
 
 def default_map(

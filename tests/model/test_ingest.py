@@ -285,8 +285,9 @@ def test_no_fault_of_the_recording_is_none() -> None:
     silent_channel, inverted = pad.copy(), pad.copy()
     silent_channel[:, 1] = 0.0
     inverted[:, 1] = -inverted[:, 0]
-    quiet = signals.chord([55.0, 82.4, 110.0], 2.0, SAMPLE_RATE)  # -58 dBFS in 16 bits
-    quiet = np.round(quiet / np.std(quiet) * 2**15 * 10 ** (-58 / 20)) / 2**15
+    low = signals.chord([55.0, 82.4, 110.0], 2.0, SAMPLE_RATE)
+    steps = np.round(low / np.std(low) * 41.0)  # of 16 bits, at -58 dBFS
+    quiet = (steps / 2**15).astype(np.float32)
     for clip in (pad, pad + np.float32(0.3), silent_channel, inverted, quiet):
         assert fault(clip.astype(np.float32)) is None
 
