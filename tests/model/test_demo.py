@@ -13,6 +13,7 @@ from scipy import fft
 
 from effects.audio.levels import Samples, peak_db, rms_db
 from effects.base.errors import InputError, RunError
+from effects.base.streams import Purpose, stream
 from model.config import AXIS, SAMPLE_RATE
 from model.corpus.corpus import MANIFEST, TIMBRES, Corpus
 from model.corpus.demo import make_demo_corpus, partials, render_clip, soundfont
@@ -21,7 +22,7 @@ from model.corpus.demo.instruments import FAMILIES, N_INSTRUMENTS, instrument
 from model.corpus.demo.recipe import (
     CLIPS_PER_PATCH,
     Row,
-    _sound,
+    _power,
     _unit,
     draw_patch,
     render_patch,
@@ -207,7 +208,7 @@ def test_partials_lie_on_multiples_of_the_note(family: str, note: float) -> None
     sound = instrument(family, 3)(note)
     # A wide partial is a narrow band of noise, whose centre wanders by chance from
     # clip to clip; so the mean of several is measured.
-    clips = [partials.render_partials([sound], rng) for _ in range(8)]
+    clips = [partials.render(partials.partials_power([sound]), rng) for _ in range(8)]
     audio = np.concatenate(clips, axis=1)
     for k in (1, 2, 3):
         between = power_near(audio, note * (k + 0.5), 60.0)[1]
@@ -226,7 +227,9 @@ def test_an_instrument_is_the_same_whenever_it_plays_and_unlike_the_others() -> 
         rng = np.random.default_rng(8)
         heard = np.stack(
             [
-                analyse(0.1 * _unit(partials.render_partials([sound], rng)))
+                analyse(
+                    0.1 * _unit(partials.render(partials.partials_power([sound]), rng))
+                )
                 for sound in drawn
             ]
         )
@@ -239,12 +242,13 @@ def test_the_same_patch_and_chord_differ_by_little_but_the_chance_of_noise() -> 
     # What differs here is what no model can learn, however good.
     differences = []
     for group in range(6):
-        drawn = draw_patch(np.random.default_rng([SEED, group]), False)
+        drawn = draw_patch(stream(Purpose.DEMO_PATCH, SEED, group), False)
         layer = drawn.layers[0]
         chord = np.array([110.0, 165.0, 220.0])
         heard = [
             analyse(
-                0.1 * _unit(_sound(layer, chord, 0.0, np.random.default_rng(k), None))
+                0.1
+                * _unit(partials.render(_power(layer, chord), np.random.default_rng(k)))
             )
             for k in range(2)
         ]
@@ -264,7 +268,7 @@ def test_bells_and_glasses_are_not_harmonic() -> None:
 @pytest.mark.parametrize("slope_db", [-9.0, -3.0, 0.0])
 def test_noise_falls_as_it_is_told(slope_db: float) -> None:
     rng = np.random.default_rng(4)
-    audio = partials.render_noise(slope_db, np.zeros((0, 3)), rng)
+    audio = partials.render(partials.noise_power(slope_db, np.zeros((0, 3))), rng)
     power = np.abs(fft.rfft(audio[:, 0] * np.hanning(len(audio)))) ** 2
     edges = (500.0 * 2.0 ** np.arange(-1, 5) * CLIP_LENGTH / SAMPLE_RATE).astype(int)
     level_db = [
@@ -309,7 +313,5 @@ def test_patches_of_the_font_are_the_same_again_and_say_its_licence() -> None:
 
 def render_names(group: int) -> str:
     """Sources of a patch, drawn but not rendered."""
-    from model.corpus.demo.recipe import _PATCH, draw_patch
-
-    drawn = draw_patch(np.random.default_rng([SEED, _PATCH, group]), True)
+    drawn = draw_patch(stream(Purpose.DEMO_PATCH, SEED, group), True)
     return "+".join(layer.name for layer in drawn.layers)

@@ -61,7 +61,7 @@ def make_demo_corpus(
     tasks = [(seed, g, font) for g in range(first, -(-n_clips // CLIPS_PER_PATCH))]
     for timbres, rows in _made(tasks, workers):
         stop = n_clips - len(corpus) + skip
-        rows = [{**row, "seed": seed} for row in rows[skip:stop]]
+        rows = [_whole(row, seed, font) for row in rows[skip:stop]]
         corpus.append(timbres[skip:stop], rows)
         skip = 0
         if progress:
@@ -108,6 +108,11 @@ def _make(task: _Task) -> _Made:
     return np.stack([analyse(audio) for audio, _ in clips]), [row for _, row in clips]
 
 
+def _whole(row: Row, seed: int, font: Path | None) -> dict[str, Any]:
+    """A row as the manifest has it: with what the whole corpus was made from."""
+    return {**row, "seed": seed, "font": font.name if font else None}
+
+
 def _check_same_recipe(corpus: Corpus, seed: int, font: Path | None) -> None:
     """Make the corpus's last patch again: it must be what the corpus holds.
 
@@ -117,7 +122,7 @@ def _check_same_recipe(corpus: Corpus, seed: int, font: Path | None) -> None:
         return
     group, last = divmod(len(corpus) - 1, CLIPS_PER_PATCH)
     timbres, rows = _make((seed, group, font))
-    expected = {**rows[last], "seed": seed}
+    expected = _whole(rows[last], seed, font)
     apart = np.abs(timbres[last] - corpus.stored(len(corpus) - 1))
     if corpus.rows()[-1] != expected or apart.mean() > SAME_TIMBRE:
         raise InputError(

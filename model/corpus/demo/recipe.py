@@ -9,7 +9,7 @@ response are drawn once, from a catalogue. Between two clips of a patch there is
 chord, and the chance that every noise has.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -20,21 +20,24 @@ from numpy.typing import NDArray
 from scipy import fft
 
 from effects.audio.levels import Samples, db_to_amplitude
+from effects.base.streams import Purpose, stream
 from model.config import SAMPLE_RATE
 from model.corpus.demo import partials, soundfont
-from model.corpus.demo.harmony import draw_chord
-from model.corpus.demo.instruments import FAMILIES, N_INSTRUMENTS, instrument
+from model.corpus.demo.electronic import ladder_response
+from model.corpus.demo.harmony import draw_chord, draw_line
+from model.corpus.demo.instruments import draw_instrument, instrument
 from model.spectrum import CLIP_LENGTH
 
 CLIPS_PER_PATCH = 10
 N_ROOMS = 12
 FONT_SOURCE = "gm"
 PAST_INTERVALS = (0, 5, 7, -5, -7, 12)  # semitones from a chord to the one before it
+CHORD, BASS, LINE = "chord", "bass", "line"  # what a layer plays
+BASS_HZ = 40.0  # a bass lies within an octave above this, or in the next one
 OWN_LICENCE = "CC0-1.0 (generated)"
 
 Row: TypeAlias = Mapping[str, Any]
-
-_PATCH, _CLIP, _ROOM = range(3)
+Notes: TypeAlias = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -45,13 +48,16 @@ class Layer:
         source: `FONT_SOURCE`, or a family of our own.
         number: program of the sound font, or number of the instrument.
         velocity: MIDI velocity, for the sound font.
-        octave: above the first layer's chord.
+        part: `CHORD`; `BASS`, its root far down; or `LINE`, a few of its tones one
+            after another.
+        octave: above the first layer's chord; of a bass, above the lowest.
         level_db: against the first layer.
     """
 
     source: str
     number: int
     velocity: int
+    part: str
     octave: int
     level_db: float
 
@@ -72,10 +78,16 @@ class Patch:
         register: MIDI note about which the roots lie.
         chorus_cents: how far two copies of each note are moved apart; 0 is one copy.
         tilt_db: per octave about 500 Hz.
-        low_hz, high_hz: corner frequencies of the filters, 12 dB an octave.
-        air_db: level of broadband noise against the tones.
+        low_hz: corner of the high-pass filter, 12 dB an octave.
+        high_hz, resonance: of the low-pass filter, see `electronic.ladder_response`.
+        echo_ms, echo: delay and level of a copy that lies over the sound, as in a
+            flanger held still; 0 is none.
+        smear_db: level of noise that lies where the tones do, against them: what
+            attacks, vibrato and the tail of a hall leave between partials.
+        air_db: level of other noise against the tones.
+        air_hz: band of that noise.
         air_slope_db: of that noise, per octave.
-        bumps: of that noise, see `partials.render_noise`.
+        bumps: of that noise, see `partials.noise_power`.
         room: number of the room.
         reverb_db: depth of its uneven response.
         past_db: level at which a chord before still rings.
@@ -90,7 +102,12 @@ class Patch:
     tilt_db: float
     low_hz: float
     high_hz: float
+    resonance: float
+    echo_ms: float
+    echo: float
+    smear_db: float
     air_db: float
+    air_hz: tuple[float, float]
     air_slope_db: float
     bumps: NDArray[np.float64]
     room: int
@@ -114,12 +131,12 @@ def render_patch(
     Raises:
         RunError: FluidSynth or the font is not installed.
     """
-    rng = np.random.default_rng([seed, _PATCH, group])
+    rng = stream(Purpose.DEMO_PATCH, seed, group)
     patch = draw_patch(rng, font_file is not None)
     font = soundfont.SoundFont(font_file) if font_file else None
     first = group * CLIPS_PER_PATCH
     clips = [
-        _render_clip(patch, np.random.default_rng([seed, _CLIP, number]), font)
+        _render_clip(patch, stream(Purpose.DEMO_CLIP, seed, number), font)
         for number in range(first, first + CLIPS_PER_PATCH)
     ]
     if font:
@@ -134,43 +151,47 @@ def _render_clip(
     patch: Patch, rng: np.random.Generator, font: soundfont.SoundFont | None
 ) -> tuple[Samples, dict[str, Any]]:
     name, chord = draw_chord(rng, patch.register)
-    mix = np.zeros((CLIP_LENGTH, 2), np.float32)
-    for layer in patch.layers:  # the layers play one chord, in their own octaves
-        sound = _sound(layer, chord * 2.0**layer.octave, patch.chorus_cents, rng, font)
-        mix += _unit(sound) * np.float32(db_to_amplitude(layer.level_db))
-    if patch.past_db > -40.0:
-        interval = rng.choice(PAST_INTERVALS)
-        past = _sound(patch.layers[0], chord * 2.0 ** (interval / 12.0), 0.0, rng, font)
-        mix += _unit(past) * np.float32(db_to_amplitude(patch.past_db))
-    air = partials.render_noise(patch.air_slope_db, patch.bumps, rng)
-    mix = _unit(mix) + _unit(air) * np.float32(db_to_amplitude(patch.air_db))
+    # Our own instruments are added as spectra and rendered at once, the rest as audio.
+    power = np.zeros(partials.N_BINS)
+    played = np.zeros((CLIP_LENGTH, 2), np.float32)
+    for layer, notes, level_db in _parts(patch, chord, rng):
+        gain = db_to_amplitude(level_db)
+        if layer.part == LINE:
+            played += np.float32(gain) * _unit(_line(layer, notes, rng, font))
+        elif layer.source == FONT_SOURCE and font is not None:
+            sound = font.render(layer.number, notes, layer.velocity)
+            played += np.float32(gain) * _unit(sound)
+        else:
+            power += gain**2 * _power(layer, notes)
+    heard = power + partials.power_of(played) if played.any() else power
+    level = float(heard.sum())
+    power += level * db_to_amplitude(patch.smear_db) ** 2 * partials.smeared(heard)
+    power += (
+        level
+        * db_to_amplitude(patch.air_db) ** 2
+        * partials.noise_power(patch.air_slope_db, patch.bumps, patch.air_hz)
+    )
+    mix = played + partials.render(power, rng)
     mix = _unit(_treated(mix, patch))
     level_db = patch.level_db + rng.normal(0.0, 1.5)
     mix *= np.float32(db_to_amplitude(min(level_db, -11.0)))
     peak = float(np.abs(mix).max())
     if peak > 0.99:
         mix *= np.float32(0.99 / peak)
-    floor = partials.render_noise(patch.floor_slope_db, np.zeros((0, 3)), rng)
-    mix += _unit(floor) * np.float32(db_to_amplitude(patch.floor_db))
+    floor = partials.noise_power(patch.floor_slope_db, np.zeros((0, 3)))
+    mix += partials.render(db_to_amplitude(patch.floor_db) ** 2 * floor, rng)
     return mix, {"chord": name, "root_hz": round(float(chord[0]), 2)}
 
 
 def draw_patch(rng: np.random.Generator, with_font: bool) -> Patch:
     """A random patch."""
-    n_layers = int(rng.choice([1, 2, 3], p=[0.4, 0.4, 0.2]))
-    kind = rng.choice(["font", "own", "both"], p=[0.4, 0.35, 0.25])
-    layers = tuple(
-        _draw_layer(
-            rng, i, with_font and (kind == "font" or (kind == "both" and i % 2 == 0))
-        )
-        for i in range(n_layers)
-    )
+    layers = _draw_layers(rng, with_font)
     low_hz = float(np.exp(rng.uniform(np.log(60.0), np.log(400.0))))
-    high_hz = float(np.exp(rng.uniform(np.log(500.0), np.log(9000.0))))
+    high_hz = float(np.exp(rng.uniform(np.log(500.0), np.log(10_000.0))))
     n_bumps = int(rng.integers(0, 3))
     bumps = np.stack(
         [
-            np.exp(rng.uniform(np.log(80.0), np.log(9000.0), n_bumps)),
+            np.exp(rng.uniform(np.log(150.0), np.log(6000.0), n_bumps)),
             rng.uniform(-8.0, 14.0, n_bumps),
             rng.uniform(0.3, 1.5, n_bumps),
         ],
@@ -180,62 +201,121 @@ def draw_patch(rng: np.random.Generator, with_font: bool) -> Patch:
         layers=layers,
         register=float(rng.uniform(38.0, 68.0)),
         chorus_cents=float(rng.uniform(4.0, 12.0)) if rng.random() < 0.25 else 0.0,
-        tilt_db=float(rng.normal(-1.0, 1.2)),
-        low_hz=low_hz if rng.random() < 0.3 else 20.0,
-        high_hz=high_hz if rng.random() < 0.55 else 20_000.0,
+        tilt_db=float(rng.normal(0.0, 1.2)),
+        low_hz=low_hz if rng.random() < 0.2 else 20.0,
+        high_hz=high_hz if rng.random() < 0.4 else 20_000.0,
+        resonance=float(rng.choice([0.0, rng.uniform(0.0, 3.0)])),
+        echo_ms=float(np.exp(rng.uniform(np.log(0.3), np.log(6.0)))),
+        echo=float(rng.uniform(0.3, 0.8)) if rng.random() < 0.15 else 0.0,
+        smear_db=float(rng.uniform(-32.0, -7.0)),
         air_db=float(
-            rng.choice([rng.uniform(-40, -14), rng.uniform(-14, 6)], p=[0.6, 0.4])
+            rng.choice([rng.uniform(-45, -20), rng.uniform(-20, -4)], p=[0.7, 0.3])
         ),
-        air_slope_db=float(rng.uniform(-9.0, -1.5)),
+        air_hz=(
+            float(np.exp(rng.uniform(np.log(80.0), np.log(600.0)))),
+            float(np.exp(rng.uniform(np.log(900.0), np.log(7000.0)))),
+        ),
+        air_slope_db=float(rng.uniform(-9.0, -2.0)),
         bumps=bumps,
         room=int(rng.integers(N_ROOMS)),
         reverb_db=float(rng.uniform(0.0, 2.0)),
         past_db=float(rng.uniform(-25.0, -9.0)) if rng.random() < 0.35 else -100.0,
         level_db=float(np.clip(rng.normal(-22.0, 4.5), -36.0, -12.0)),
-        floor_db=float(rng.uniform(-74.0, -52.0)),
-        floor_slope_db=float(rng.uniform(-3.0, 0.5)),
+        floor_db=float(rng.uniform(-92.0, -56.0)),
+        floor_slope_db=float(rng.uniform(-4.0, 0.0)),
     )
 
 
-def _draw_layer(rng: np.random.Generator, i: int, from_font: bool) -> Layer:
-    octave = 0 if i == 0 else int(rng.integers(-1, 3))
-    level_db = 0.0 if i == 0 else float(rng.uniform(-14.0, 0.0))
-    if from_font:
-        pool = soundfont.RINGING if rng.random() < 0.12 else soundfont.SUSTAINED
-        source, number = FONT_SOURCE, int(rng.choice(pool))
-    else:
-        source, number = str(rng.choice(list(FAMILIES))), int(rng.choice(N_INSTRUMENTS))
-    return Layer(source, number, int(rng.choice([60, 80, 100])), octave, level_db)
+def _draw_layers(rng: np.random.Generator, with_font: bool) -> tuple[Layer, ...]:
+    """One to three that play the chord, often a bass, now and then a line above."""
+    parts = [CHORD] * int(rng.choice([1, 2, 3], p=[0.4, 0.4, 0.2]))
+    parts += [BASS] * int(rng.random() < 0.5)
+    parts += [LINE] * int(rng.random() < 0.2)
+    kind = rng.choice(["font", "own", "both"], p=[0.3, 0.45, 0.25])
+    layers = []
+    for i, part in enumerate(parts):
+        from_font = kind == "font" or (kind == "both" and i % 2 == 0)
+        source, number = _draw_source(rng, with_font and from_font)
+        octave, level_db = 0, 0.0
+        if i > 0:
+            octave, level_db = int(rng.integers(-1, 3)), float(rng.uniform(-14.0, 0.0))
+        if part == BASS:
+            octave, level_db = int(rng.integers(0, 2)), float(rng.uniform(-8.0, 4.0))
+        elif part == LINE:
+            octave = int(rng.integers(0, 3))
+        velocity = int(rng.choice([60, 80, 100]))
+        layers.append(Layer(source, number, velocity, part, octave, level_db))
+    return tuple(layers)
 
 
-def _sound(
+def _draw_source(rng: np.random.Generator, from_font: bool) -> tuple[str, int]:
+    if not from_font:
+        return draw_instrument(rng)
+    chance = rng.random()
+    pool = soundfont.SUSTAINED
+    if chance < 0.1:
+        pool = soundfont.RINGING
+    elif chance < 0.35:
+        pool = soundfont.SYNTHESISERS
+    return FONT_SOURCE, int(rng.choice(pool))
+
+
+def _parts(
+    patch: Patch, chord: Notes, rng: np.random.Generator
+) -> Iterator[tuple[Layer, Notes, float]]:
+    """Layers, the notes (Hz) that each plays, and levels in dB."""
+    for layer in patch.layers:
+        notes = chord * 2.0**layer.octave
+        if layer.part == BASS:
+            lowest = BASS_HZ * 2.0**layer.octave
+            down = max(0.0, np.floor(np.log2(chord[0] / lowest)))
+            notes = chord[:1] / 2.0**down
+        if patch.chorus_cents > 0.0 and layer.part != LINE:
+            apart = 2.0 ** (patch.chorus_cents / 2400.0)
+            notes = np.concatenate([notes * apart, notes / apart])
+        yield layer, notes, layer.level_db
+    if patch.past_db > -40.0:
+        interval = rng.choice(PAST_INTERVALS)
+        yield patch.layers[0], chord * 2.0 ** (interval / 12.0), patch.past_db
+
+
+def _power(layer: Layer, notes: Notes) -> NDArray[np.float64]:
+    """Spectrum of one of our own instruments that plays these notes (Hz)."""
+    play = instrument(layer.source, layer.number)
+    return partials.partials_power([play(float(note)) for note in notes])
+
+
+def _line(
     layer: Layer,
-    chord: NDArray[np.float64],
-    chorus_cents: float,
+    notes: Notes,
     rng: np.random.Generator,
     font: soundfont.SoundFont | None,
 ) -> Samples:
-    notes = chord
-    if chorus_cents > 0.0:
-        apart = 2.0 ** (chorus_cents / 2400.0)
-        notes = np.concatenate([chord * apart, chord / apart])
-    if layer.source == FONT_SOURCE and font is not None:
-        return font.render(layer.number, notes, layer.velocity)
-    play = instrument(layer.source, layer.number)
-    return partials.render_partials([play(float(note)) for note in notes], rng)
+    """Some of these notes (Hz) one after another, shape (n_samples, 2)."""
+    line = np.zeros((CLIP_LENGTH, 2), np.float32)
+    for hertz, course in draw_line(rng, notes):
+        note = np.array([hertz])
+        if layer.source == FONT_SOURCE and font is not None:
+            sound = font.render(layer.number, note, layer.velocity)
+        else:
+            sound = partials.render(_power(layer, note), rng)
+        line += _unit(sound) * course[:, None]
+    return line
 
 
 def _treated(mix: Samples, patch: Patch) -> Samples:
-    """Filtered, tilted, and coloured by a room."""
+    """Filtered, tilted, laid over itself, and coloured by a room."""
     spectrum = fft.rfft(mix, axis=0)
     hertz = np.maximum(fft.rfftfreq(len(mix), 1.0 / SAMPLE_RATE), 10.0)
-    octaves = np.log2(hertz / 500.0)
-    level_db = patch.tilt_db * octaves
+    level_db = patch.tilt_db * np.log2(hertz / 500.0)
     level_db -= 10.0 * np.log10(1.0 + (patch.low_hz / hertz) ** 4)
-    level_db -= 10.0 * np.log10(1.0 + (hertz / patch.high_hz) ** 4)
     level_db += patch.reverb_db * _room(patch.room)
-    gain = (10.0 ** (level_db / 20.0)).astype(np.float32)
-    treated: Samples = fft.irfft(spectrum * gain[:, None], len(mix), axis=0)
+    gain = 10.0 ** (level_db / 20.0)
+    gain *= ladder_response(hertz, patch.high_hz, patch.resonance)
+    turn = 2.0 * np.pi * hertz * patch.echo_ms / 1000.0
+    gain *= np.abs(1.0 + patch.echo * np.exp(-1j * turn))
+    shaped = spectrum * gain.astype(np.float32)[:, None]
+    treated: Samples = fft.irfft(shaped, len(mix), axis=0)
     return treated
 
 
@@ -245,7 +325,7 @@ def _room(number: int) -> NDArray[np.float64]:
 
     Of each bin of a clip's spectrum, in dB, of unit standard deviation.
     """
-    waver = np.random.default_rng([_ROOM, number]).standard_normal(4420)
+    waver = stream(Purpose.DEMO_ROOM, number).standard_normal(4420)
     hertz = fft.rfftfreq(CLIP_LENGTH, 1.0 / SAMPLE_RATE)
     level_db: NDArray[np.float64] = np.interp(
         hertz, np.arange(0.0, 22_100.0, 5.0), waver
@@ -271,13 +351,22 @@ def _row(number: int, group: int, patch: Patch, chord: dict[str, Any]) -> Row:
         "params": {
             **chord,
             "layers": [
-                [layer.name, layer.number, layer.octave, round(layer.level_db, 1)]
+                [
+                    layer.name,
+                    layer.number,
+                    layer.part,
+                    layer.octave,
+                    round(layer.level_db, 1),
+                ]
                 for layer in patch.layers
             ],
             "chorus_cents": round(patch.chorus_cents, 1),
             "tilt_db": round(patch.tilt_db, 2),
             "low_hz": round(patch.low_hz),
             "high_hz": round(patch.high_hz),
+            "resonance": round(patch.resonance, 2),
+            "echo": [round(patch.echo_ms, 2), round(patch.echo, 2)],
+            "smear_db": round(patch.smear_db, 1),
             "air_db": round(patch.air_db, 1),
             "reverb_db": round(patch.reverb_db, 1),
             "room": patch.room,

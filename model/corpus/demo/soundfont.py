@@ -33,7 +33,9 @@ SUSTAINED = (
     101,
     102,
 )
-RINGING = (8, 9, 10, 11, 14, 46, 92, 98)
+RINGING = (4, 5, 8, 9, 10, 11, 14, 46, 92, 98)
+# Its synthesisers: basses, string machines, brass, leads and pads.
+SYNTHESISERS = (38, 39, 50, 51, 54, 62, 63, 80, 81, 82, 85, 86, 87, *range(88, 96))
 
 
 class SoundFont:
