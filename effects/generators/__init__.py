@@ -10,12 +10,11 @@ from dataclasses import dataclass, field
 from importlib import import_module
 from types import MappingProxyType
 
-import numpy as np
-
 from effects.audio.levels import Samples
+from effects.base import streams
 from effects.generators.distance import rounded
 
-VERSION = 3  # of the sounds: a change makes the cached renderings stale
+VERSION = 4  # of the sounds: a change makes the cached renderings stale
 
 
 @dataclass(frozen=True)
@@ -33,7 +32,7 @@ class Generator:
     ) -> Samples:
         """The sound as a seamless loop, shape (n_samples, 2)."""
         module = import_module(f"effects.generators.{self.module}")
-        rng = np.random.default_rng([VERSION, seed, *self.name.encode()])
+        rng = streams.stream(streams.Purpose.EFFECT, VERSION, seed, self.name)
         samples: Samples = module.render(
             sample_rate, seconds or self.seconds, rng, **dict(self.options)
         )

@@ -15,19 +15,20 @@ from effects.generators import noise
 
 FIELD_CRICKETS = 7
 TREE_CRICKETS = 3
+SIDES = (1.0, -1.0, -1.0, 1.0)  # of four crickets, from near to far
 
 
 def render(sample_rate: int, seconds: float, rng: np.random.Generator) -> Samples:
     """A night with crickets as a seamless loop, shape (n_samples, 2), RMS near 1."""
     n = noise.length_of(sample_rate, seconds)
     night = np.zeros((n, 2), np.float32)
-    for _ in range(FIELD_CRICKETS):
-        distance = rng.uniform(0.15, 1.0)
+    # From near to far in turn on either side, or one ear would hear them louder.
+    for k, distance in enumerate(np.sort(rng.uniform(0.15, 1.0, FIELD_CRICKETS))):
         song = _field_cricket(n, sample_rate, rng)
-        night += _placed(song, distance, rng)
-    for _ in range(TREE_CRICKETS):
+        night += _placed(song, distance, SIDES[k % 4], rng)
+    for k, distance in enumerate(np.sort(rng.uniform(0.5, 1.0, TREE_CRICKETS))):
         song = _tree_cricket(n, sample_rate, rng)
-        night += np.float32(0.45) * _placed(song, rng.uniform(0.5, 1.0), rng)
+        night += np.float32(0.45) * _placed(song, distance, -SIDES[k % 4], rng)
     shimmer = noise.shaped_noise(n, sample_rate, _shimmer, rng, coherence=0.1)
     pulse = noise.slow_curve(n, sample_rate, rng, low_hz=2.0, high_hz=40.0, slope=-0.3)
     shimmer *= np.exp(np.float32(0.3) * pulse)[:, None]
@@ -40,9 +41,9 @@ def render(sample_rate: int, seconds: float, rng: np.random.Generator) -> Sample
 
 
 def _placed(
-    song: NDArray[np.float32], distance: float, rng: np.random.Generator
+    song: NDArray[np.float32], distance: float, side: float, rng: np.random.Generator
 ) -> Samples:
-    pan = noise.pan_gains(float(rng.uniform(-0.95, 0.95)))
+    pan = noise.pan_gains(side * float(rng.uniform(0.0, 0.95)))
     return np.asarray(song[:, None] * pan * (0.05 / (0.05 + distance)), np.float32)
 
 

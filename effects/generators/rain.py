@@ -5,8 +5,9 @@ sinusoid at Minnaert's frequency f = 3.26 m/s / radius (Minnaert, Phil. Mag. 16,
 1933); the bubbles of small drops (0.8-1.1 mm) lie at 12-21 kHz and peak near 14 kHz,
 those of large ones below 10 kHz (Pumphrey, Crum and Bjorno, JASA 85, 1989;
 Medwin, Nystuen et al., JASA 92, 1992). On solid ground a drop is a short wide-band
-tick. Sizes follow Marshall and Palmer's exponential law (J. Meteor. 5, 1948). Far
-drops blend into noise, whose treble the air takes.
+tick, on earth and leaves a dull one: most of what recordings of rain hold lies between
+300 Hz and 3 kHz. Sizes follow Marshall and Palmer's exponential law (J. Meteor. 5,
+1948). Far drops blend into noise, whose treble the air takes.
 """
 
 import numpy as np
@@ -15,15 +16,18 @@ from numpy.typing import NDArray
 from effects.audio.levels import Samples
 from effects.generators import noise
 
-# Centre in Hz, damping in s, drops a second, loudness: from fine to coarse drops.
 N_SHAPES = 300  # bubbles of each class, none quite like another
+STRONGEST = 3.0  # of a class, against its mean: a drop that is closer is a click
+# Centre in Hz, damping in s, drops a second, loudness: from fine to coarse drops.
 CLASSES = (
-    (13_500.0, 0.0010, 420.0, 0.30),
-    (9_000.0, 0.0014, 260.0, 0.45),
-    (6_000.0, 0.0020, 130.0, 0.60),
-    (3_800.0, 0.0028, 60.0, 0.75),
-    (2_300.0, 0.0040, 22.0, 0.85),
-    (1_300.0, 0.0060, 7.0, 0.9),
+    (13_500.0, 0.0010, 420.0, 0.12),
+    (9_000.0, 0.0014, 260.0, 0.18),
+    (6_000.0, 0.0020, 130.0, 0.26),
+    (3_800.0, 0.0028, 90.0, 0.42),
+    (2_300.0, 0.0040, 50.0, 0.62),
+    (1_300.0, 0.0060, 28.0, 0.80),
+    (750.0, 0.0085, 14.0, 0.90),
+    (430.0, 0.0120, 6.0, 0.90),
 )
 
 
@@ -51,7 +55,7 @@ def render(
     # Showers breathe over tens of seconds; a few tenths of a dB to a dB or two.
     breath = noise.slow_curve(n, sample_rate, rng, low_hz=0.03, high_hz=0.8)
     wash *= np.exp(np.float32(0.10) * breath)[:, None]
-    near = 0.9 - 0.45 * intensity
+    near = 0.65 - 0.2 * intensity
     mixed = wash + np.float32(near) * drops
     return noise.unit_rms(mixed)
 
@@ -60,11 +64,11 @@ def far_drops(
     n: int, sample_rate: int, rng: np.random.Generator, intensity: float
 ) -> Samples:
     """Rain without its near drops: noise with a hump, lower in heavier rain."""
-    centre = 6_500.0 - 3_500.0 * intensity
-    bass = 0.05 + 0.22 * intensity**2
+    centre = 2_000.0 - 900.0 * intensity
+    bass = 0.10 + 0.30 * intensity**2
 
     def amplitude(hz: NDArray[np.float32]) -> NDArray[np.float32]:
-        hump = noise.band(hz, 0.35 * centre, 1.9 * centre, 1)
+        hump = noise.band(hz, 0.3 * centre, 1.9 * centre, 1)
         rumble = bass * noise.band(hz, 60.0, 500.0, 1)
         air = np.exp(-hz / np.float32(14_000.0))
         return np.asarray((hump + rumble) * air, np.float32)
@@ -87,7 +91,7 @@ def _drops(
             for variant in np.exp(rng.uniform(-0.24, 0.24, N_SHAPES))
         ]
         times = noise.poisson_times(rate_hz * density * coarse, n, sample_rate, rng)
-        strength = level * rng.exponential(1.0, len(times))
+        strength = level * np.minimum(rng.exponential(1.0, len(times)), STRONGEST)
         kinds = rng.integers(0, len(grains), len(times))
         pan = rng.uniform(0.15, np.pi / 2 - 0.15, len(times))
         shapes = np.stack(grains)[kinds] * strength[:, None].astype(np.float32)
@@ -101,6 +105,8 @@ def _bubble(
 ) -> NDArray[np.float32]:
     time = np.arange(int(8 * damping_s * sample_rate)) / sample_rate
     ring = np.sin(2 * np.pi * hz * time) * np.exp(-time / damping_s)
+    # Coarse drops land softer: cloth, earth and water give way to them.
+    ring *= 1.0 - np.exp(-time * hz / 1.5)
     tick = rng.standard_normal(len(time)) * np.exp(-time / 0.0004)
-    grain = ring + 0.25 * tick
+    grain = ring + 0.25 * min(1.0, hz / 6_000.0) ** 2 * tick
     return np.asarray(grain / np.sqrt(np.sum(grain**2)), np.float32)

@@ -2,6 +2,7 @@
 
 import itertools
 from functools import lru_cache
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -127,8 +128,10 @@ def test_rain_hisses_higher_when_light_and_hardly_wavers() -> None:
         assert _share(name, 500.0, 16_000.0) > 0.8
         assert np.ptp(short_term_lufs(_rendered(name), RATE)) < 3.0
     assert centroids[0] > centroids[1] > centroids[2]
-    # Bubbles of small drops, 12 to 21 kHz, are heard in light rain.
-    assert _share("rain-light", 12_000.0, 21_000.0) > 0.02
+    # Bubbles of small drops are heard in light rain, and the body of coarse ones.
+    assert _share("rain-light", 8_000.0, 21_000.0) > 0.02
+    assert all(_share(f"rain{kind}", 250.0, 1_500.0) > 0.2 for kind in ("", "-light"))
+    assert centroids[1] < 3_000.0
 
 
 def test_wind_falls_steeply_and_gusts_like_turbulence() -> None:
@@ -149,6 +152,19 @@ def test_waves_come_every_six_to_eleven_seconds() -> None:
     assert len(peaks) >= 3
     assert 5.0 < np.median(periods) < 13.0
     assert -7.0 < _slope_db("waves", 150.0, 6_000.0) < -2.5
+
+
+def _modulation_db(name: str, low_hz: float, high_hz: float) -> float:
+    """Power of a sound's own level at some rates, in dB of its mean."""
+    level = np.sqrt(_envelope(name, 150.0, 6_000.0, 40))
+    rates, power = signal.periodogram(level / np.mean(level), 40.0, "hann")
+    inside = (rates >= low_hz) & (rates < high_hz)
+    return float(10 * np.log10(np.sum(power[inside]) * rates[1]))
+
+
+def test_waves_wash_in_gusts_a_second_or_less_apart() -> None:
+    assert _modulation_db("waves", 1.0, 3.0) > -16.0
+    assert _modulation_db("waves", 1.0, 3.0) > _modulation_db("wind", 1.0, 3.0) + 4.0
 
 
 def test_a_stream_babbles_between_bubbles_of_all_sizes() -> None:
@@ -229,8 +245,22 @@ def test_drips_ring_out_over_seconds() -> None:
 
 
 def test_snow_swallows_the_treble() -> None:
-    assert _share("snow", 1_000.0, 22_050.0) < 0.08
+    assert _share("snow", 3_000.0, 22_050.0) < 0.02
     assert np.std(_level_db("snow", 1.0)) < 2.5
+
+
+def test_snow_is_no_wind() -> None:
+    edges = np.geomspace(40.0, 8_000.0, 24)
+    snow, wind = (
+        np.array([_share(name, low, high) for low, high in pairwise(edges)])
+        for name in ("snow", "wind")
+    )
+    assert np.mean(np.abs(10 * np.log10(snow / wind))) > 8.0
+    assert _share("snow", 20.0, 250.0) < 0.05 < 0.5 < _share("wind", 20.0, 250.0)
+    # Flakes, not noise: the level of a band leaps within hundredths of a second.
+    grains = _envelope("snow", 400.0, 1_600.0, 100)
+    breeze = _envelope("wind", 400.0, 1_600.0, 100)
+    assert np.std(np.diff(np.log(grains))) > 1.15 * np.std(np.diff(np.log(breeze)))
 
 
 def test_birds_whistle_between_two_and_six_kilohertz_with_pauses() -> None:
