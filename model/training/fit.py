@@ -369,4 +369,4 @@ def _floats(terms: Losses) -> dict[str, float]:
 
 def _has_bfloat16_units() -> bool:
     capabilities = torch.cpu.get_capabilities()
-    return bool(capabilities.get("amx_bf16"))
+    return any(capabilities.get(name) for name in ("amx_bf16", "avx512_bf16"))
