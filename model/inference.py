@@ -24,6 +24,7 @@ from model.prior import Latents, Prior
 Timbres = NDArray[np.float32]  # (n, n_bands), 0..1
 
 ONNX_FILES = ("decoder.onnx", "encoder.onnx")
+BUNDLED = Path(__file__).parent / "bundled"
 MAX_BYTES = 128 * 2**20  # of one network; the bundled ones have under 20 MB
 MAX_JSON_BYTES = 16 * 2**20  # the bundled one has 0.3 MB
 MAX_BATCH = 1024  # rows decoded at once, so that memory stays bounded
@@ -71,7 +72,7 @@ class TimbreModel:
         Raises:
             InputError: a file is missing, damaged, or does not fit.
         """
-        folder = Path(__file__).parent / "bundled" if folder is None else folder
+        folder = BUNDLED if folder is None else folder
         if not folder.is_dir():
             raise InputError(f"no model folder at {folder}")
         names = ("model.json", *ONNX_FILES)

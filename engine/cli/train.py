@@ -21,6 +21,7 @@ from engine.cli.packages import TRAINING, check_packages
 if TYPE_CHECKING:
     from model.training.fit import EpochReport, TrainSettings
 
+START_LEARNING_RATE = 5e-4  # lower than without a start, which it would undo
 MIN_EPOCH = 2048  # clips; smaller corpora are repeated, for enough steps an epoch
 
 
@@ -43,6 +44,11 @@ def default_model() -> Path:
 @click.option("--epochs", type=click.IntRange(1, 10_000), default=80, show_default=True)
 @click.option("--minutes", type=click.FloatRange(0.1), help="Train about this long.")
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True)
+@click.option(
+    "--start",
+    metavar="FOLDER",
+    help="Model to start from instead of random weights: a folder, or `bundled`.",
+)
 @json_option
 def train(
     corpus_dir: Path | None,
@@ -51,6 +57,7 @@ def train(
     epochs: int,
     minutes: float | None,
     seed: int,
+    start: str | None,
     as_json: bool,
 ) -> None:
     """Train a model on a corpus; `latent corpus` makes one.
@@ -62,6 +69,7 @@ def train(
       latent train --out ~/models/mine && latent play --model ~/models/mine
     """
     check_packages("training", "train", TRAINING)
+    from model.inference import BUNDLED
     from model.training import train as training
     from model.training.fit import TrainSettings
     from model.training.vae import VAEConfig
@@ -71,6 +79,10 @@ def train(
     settings = TrainSettings(
         vae=VAEConfig(arch=arch), epochs=epochs, seed=seed, min_epoch=MIN_EPOCH
     )
+    origin = None
+    if start is not None:
+        origin = BUNDLED if start == "bundled" else Path(start)
+        settings = replace(settings, learning_rate=START_LEARNING_RATE)
     if minutes is not None:
         settings = replace(settings, epochs=_epochs_in(minutes, folder, settings, out))
     about = {"command": " ".join(["latent", *sys.argv[1:]])}
@@ -82,6 +94,7 @@ def train(
             progress,
             about=about,
             stage=lambda what: click.echo(f"measuring: {what}", err=True),
+            start=origin,
         )
     shutil.rmtree(out / training.CHECKPOINTS, ignore_errors=True)
     figures, history = made["figures"], made["history"]

@@ -8,7 +8,7 @@ was not interrupted.
 import json
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -45,6 +45,8 @@ class TrainSettings:
         ema: decay of the averaged weights in a step; these weights are kept.
         patience: epochs without a better validation loss until training ends.
         seed: of all random numbers.
+        start: hash of the model that the first weights are taken from; empty for
+            random ones.
         loss: weights of the loss terms.
         augmentation: how clips are changed at random.
         bfloat16: multiply in bfloat16 on processors with units for it, which is
@@ -60,6 +62,7 @@ class TrainSettings:
     ema: float = 0.999
     patience: int = 20
     seed: int = 0
+    start: str = ""
     loss: LossWeights = field(default_factory=LossWeights)
     augmentation: Augmentation = field(default_factory=Augmentation)
     bfloat16: bool = True
@@ -96,6 +99,7 @@ def fit(
     work_dir: Path,
     settings: TrainSettings,
     progress: Progress | None = None,
+    weights: Mapping[str, Tensor] | None = None,
 ) -> tuple[VAE, list[dict[str, Any]]]:
     """Train a VAE, resuming from the checkpoint in `work_dir` if there is one.
 
@@ -104,6 +108,7 @@ def fit(
         work_dir: folder of the checkpoint.
         settings: of training.
         progress: called after each epoch.
+        weights: of the network at the start; random by default.
 
     Returns:
         The network with the best averaged weights, on the CPU and in evaluation
@@ -114,7 +119,7 @@ def fit(
         RunError: the loss became NaN, or the disk is full.
     """
     torch.manual_seed(settings.seed)
-    run = _Run(settings, total_steps=_total_steps(split, settings))
+    run = _Run(settings, _total_steps(split, settings), weights)
     history = run.resume(work_dir)
     train = torch.from_numpy(split.train).repeat(_repeats(split, settings), 1)
     validation = torch.from_numpy(split.validation)
@@ -149,11 +154,18 @@ def fit(
 class _Run:
     """The state of training that a checkpoint holds."""
 
-    def __init__(self, settings: TrainSettings, total_steps: int) -> None:
+    def __init__(
+        self,
+        settings: TrainSettings,
+        total_steps: int,
+        weights: Mapping[str, Tensor] | None = None,
+    ) -> None:
         self.settings = settings
         self.total_steps = total_steps
         self.step = 0
         self.network = build(settings.vae)
+        if weights is not None:
+            self.network.load_state_dict(dict(weights))
         self.average = _copy(self.network)
         self.optimiser = torch.optim.AdamW(
             self.network.parameters(),

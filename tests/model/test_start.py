@@ -1,0 +1,76 @@
+"""Training that starts from a model instead of from random weights."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from effects.base.errors import InputError
+from model.corpus.corpus import Corpus
+from model.inference import TimbreModel
+from model.training.export import export
+from model.training.fit import fit
+from model.training.start import start_weights
+from model.training.train import train
+from model.training.vae import build
+from tests.support.timbres import (
+    TINY,
+    harmonic_split,
+    harmonic_timbres,
+    tiny_model,
+    tiny_settings,
+)
+
+
+@pytest.mark.parametrize("arch", ["dense", "seed"])
+def test_weights_come_back_as_they_were_exported(tmp_path: Path, arch: str) -> None:
+    torch.manual_seed(5)
+    config = replace(TINY, arch=arch)
+    network = build(config)
+    timbres = harmonic_timbres(100, np.random.default_rng(2))
+    rng = np.random.default_rng(3)
+    export(network, timbres, tmp_path / "m", rng, name="m", about={})
+    weights = start_weights(tmp_path / "m", config)
+    assert set(weights) == set(network.state_dict())
+    for name, value in network.state_dict().items():  # which the export rounded
+        assert torch.equal(weights[name], value), name
+
+
+def test_training_that_starts_from_a_model_is_ahead(tmp_path: Path) -> None:
+    corpus = harmonic_split()
+    settings = tiny_settings(epochs=12)
+    network, alone = fit(corpus, tmp_path / "a", settings)
+    rng = np.random.default_rng(3)
+    export(network, corpus.train, tmp_path / "m", rng, name="m", about={})
+    weights = start_weights(tmp_path / "m", settings.vae)
+    _, history = fit(
+        corpus, tmp_path / "b", replace(settings, epochs=1), weights=weights
+    )
+    assert history[0]["rmse_db"] < 0.75 * alone[0]["rmse_db"]
+
+
+def test_the_card_names_the_model_that_was_started_from(tmp_path: Path) -> None:
+    origin = tiny_model(tmp_path / "origin")
+    corpus = Corpus.create(tmp_path / "corpus")
+    timbres = harmonic_timbres(80, np.random.default_rng(1)).astype(np.float32)
+    rows = [
+        {"group": f"g{k // 4}", "source": "s", "licence": "CC0-1.0"} for k in range(80)
+    ]
+    corpus.append(timbres, rows)
+    train(
+        tmp_path / "corpus",
+        tmp_path / "m",
+        tiny_settings(epochs=1),
+        start=tmp_path / "origin",
+    )
+    about = TimbreModel.load(tmp_path / "m").metadata["about"]
+    assert origin.hash in about["training"]["start"]
+    assert about["settings"]["start"] == origin.hash
+
+
+def test_a_model_of_another_shape_is_refused(tmp_path: Path) -> None:
+    tiny_model(tmp_path / "m")
+    with pytest.raises(InputError, match="width 99"):
+        start_weights(tmp_path / "m", replace(TINY, width=99))
