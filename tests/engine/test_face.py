@@ -10,7 +10,7 @@ from engine import api
 from engine.app import app
 from engine.compose import centres, pool, preset
 from engine.compose import grammar as grammars
-from engine.compose.centres import APART_DB, RUN_SONGS, song_centre
+from engine.compose.centres import RUN_SONGS, song_centre
 from engine.compose.composer import compose, rank_weights, song_pattern
 from engine.compose.distance import apart_db, coarse_spectra, mean_apart_db
 from engine.compose.face import FACE_DB, MOTION_OCTAVES, five_sounds
@@ -24,6 +24,7 @@ from model.inference import TimbreModel
 from tests.support.songs import face_db, hear, radio_spectra, settings, songs_apart_db
 
 PRESETS = sorted(preset._bundled())
+LEAST_APART_DB = 10.5  # between songs of a radio that follow each other
 
 
 @pytest.fixture(scope="module")
@@ -70,7 +71,8 @@ def test_centres_keep_away_from_those_heard_shortly_before(model: TimbreModel) -
         spectra = coarse_spectra(AXIS.to_power(model.decode(latents)), AXIS)
         for i in range(1, len(spectra)):
             before = spectra[max(0, i - 3) : i]
-            assert apart_db(before, spectra[i]).min() >= APART_DB - 0.1, (name, i)
+            # Where the ranking's upper half holds none at APART_DB, the farthest.
+            assert apart_db(before, spectra[i]).min() >= LEAST_APART_DB, (name, i)
 
 
 def test_a_song_is_computed_from_its_index_alone(model: TimbreModel) -> None:
