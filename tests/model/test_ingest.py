@@ -288,8 +288,9 @@ def test_no_fault_of_the_recording_is_none() -> None:
     low = signals.chord([55.0, 82.4, 110.0], 2.0, SAMPLE_RATE)
     steps = np.round(low / np.std(low) * 41.0)  # of 16 bits, at -58 dBFS
     quiet = (steps / 2**15).astype(np.float32)
-    for clip in (pad, pad + np.float32(0.3), silent_channel, inverted, quiet):
-        assert fault(clip.astype(np.float32)) is None
+    clips: tuple[Samples, ...] = (pad, silent_channel, inverted, quiet)
+    for clip in (*clips, (pad + np.float32(0.3)).astype(np.float32)):
+        assert fault(clip) is None
 
 
 def test_clipping_is_found_on_one_side_and_beside_an_offset() -> None:

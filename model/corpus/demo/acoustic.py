@@ -6,7 +6,13 @@ frequency of a note to its partials.
 
 import numpy as np
 
-from model.corpus.demo.partials import Array, Instrument, Partials, draw_cents, spread
+from model.corpus.demo.partials import (
+    Array,
+    Instrument,
+    TonePartials,
+    draw_cents,
+    spread,
+)
 
 
 def harmonic(rng: np.random.Generator) -> Instrument:
@@ -71,7 +77,7 @@ def choir(rng: np.random.Generator) -> Instrument:
     formants = VOWELS[rng.integers(len(VOWELS))] * rng.uniform(1.0, 1.2)
     cents = draw_cents(rng, 12.0, 35.0)
 
-    def play(note: float) -> Partials:
+    def play(note: float) -> TonePartials:
         hertz = note * k
         gain = np.full(len(k), 0.02)
         for strength, formant in zip((1.0, 0.6, 0.3), formants, strict=True):
@@ -89,7 +95,7 @@ def bowed(rng: np.random.Generator) -> Instrument:
     slope = rng.uniform(0.9, 1.5)
     cents = draw_cents(rng, 5.0, 25.0)
 
-    def play(note: float) -> Partials:
+    def play(note: float) -> TonePartials:
         hertz = note * k
         away = (hertz[:, None] - resonances) / (0.12 * resonances)
         gain = 0.3 + (heights / (1.0 + away**2)).sum(axis=1)
@@ -112,7 +118,7 @@ def tape(rng: np.random.Generator) -> Instrument:
     corner = rng.uniform(1200.0, 4000.0)
     cents = draw_cents(rng, 12.0, 30.0)
 
-    def play(note: float) -> Partials:
+    def play(note: float) -> TonePartials:
         heard = amplitude / (1.0 + (note * k / corner) ** 2)
         return spread(note * k, heard, cents)
 

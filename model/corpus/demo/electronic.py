@@ -10,7 +10,13 @@ from collections.abc import Sequence
 import numpy as np
 
 from model.corpus.demo.acoustic import VOWELS
-from model.corpus.demo.partials import Array, Instrument, Partials, draw_cents, spread
+from model.corpus.demo.partials import (
+    Array,
+    Instrument,
+    TonePartials,
+    draw_cents,
+    spread,
+)
 
 N_HARMONICS = 96
 PERIOD = 2048  # samples of one period of a waveform
@@ -41,7 +47,7 @@ def pulse(rng: np.random.Generator) -> Instrument:
     corner, tracking = draw_cents(rng, 500.0, 5000.0), rng.uniform(0.0, 0.8)
     resonance = rng.uniform(0.0, 2.5)
 
-    def play(note: float) -> Partials:
+    def play(note: float) -> TonePartials:
         odd = _K[:48:2]
         voices = _unison(note * _K, amplitude, detune)
         square = spread(0.5 * note * odd, below / odd, STEADY_CENTS)
@@ -60,7 +66,7 @@ def drone(rng: np.random.Generator) -> Instrument:
     corner, resonance = draw_cents(rng, 300.0, 2400.0), rng.uniform(0.5, 3.4)
     tracking = rng.uniform(0.0, 0.5)
 
-    def play(note: float) -> Partials:
+    def play(note: float) -> TonePartials:
         hertz = note * _K
         gain = ladder_response(hertz, _tracked(corner, note, tracking), resonance)
         return _unison(hertz, gain / _K, detune)
@@ -90,7 +96,7 @@ def fm(rng: np.random.Generator) -> Instrument:
     detune = np.array([-0.5, 0.5]) * draw_cents(rng, 1.0, 10.0)
     turn = 2.0 * np.pi * np.arange(PERIOD) / PERIOD
 
-    def play(note: float) -> Partials:
+    def play(note: float) -> TonePartials:
         scale = np.clip((220.0 / note) ** 0.4, 0.4, 1.6)
         wave = np.zeros(PERIOD)
         for carrier, ratio, depth, level in zip(
@@ -126,7 +132,7 @@ def ensemble(rng: np.random.Generator) -> Instrument:
     amplitude = 1.0 / _K
     amplitude[1::2] += upper / _K[: N_HARMONICS // 2]
 
-    def play(note: float) -> Partials:
+    def play(note: float) -> TonePartials:
         hertz = note * _K
         gain = 1.0 / np.sqrt(1.0 + (low_hz / hertz) ** 2)
         gain /= np.sqrt(1.0 + (hertz / high_hz) ** 4)
@@ -145,7 +151,7 @@ def vowel(rng: np.random.Generator) -> Instrument:
     cents = draw_cents(rng, 4.0, 16.0)
     detune = np.linspace(-1.0, 1.0, 3) * cents
 
-    def play(note: float) -> Partials:
+    def play(note: float) -> TonePartials:
         hertz = note * _K
         gain = np.full(N_HARMONICS, 0.03)
         for strength, formant in zip(strengths, formants, strict=True):
@@ -208,7 +214,7 @@ def _unison(
     detune_cents: Array,
     mix: Array | Sequence[float] | None = None,
     cents: float = STEADY_CENTS,
-) -> Partials:
+) -> TonePartials:
     """The same spectrum by several voices, each `detune_cents` off."""
     gains = np.ones(len(detune_cents)) if mix is None else np.asarray(mix)
     lines = np.outer(2.0 ** (detune_cents / 1200.0), hertz).ravel()

@@ -1,4 +1,4 @@
-"""Partials and noise as power spectra, and their rendering by one inverse FFT.
+"""TonePartials and noise as power spectra, and their rendering by one inverse FFT.
 
 A spectrum here is the power in each of `N_BINS` bins, shape (N_BINS,), whose sum is the
 mean square of each channel: what sounds together is added.
@@ -32,7 +32,7 @@ Array: TypeAlias = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
-class Partials:
+class TonePartials:
     """Frequencies (Hz), amplitudes and widths (Hz, standard deviation), shape (n,)."""
 
     hertz: Array
@@ -40,12 +40,12 @@ class Partials:
     width: Array
 
 
-Instrument: TypeAlias = Callable[[float], Partials]
+Instrument: TypeAlias = Callable[[float], TonePartials]
 
 
-def spread(hertz: Array, amplitude: Array, cents: float | Array) -> Partials:
-    """Partials as wide as `cents` of their frequency, shape (n,)."""
-    return Partials(hertz, amplitude, hertz * cents / 1731.0)
+def spread(hertz: Array, amplitude: Array, cents: float | Array) -> TonePartials:
+    """TonePartials as wide as `cents` of their frequency, shape (n,)."""
+    return TonePartials(hertz, amplitude, hertz * cents / 1731.0)
 
 
 def draw_cents(rng: np.random.Generator, least: float, most: float) -> float:
@@ -53,7 +53,7 @@ def draw_cents(rng: np.random.Generator, least: float, most: float) -> float:
     return float(np.exp(rng.uniform(np.log(least), np.log(most))))
 
 
-def partials_power(partials: list[Partials]) -> Array:
+def partials_power(partials: list[TonePartials]) -> Array:
     """Spectrum of these partials, brought to a sum of 1 (0 if none is heard)."""
     hertz = np.concatenate([sound.hertz for sound in partials])
     amplitude = np.concatenate([sound.amplitude for sound in partials])
