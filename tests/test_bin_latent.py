@@ -31,7 +31,7 @@ def make_project(root: Path) -> Path:
     (root / "engine" / "cli").mkdir(parents=True)
     (root / "engine" / "__init__.py").touch()
     (root / "engine" / "cli" / "__init__.py").touch()
-    (root / "engine" / "cli" / "main.py").write_text(MAIN)
+    (root / "engine" / "cli" / "__main__.py").write_text(MAIN)
     (root / "requirements").mkdir()
     for name in ("runtime", "album", "live", "midi", "train"):
         (root / "requirements" / f"{name}.lock").write_text(f"# {name}\n")
@@ -67,7 +67,7 @@ def test_a_second_start_installs_and_says_nothing(installed: Path) -> None:
     second = start(installed)
     assert (second.returncode, second.stderr) == (0, "")
     through_bin = [str(installed / "bin" / "latent")]
-    bare = [str(installed / ".venv/bin/python"), "-P", "-m", "engine.cli.main"]
+    bare = [str(installed / ".venv/bin/python"), "-P", "-m", "engine.cli"]
     env = ENV | {"PYTHONPATH": str(installed)}
     added = min(cpu_seconds(through_bin, env) for _ in range(5)) - min(
         cpu_seconds(bare, env) for _ in range(5)

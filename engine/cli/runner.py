@@ -11,7 +11,7 @@ import click
 
 from engine.app.app import App
 from engine.app.options import AppOptions
-from engine.cli.signals import END_SIGNALS, Stopped
+from engine.cli.signals import END_SIGNALS, Stopped, hand_over
 from engine.cli.view import View, terminal
 from engine.graph import Graph
 
@@ -87,6 +87,8 @@ class Runner:
     def _end_softly_on_signals(self) -> None:
         for number in END_SIGNALS:
             signal.signal(number, self._stop)
+        if (missed := hand_over()) is not None:
+            self._stop(missed, None)
 
     def _stop(self, number: int, frame: FrameType | None) -> None:
         signal.signal(number, self._end_at_once)

@@ -10,6 +10,9 @@ import threading
 from types import FrameType
 
 END_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+AGAIN_S = 5.0  # longer than cleaning up takes
+
+_asked: list[int] = []  # signals that have raised
 
 
 class Stopped(BaseException):
@@ -38,6 +41,18 @@ def raise_on_signals() -> None:
     """
     for number in _handled():
         signal.signal(number, _raise_stopped)
+    # An exception is swallowed when a signal meets a destructor or a weak reference's
+    # callback. The alarm raises it again until the process ends.
+    signal.signal(signal.SIGALRM, _raise_again)
+
+
+def hand_over() -> int | None:
+    """Stop raising for signals, and return one that came and was swallowed, if any.
+
+    For a command that has just set handlers of its own.
+    """
+    signal.setitimer(signal.ITIMER_REAL, 0.0)
+    return _asked[-1] if _asked else None
 
 
 def leave(code: int) -> None:
@@ -47,11 +62,13 @@ def leave(code: int) -> None:
     library would crash the process while the interpreter is taken down, and a signal
     would print a traceback.
     """
+    signal.setitimer(signal.ITIMER_REAL, 0.0)
     for number in _handled():
         signal.signal(number, lambda number, frame: os._exit(code))
     for stream in (sys.stdout, sys.stderr):
         try:
-            stream.flush()
+            if stream is not None:  # was closed when the process began
+                stream.flush()
         except (OSError, ValueError):
             continue  # nobody reads it, or it is closed
     others = set(threading.enumerate()) - {threading.main_thread()}
@@ -69,7 +86,13 @@ def _handled() -> list[signal.Signals]:
 def _raise_stopped(number: int, frame: FrameType | None) -> None:
     for each in _handled():
         signal.signal(each, _end_at_once)
+    _asked.append(number)
+    signal.setitimer(signal.ITIMER_REAL, AGAIN_S, AGAIN_S)
     raise Stopped(number)
+
+
+def _raise_again(number: int, frame: FrameType | None) -> None:
+    raise Stopped(_asked[-1])
 
 
 def _end_at_once(number: int, frame: FrameType | None) -> None:

@@ -183,3 +183,35 @@ def test_a_command_under_nohup_goes_on_without_its_terminal(tmp_path: Path) -> N
         process.send_signal(signal.SIGHUP)
         time.sleep(0.1)
     assert process.returncode == 0
+
+
+def test_a_signal_that_meets_a_destructor_still_ends_the_process(
+    tmp_path: Path,
+) -> None:
+    """What is raised in a destructor is swallowed; it is raised again."""
+    code = (
+        "import os, signal, time\n"
+        "from engine.cli import signals\n"
+        "signals.AGAIN_S = 0.2\n"
+        "signals.raise_on_signals()\n"
+        "class Meets:\n"
+        "    def __del__(self):\n"
+        "        os.kill(os.getpid(), signal.SIGTERM)\n"
+        "        time.sleep(0.05)\n"
+        "try:\n"
+        "    Meets()\n"
+        "    time.sleep(20.0)\n"
+        "except signals.Stopped as stopped:\n"
+        "    signals.leave(stopped.exit_code)\n"
+    )
+    began = time.monotonic()
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=ROOT,
+        env=environment(tmp_path),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 128 + signal.SIGTERM, done.stderr
+    assert time.monotonic() - began < 15.0
