@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.compose.composer import ComposedSong
+from engine.sound.motion import weighted_power
 from engine.sound.partials import PLACES_PER_BAND, gather, split_tonal
 from model.config import AXIS
 from model.guard import safe_timbres
@@ -67,11 +68,13 @@ class Nodes:
         tonal: mean square at each place, shape (BATCH, N_PLACES).
         noise: mean square in each bin of a frame, shape (BATCH, n_bins).
         bands: both in bands, shape (BATCH, n_bands).
+        weighted: K-weighted power, as `motion.weighted_power` has it.
     """
 
     tonal: Values
     noise: Values
     bands: Powers
+    weighted: Powers
 
 
 @dataclass(frozen=True)
@@ -154,8 +157,12 @@ def combine(
     places = np.stack([gather(row) for row in tonal])
     _move_rumble(noise, places)
     in_bins = bin_power(noise, 2 * (n_bins - 1), sample_rate) * gain
+    bands = whole * gain
     return Nodes(
-        places * gain.astype(np.float32), in_bins.astype(np.float32), whole * gain
+        places * gain.astype(np.float32),
+        in_bins.astype(np.float32),
+        bands,
+        weighted_power(bands),
     )
 
 

@@ -6,8 +6,9 @@ function of (seed, time of the movement) alone, and costs a look-up.
 
 Partials belong to a few voices: harmonic sets of the song's sounds. A voice swells,
 brightens and wanders in the stereo field as one. A slow tilt and the slow sweep of a
-low-pass go over all partials and the noise. Mean powers are kept: what movement in dB
-adds to the mean power of a partial is taken off again, since 10^(L/10) of a normal L of
+low-pass go over all partials and the noise, and leave the loudness of the whole as it
+is. Of the rest mean powers are kept: what movement in dB adds to the mean power of a
+partial is taken off again, since 10^(L/10) of a normal L of
 variance v has the mean exp(v (ln 10 / 10)^2 / 2).
 """
 
@@ -18,9 +19,11 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import fft
 
+from effects.audio.k_weighting import k_weighting
 from effects.base.streams import Purpose, stream
 from engine.sound.partials import place_hz
 from engine.sound.voices import MOVEMENT_LENGTH, N_VOICES, Voices
+from model.config import AXIS
 
 N_NOISE_BANDS = 20
 LOWEST_HZ, HIGHEST_HZ = 0.1, 8.0
@@ -39,8 +42,9 @@ TILT_PIVOT_HZ = 400.0
 TILT_LOW, TILT_HIGH = -1.0, 4.0  # octaves from the pivot within which tilt turns
 # The low-pass: where it begins on average, in octaves above the pivot of the tilt, how
 # far that moves at 5 dB of depth (a standard deviation), and how steep it is.
-SWEEP_FROM, SWEEP_REACH, SWEEP_DB = 2.6, 1.0, 8.0
-SWEEP_OCTAVES = np.linspace(-4.5, 6.0, 64)  # at which it is worked out
+SWEEP_FROM, SWEEP_REACH, SWEEP_DB = 2.8, 0.9, 7.0
+N_COLOURS = 64
+COLOUR_OCTAVES = np.linspace(-4.5, 6.0, N_COLOURS)  # at which both are worked out
 PAN_RADIANS = 0.16  # standard deviation of a voice's place between left and right
 
 _MEAN_POWER = np.log(10.0) / 20.0  # dB that movement of variance 1 dB^2 adds
@@ -141,25 +145,30 @@ def gestures(seed: int, seconds: NDArray[np.float64]) -> Gestures:
 
 
 def partial_gains(
-    gestures: Gestures, voices: Voices, places: Places, depth: Depth
+    gestures: Gestures,
+    voices: Voices,
+    places: Places,
+    depth: Depth,
+    colours: Values,
 ) -> Values:
     """Amplitude of each partial's movement, shape (n_places, n_frames).
 
-    Their mean square over time is 1.
+    Args:
+        gestures: in the frames.
+        voices: of the song.
+        places: of the partials, shape (n_places,).
+        depth: of the movement.
+        colours: what tilt and low-pass leave, see `colours`.
     """
     if depth.db <= 0.0:
         return np.ones((len(places), len(gestures.seconds)), np.float32)
     voice, octaves = voices.of_place[places], voices.octaves[places]
-    tilt = place_tilt()[places]
-    weights = np.zeros((len(places), 2 * N_VOICES + 2), np.float32)
+    weights = np.zeros((len(places), 2 * N_VOICES + 1), np.float32)
     rows = np.arange(len(places))
     weights[rows, voice] = SWELL
     weights[rows, N_VOICES + voice] = BRIGHTEN * octaves
-    weights[:, -2] = TOGETHER
-    weights[:, -1] = TILT * tilt
-    moving = np.concatenate(
-        [gestures.swell, gestures.bright, gestures.together[None], gestures.tilt[None]]
-    )
+    weights[:, -1] = TOGETHER
+    moving = np.concatenate([gestures.swell, gestures.bright, gestures.together[None]])
     level = weights @ moving
     own = np.float32(depth.own) * _own_share()[places]
     alone = read(voices.offsets[places], PARTIALS * gestures.seconds, PARTIALS_SLOPE)
@@ -167,56 +176,80 @@ def partial_gains(
     level += alone
     variance = (weights * weights).sum(axis=1) + own * own
     gains = _amplitudes(level, variance, depth.db)
-    gains *= _sweep(gestures, depth)[_sweep_index(True)[places]]
+    gains *= colours[_colour_of_places()[places]]
     return gains
 
 
-def noise_gains(gestures: Gestures, depth: Depth) -> Values:
+def noise_gains(gestures: Gestures, depth: Depth, colours: Values) -> Values:
     """Amplitude of each band of noise, shape (N_NOISE_BANDS, n_frames)."""
     if depth.db <= 0.0:
         return np.ones((N_NOISE_BANDS, len(gestures.seconds)), np.float32)
-    tilt = TILT * _noise_tilt()
     level = NOISE_SWELL * gestures.broad + np.float32(depth.own) * gestures.own
     level += TOGETHER * gestures.together
-    level += tilt[:, None] * gestures.tilt
     broad = (_broad_shares() ** 2).sum(axis=1)
-    variance = NOISE_SWELL**2 * broad + depth.own**2 + TOGETHER**2 + tilt**2
+    variance = NOISE_SWELL**2 * broad + depth.own**2 + TOGETHER**2
     gains = _amplitudes(level, variance, depth.db)
-    gains *= _sweep(gestures, depth)[_sweep_index(False)]
+    gains *= colours[_nearest_colour(noise_band_hz())]
     return gains
 
 
-def _sweep(gestures: Gestures, depth: Depth) -> Values:
-    """Amplitude that the low-pass leaves at `SWEEP_OCTAVES`, shape (64, n_frames)."""
+def colours(gestures: Gestures, depth: Depth, weighted: Values) -> Values:
+    """Amplitude that tilt and low-pass leave, without a change in loudness.
+
+    Args:
+        gestures: in the frames.
+        depth: of the movement.
+        weighted: K-weighted power of the sound in `weighted_power`'s bands in each
+            frame, shape (N_COLOURS, n_frames).
+
+    Returns:
+        Shape (N_COLOURS, n_frames).
+    """
+    tilt = np.clip(COLOUR_OCTAVES, TILT_LOW, TILT_HIGH)[:, None]
+    level = TILT * depth.db * tilt * gestures.tilt
     reach = SWEEP_REACH * min(1.5, depth.db / 5.0)
-    level = _low_pass(SWEEP_FROM + reach * gestures.sweep)
-    level -= _low_pass_mean(reach)[:, None]
-    return (10.0 ** (level / 20.0)).astype(np.float32)
+    beyond = np.maximum(
+        COLOUR_OCTAVES[:, None] - SWEEP_FROM - reach * gestures.sweep, 0.0
+    )
+    level -= SWEEP_DB * beyond * beyond / (beyond + 0.7)
+    if depth.db <= 0.0:
+        level[:] = 0.0
+    power = 10.0 ** (level / 10.0)
+    before, after = weighted.sum(axis=0), (weighted * power).sum(axis=0)
+    held = power * (np.maximum(before, 1e-20) / np.maximum(after, 1e-20))
+    return np.asarray(np.sqrt(held), np.float32)
 
 
-def _low_pass(begin: NDArray[np.floating]) -> NDArray[np.float64]:
-    """Level at `SWEEP_OCTAVES`, in dB, of low-passes that begin at such octaves."""
-    beyond = np.maximum(SWEEP_OCTAVES[:, None] - begin, 0.0)
-    return np.asarray(-SWEEP_DB * beyond * beyond / (beyond + 0.7))
+def weighted_power(bands: NDArray[np.float64]) -> NDArray[np.float64]:
+    """K-weighted power of sounds around `COLOUR_OCTAVES`, shape (n, N_COLOURS).
+
+    Args:
+        bands: band powers, shape (n, n_bands).
+    """
+    index = _nearest_colour(AXIS.centres)
+    starts = np.flatnonzero(np.diff(index, prepend=-1))
+    sums = np.add.reduceat(bands * _band_weights(), starts, axis=1)
+    weighted = np.zeros((len(bands), N_COLOURS))
+    weighted[:, index[starts]] = sums
+    return weighted
 
 
-@lru_cache(maxsize=8)
-def _low_pass_mean(reach: float) -> NDArray[np.float64]:
-    """Mean power that it leaves, in dB, its beginning distributed normally."""
-    places = np.linspace(-3.0, 3.0, 61)
-    weights = np.exp(-0.5 * places**2)
-    power = 10.0 ** (_low_pass(SWEEP_FROM + reach * places) / 10.0)
-    return np.asarray(10.0 * np.log10(power @ weights / weights.sum()))
+@lru_cache(maxsize=1)
+def _band_weights() -> NDArray[np.float64]:
+    return k_weighting(AXIS.centres)
 
 
-@lru_cache(maxsize=2)
-def _sweep_index(of_places: bool) -> Places:
-    """The nearest of `SWEEP_OCTAVES` to each place, or to each band of noise."""
-    hertz = place_hz() if of_places else noise_band_hz()
+@lru_cache(maxsize=1)
+def _colour_of_places() -> Places:
+    return _nearest_colour(place_hz())
+
+
+def _nearest_colour(hertz: NDArray[np.float64]) -> Places:
+    """The nearest of `COLOUR_OCTAVES` to frequencies."""
     octaves = np.log2(hertz / TILT_PIVOT_HZ)
-    step = SWEEP_OCTAVES[1] - SWEEP_OCTAVES[0]
-    index = np.round((octaves - SWEEP_OCTAVES[0]) / step).astype(np.intp)
-    return np.asarray(np.clip(index, 0, len(SWEEP_OCTAVES) - 1))
+    step = COLOUR_OCTAVES[1] - COLOUR_OCTAVES[0]
+    index = np.round((octaves - COLOUR_OCTAVES[0]) / step).astype(np.intp)
+    return np.asarray(np.clip(index, 0, N_COLOURS - 1))
 
 
 def _amplitudes(level: Values, variance: Values, db: float) -> Values:
@@ -243,23 +276,6 @@ def _own_share() -> Values:
     """How far a partial moves by itself: a bass less, which carries the others."""
     share = np.interp(np.log(place_hz()), np.log([60.0, 300.0]), [0.45, 1.0])
     return np.asarray(share, np.float32)
-
-
-@lru_cache(maxsize=1)
-def _noise_tilt() -> Values:
-    return tilt_octaves(noise_band_hz())
-
-
-@lru_cache(maxsize=1)
-def place_tilt() -> Values:
-    """Octaves from the pivot at which each place tilts."""
-    return tilt_octaves(place_hz())
-
-
-def tilt_octaves(hertz: NDArray[np.float64]) -> Values:
-    """Octaves from the pivot of the tilt, limited at both ends."""
-    octaves = np.log2(hertz / TILT_PIVOT_HZ)
-    return np.clip(octaves, TILT_LOW, TILT_HIGH).astype(np.float32)
 
 
 @lru_cache(maxsize=1)

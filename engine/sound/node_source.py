@@ -18,6 +18,7 @@ from engine.sound.cast import SongCast, cast_song
 from engine.sound.decoding import BATCH, Decoded, Nodes, combine, decode
 from engine.sound.foreground import mean_power
 from engine.sound.frames import Frames
+from engine.sound.motion import N_COLOURS
 from engine.sound.partials import N_PLACES
 from engine.sound.transport import Transport
 from model.inference import TimbreModel
@@ -116,6 +117,7 @@ class NodeSource:
             np.zeros((BATCH, N_PLACES), np.float32),
             np.zeros((BATCH, self._frames.n_bins), np.float32),
             np.zeros((BATCH, self._model.axis.n_bands)),
+            np.zeros((BATCH, N_COLOURS)),
         )
 
     def _batch(self, number: int) -> dict[Slot, Nodes]:

@@ -108,13 +108,20 @@ class Planner:
         )
         gestures = motion.gestures(self._seed, moved)
         density = float(self._controls["foreground/density"])
+        around = self._nodes.nodes(node, len(weights))
+        weighted = np.zeros((motion.N_COLOURS, SLAB_FRAMES), np.float32)
+        for rows in around.values():
+            at_nodes = np.stack([nodes.weighted[i] for nodes, i in rows], axis=1)
+            weighted += at_nodes.astype(np.float32) @ weights
+        colours = motion.colours(gestures, depth, weighted)
         noise = np.zeros((SLAB_FRAMES, self._frames.n_bins), np.float32)
         bands = np.zeros(AXIS.n_bands)
         sources = []
-        for slot, rows in self._nodes.nodes(node, len(weights)).items():
+        for slot, rows in around.items():
             noise += weights.T @ np.stack([nodes.noise[i] for nodes, i in rows])
             tonal = np.stack([nodes.tonal[i] for nodes, i in rows])
-            sources.append(self._partials(slot, tonal, weights, gestures, depth))
+            partials = self._partials(slot, tonal, weights, gestures, depth, colours)
+            sources.append(partials)
             nodes, i = rows[-2]
             bands += nodes.bands[i]
             if density > 0.0:
@@ -123,7 +130,7 @@ class Planner:
                     sources.append(notes.partials)
                     noise += notes.breath
         np.sqrt(noise, out=noise)
-        gains = motion.noise_gains(gestures, depth).T
+        gains = motion.noise_gains(gestures, depth, colours).T
         for frame in range(0, SLAB_FRAMES, 8):  # products that no library divides
             part = slice(frame, frame + 8)
             noise[part] *= gains[part] @ self._frames.noise_bands
@@ -149,6 +156,7 @@ class Planner:
         weights: NDArray[np.float32],
         gestures: Gestures,
         depth: Depth,
+        colours: NDArray[np.float32],
     ) -> Partials:
         loudest = tonal.max(axis=0)
         places = np.flatnonzero(loudest > FAINTEST * loudest.max(initial=1e-20))
@@ -156,7 +164,7 @@ class Planner:
         amplitude = np.ascontiguousarray(tonal[:, places].T) @ weights
         amplitude *= 2.0
         np.sqrt(amplitude, out=amplitude)
-        amplitude *= motion.partial_gains(gestures, voices, places, depth)
+        amplitude *= motion.partial_gains(gestures, voices, places, depth, colours)
         pan = motion.pans(gestures, depth)
         return Partials(
             places,

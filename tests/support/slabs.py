@@ -40,20 +40,24 @@ def steady(
     amplitude = np.sqrt(2.0 * at_places[places])[:, None]
     noise = np.sqrt(bin_power(noise_bands, frames.length, rate)).astype(np.float32)
     tail, pieces = None, []
+    weighted = np.repeat(
+        motion.weighted_power(power[None]).T.astype(np.float32), SLAB_FRAMES, axis=1
+    )
     for number in range(-1, int(seconds * rate / frames.slab) + 1):
         centres = number * SLAB_FRAMES + 2 + np.arange(SLAB_FRAMES)
         gestures = motion.gestures(
             seed, centres.astype(np.float64) * (frames.hop / rate)
         )
+        colours = motion.colours(gestures, depth, weighted)
         partials = Partials(
             places,
             voices.phases[places],
             voices.sides[places],
-            amplitude * motion.partial_gains(gestures, voices, places, depth),
+            amplitude * motion.partial_gains(gestures, voices, places, depth, colours),
             motion.pans(gestures, depth),
             voices.of_place[places],
         )
-        gains = motion.noise_gains(gestures, depth).T @ frames.noise_bands
+        gains = motion.noise_gains(gestures, depth, colours).T @ frames.noise_bands
         samples, after = synthesiser.slab(number, partials, noise * gains)
         if tail is not None:
             samples[:, : tail.shape[1]] += tail
