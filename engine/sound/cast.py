@@ -15,7 +15,8 @@ from model.inference import TimbreModel
 # Lags between the parts of the music: a share of a song's step, within bounds.
 LAG_STEPS = 0.3
 LONGEST_LAG_S = 3.0
-NOISE_S = 3.0  # over which the noise is a mean
+NOISE_STEPS = 0.3  # over which the noise is a mean, within bounds too
+NOISE_S = 3.0
 _NOISE_TAPS = 4
 
 
@@ -41,26 +42,24 @@ class SongCast:
         """Lags of the parts, for nodes so many seconds apart."""
         reach = min(LAG_STEPS * self.step, LONGEST_LAG_S)
         bass, body, noise = (round(place * reach / node_s) for place in self.order)
-        apart = max(1, round(NOISE_S / node_s / (_NOISE_TAPS - 1)))
+        stretch = min(NOISE_STEPS * self.step, NOISE_S)
+        apart = max(1, round(stretch / node_s / (_NOISE_TAPS - 1)))
         return Lags(
             bass, body, tuple(noise + tap * apart for tap in range(_NOISE_TAPS))
         )
 
 
-def cast_song(
-    model: TimbreModel, song: ComposedSong, seed: int, clarity: float
-) -> SongCast:
+def cast_song(model: TimbreModel, song: ComposedSong, seed: int) -> SongCast:
     """The cast of a song.
 
     Args:
         model: timbre space.
         song: composed.
         seed: of the stream.
-        clarity: 0..1, how much of each partial is gathered to its centre.
     """
     rng = stream(Purpose.SONG_LAYERS, seed, song.index)
     points = song.points.astype(np.float64)
-    sounds = decode(model, song, points, np.zeros(points.shape), clarity)
+    sounds = decode(model, song, points, np.zeros(points.shape))
     times = song.path.times
     return SongCast(
         find_voices(

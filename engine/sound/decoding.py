@@ -39,6 +39,9 @@ SUB_MOST = 0.06  # of the whole power: where that much is there already, none is
 # of many partials close together, which beat slowly.
 RUMBLE_HZ = 140.0
 _RUMBLE_BANDS = 25  # that share a partial: two and a half semitones
+# What clarity leaves of a partial where it is: partials too, since a frame's noise
+# would be far wider than it.
+_SMEARED_BANDS = 3  # that share a partial: 30 cents
 
 _FAINT = 1e-3  # of the whole: a share of the sounds nearby that is not heard
 
@@ -97,7 +100,7 @@ class Lags:
 
 
 def decode(
-    model: TimbreModel, song: ComposedSong, line: Powers, offset: Powers, clarity: float
+    model: TimbreModel, song: ComposedSong, line: Powers, offset: Powers
 ) -> Decoded:
     """The sounds of points of a song, in its tuning and on its chords.
 
@@ -106,7 +109,6 @@ def decode(
         song: whose tuning and chords hold.
         line: latents on the song's path, which decide on chords, shape (n, n_latents).
         offset: what the wiggle adds to them, the same shape.
-        clarity: 0..1, how much of each partial is gathered to its centre.
     """
     timbres = safe_timbres(
         model,
@@ -121,12 +123,18 @@ def decode(
     tuned *= 10.0 ** (-heard[:, None] / 10.0)
     is_bad = ~np.isfinite(tuned).all(axis=1)
     tuned[is_bad] = 0.0
-    noise, tonal = split_tonal(tuned, clarity)
+    noise, tonal = split_tonal(tuned)
     return Decoded(noise, tonal, int(is_bad.sum()))
 
 
 def combine(
-    rows: Decoded, first: int, lags: Lags, levels: Powers, n_bins: int, sample_rate: int
+    rows: Decoded,
+    first: int,
+    lags: Lags,
+    levels: Powers,
+    clarity: float,
+    n_bins: int,
+    sample_rate: int,
 ) -> Nodes:
     """The parts of the music put together.
 
@@ -135,6 +143,7 @@ def combine(
         first: row of the batch's first node.
         lags: of the parts.
         levels: LUFS that each node is to have, shape (BATCH,); -inf is silence.
+        clarity: 0..1, how much of each partial is gathered to its centre.
         n_bins: of the frames that are made of it.
         sample_rate: Hz.
     """
@@ -154,8 +163,11 @@ def combine(
     whole = noise + tonal  # before the lowest noise becomes partials
     heard = _loudness(whole)
     gain = 10.0 ** ((levels - heard) / 10.0)[:, None]
-    places = np.stack([gather(row) for row in tonal])
-    _move_rumble(noise, places)
+    places = np.stack([gather(row) for row in clarity * tonal])
+    _add_groups((1.0 - clarity) * tonal, places, _SMEARED_BANDS)
+    n_rumble = int(np.searchsorted(AXIS.centres, RUMBLE_HZ))
+    _add_groups(noise[:, :n_rumble], places, _RUMBLE_BANDS)
+    noise[:, :n_rumble] = 0.0
     in_bins = bin_power(noise, 2 * (n_bins - 1), sample_rate) * gain
     bands = whole * gain
     return Nodes(
@@ -166,14 +178,13 @@ def combine(
     )
 
 
-def _move_rumble(noise: Powers, places: Values) -> None:
-    """Take the lowest bands of noise to partials."""
-    n_groups = int(np.searchsorted(AXIS.centres, RUMBLE_HZ)) // _RUMBLE_BANDS
-    lowest = noise[:, : n_groups * _RUMBLE_BANDS]
-    groups = lowest.reshape(len(noise), n_groups, _RUMBLE_BANDS).sum(axis=2)
-    middle = PLACES_PER_BAND * (_RUMBLE_BANDS // 2)
-    places[:, middle :: PLACES_PER_BAND * _RUMBLE_BANDS][:, :n_groups] += groups
-    lowest[:] = 0.0
+def _add_groups(bands: Powers, places: Values, n_bands: int) -> None:
+    """Add band powers to places, those of so many neighbours to the middle one."""
+    n_groups = bands.shape[1] // n_bands
+    groups = bands[:, : n_groups * n_bands].reshape(len(bands), n_groups, n_bands)
+    middle = PLACES_PER_BAND * (n_bands // 2)
+    sums = groups.sum(axis=2)
+    places[:, middle :: PLACES_PER_BAND * n_bands][:, :n_groups] += sums
 
 
 def _loudness(power: Powers) -> Powers:

@@ -84,8 +84,7 @@ class NodeSource:
         if slot.index not in self._casts:
             _make_room(self._casts, _KEPT_SONGS)
             song = self._schedule.song(slot)
-            clarity = float(self._controls["clarity"])
-            self._casts[slot.index] = cast_song(self._model, song, self._seed, clarity)
+            self._casts[slot.index] = cast_song(self._model, song, self._seed)
         return self._casts[slot.index]
 
     def line(self, at: int) -> Powers:
@@ -149,6 +148,7 @@ class NodeSource:
             n_before * BATCH,
             lags,
             levels,
+            float(self._controls["clarity"]),
             self._frames.n_bins,
             self._frames.sample_rate,
         )
@@ -175,8 +175,7 @@ class NodeSource:
             rate * self.step_s,
         )
         line = self._line(number, slot, ahead)[:, :-1]
-        clarity = float(self._controls["clarity"])
-        return decode(self._model, song, line, offset, clarity)
+        return decode(self._model, song, line, offset)
 
     def _line(self, number: int, slot: Slot, ahead: float) -> Powers:
         """Latents, without wiggle, and levels of a song at the nodes of a batch.

@@ -113,7 +113,7 @@ def test_each_part_changes_at_its_own_time() -> None:
     lags = Lags(0, 3, (6, 7, 8))
     levels = np.full(BATCH, -20.0)
     nodes = [
-        combine(Decoded(noise, tonal, 0), first, lags, levels, 513, RATE)
+        combine(Decoded(noise, tonal, 0), first, lags, levels, 1.0, 513, RATE)
         for first in (BATCH, 2 * BATCH)
     ]
     places = np.concatenate([node.tonal for node in nodes])

@@ -275,7 +275,7 @@ def planned_roughness(
     )
     song = schedule.song(schedule.at(0.0)[-1])
     line = song.points.astype(np.float64)
-    sounds = decode(model, song, line, np.zeros(line.shape), 0.0)
+    sounds = decode(model, song, line, np.zeros(line.shape))
     tuned = sounds.noise + sounds.tonal
     order = [SYMBOLS.index(symbol) for symbol in song.path.pattern]
     joins = [(a, b) for a, b in pairwise(order) if a != b]
