@@ -36,18 +36,23 @@ def model() -> TimbreModel:
 
 def tonal(**values: object) -> Snapshot:
     """Controls under which the sounds are tonal and stand still."""
-    still = {"wiggle/amount": 0.0, "rank/tonalness": 1.0, "rank/dissonance": -1.0}
-    return snapshot_of({**still, "tuning/strength": 1.0, "hop": 2.0, **values})
+    tones = {"rank/tonalness": 1.0, "rank/dissonance": -1.0, "tuning/strength": 1.0}
+    still = {"wiggle/amount": 0.0, "motion/depth": 0.0, "foreground/density": 0.0}
+    return snapshot_of({**tones, **still, **values})
 
 
 def section(model: TimbreModel, symbol: str, seed: int, snapshot: Snapshot) -> Samples:
     """Two seconds of mono from a song that stays on one of its sounds."""
     grammar = grammars.parse(f"S => {3 * symbol}")
     music = Music(model, grammar, snapshot, seed=seed, sample_rate=SAMPLE_RATE)
-    music.next(), music.next()  # the stream fades in
-    hop = music.next()
-    assert hop is not None
-    return np.asarray(hop[:CLIP_LENGTH, :2].sum(axis=1))
+    slabs: list[Samples] = []
+    begin = 4 * SAMPLE_RATE  # the stream fades in before
+    while sum(map(len, slabs)) < begin + CLIP_LENGTH:
+        slab = music.next()
+        assert slab is not None
+        slabs.append(slab)
+    layers = np.concatenate(slabs)[begin : begin + CLIP_LENGTH]
+    return np.asarray(layers[:, :2].sum(axis=1))
 
 
 def cents_apart(
