@@ -18,16 +18,16 @@ RATE = 48_000
 
 
 def write_song(path: Path, number: int) -> None:
-    """Twelve seconds of chords with partials and a little noise."""
+    """Twelve seconds of chords with partials, and noise as of a tape."""
     rng = np.random.default_rng(number)
     root = 60.0 * 2 ** rng.uniform(0.0, 1.0)
     partials = [
         root * interval * harmonic
-        for interval in (1.0, 1.5, 2.0, rng.choice([2.4, 2.5]))
+        for interval in (1.0, 1.5, 2.0, 2.5)  # without beats: no swell, no decay
         for harmonic in range(1, 6)
     ]
     sound = signals.chord(partials, 12.0, RATE, amplitude=0.03)
-    sound = sound + signals.noise(12.0, RATE, rng, amplitude=0.0005, channels=2)
+    sound = sound + signals.noise(12.0, RATE, rng, amplitude=0.003, channels=2)
     subtype = "OPUS" if path.suffix == ".opus" else None
     container = "OGG" if path.suffix in (".opus", ".ogg") else None
     with soundfile.SoundFile(

@@ -33,7 +33,7 @@ def _looped(samples: Samples, sample_rate: int, name: str = "") -> Loop:
 
 def _recording(name: str) -> Samples:
     """Twenty seconds out of the middle of a sound, with fades and silence around."""
-    samples = 0.05 * GENERATORS[name].render(RATE, seed=3, seconds=30.0)
+    samples = 0.05 * GENERATORS[name].render(RATE, seed=5, seconds=30.0)
     piece = samples[4 * RATE : 24 * RATE].copy()
     ramp = np.linspace(0.0, 1.0, RATE)[:, None]
     piece[:RATE] *= ramp

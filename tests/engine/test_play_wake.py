@@ -23,8 +23,10 @@ PLAY = ["play", "--no-audio", "--no-osc", "--no-effects", "--seed", "3"]
 def test_it_rises_from_silence_and_then_falls_to_silence(tmp_path: Path) -> None:
     file, again = tmp_path / "wake.flac", tmp_path / "again.wav"
     home = tmp_path / "home"
+    # Without movement of the music, of which the fades would be seen less clearly.
+    still = ["--motion-depth", 0, "--foreground-density", 0, "--wiggle-amount", 0]
     timers = ["--wake", "4s", "--sleep", "2s", "--record", file]
-    done = latent(*PLAY, *timers, home=home)
+    done = latent(*PLAY, *still, *timers, home=home)
     assert done.returncode == 0, done.stderr
     samples, rate = audio.load(file)
     assert len(samples) / rate == pytest.approx(6.5, abs=0.8)
