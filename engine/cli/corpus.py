@@ -11,7 +11,7 @@ import click
 from effects.base.paths import data_dir
 from engine.cli.packages import TRANSIENTS, check_packages
 from engine.cli.progress import bar
-from engine.cli.quiet import silence_libraries
+from engine.cli.quiet import libraries_silenced
 
 if TYPE_CHECKING:
     from model.corpus.ingest import IngestReport
@@ -69,9 +69,8 @@ def add(
     from model.corpus.corpus import Corpus
     from model.corpus.ingest import add_folder
 
-    silence_libraries()  # libmpg123 writes about what is no MP3
-
-    with bar("taking clips") as progress:
+    # libmpg123 writes about what is no MP3.
+    with libraries_silenced(), bar("taking clips") as progress:
         report = add_folder(
             folder,
             Corpus.create(corpus_dir or default_corpus()),
