@@ -10,6 +10,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
+from effects.bed.mix import Mix
 from effects.bed.order import OrderBasis
 from effects.bed.timeline import KINDS, BedEvent, BedSettings, Timeline, timeline_of
 from effects.bed.voices import (
@@ -72,8 +73,8 @@ class EffectSchedule:
             raise ValueError("events must be in order of time")
         if event.kind not in KINDS:
             raise ValueError(f"event {event.kind!r} is none of {', '.join(KINDS)}")
-        if event.kind == "only" and not event.name:
-            raise ValueError("an event of kind 'only' needs the name of an effect")
+        if (event.kind == "mix") != bool(event.mix):
+            raise ValueError("an event of kind 'mix', and no other, names effects")
         return replace(self, events=(*self.events, event))
 
     def regions_between(self, begin_s: float, end_s: float) -> list[Region]:
@@ -91,9 +92,18 @@ class EffectSchedule:
         return [r for r in regions if r.start_s < end_s and r.stop_s > begin_s]
 
     def name_at(self, time_s: float) -> str:
-        """Name of the effect that the main voice plays, or fades in, at a time."""
+        """Name of the effect that the main voice plays, or fades in, at a time.
+
+        Of a mix it is the first.
+        """
         chosen = self._timeline.span_at(time_s).chosen
-        return chosen or self._timeline.name_in(self._timeline.slot_at(time_s))
+        if chosen:
+            return chosen[0].name
+        return self._timeline.name_in(self._timeline.slot_at(time_s))
+
+    def chosen_at(self, time_s: float) -> Mix:
+        """The effects that were asked for and play, or fade in, at a time."""
+        return self._timeline.span_at(time_s).chosen
 
     def _slots_between(self, begin_s: float, end_s: float) -> range:
         """Numbers of the slots whose regions may sound in [begin_s, end_s)."""

@@ -1,8 +1,8 @@
 """When each slot of the order begins, after all that was asked for on the way.
 
 A clock counts dwell times from the start of the stream and says which slot is in force.
-Events act on the clock: `next` lets it jump to the next slot, `only` to the next slot
-and stops it there while one chosen effect plays, new settings change its speed. Between
+Events act on the clock: `next` lets it jump to the next slot, `mix` to the next slot
+and stops it there while chosen effects play, new settings change its speed. Between
 events it runs evenly, so any moment is found at once.
 """
 
@@ -11,10 +11,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
+from effects.bed.mix import Mix
 from effects.bed.order import OrderBasis, effect_in, slot_at, slot_begin
 
 FOREVER = float("inf")
-KINDS = ("next", "only", "all", "settings")
+KINDS = ("next", "mix", "all", "settings")
 
 
 @dataclass(frozen=True)
@@ -38,15 +39,15 @@ class BedEvent:
 
     Attributes:
         time_s: from which it holds.
-        kind: "next" goes on to the next effect, "only" to a chosen one, "all" from
+        kind: "next" goes on to the next effect, "mix" to chosen ones, "all" from
             there back to the order, and "settings" changes the settings.
-        name: of the chosen effect; it need not be in the order.
+        mix: the chosen effects; they need not be in the order.
         settings: the new ones.
     """
 
     time_s: float
     kind: str
-    name: str = ""
+    mix: Mix = ()
     settings: BedSettings = BedSettings()
 
 
@@ -58,13 +59,13 @@ class ClockSpan:
         start_s: its beginning.
         clock: of the slots, at `start_s`, in dwell times.
         settings: in force.
-        chosen: effect that plays while the clock stands still, or nothing.
+        chosen: effects that play while the clock stands still, or none.
     """
 
     start_s: float
     clock: float
     settings: BedSettings
-    chosen: str = ""
+    chosen: Mix = ()
 
     @property
     def speed(self) -> float:
@@ -148,11 +149,11 @@ def timeline_of(
         settings, chosen = last.settings, last.chosen
         if event.kind == "settings":
             settings = event.settings
-        elif event.kind == "all" and not chosen:
-            continue
+        elif event.kind != "next" and event.mix == chosen:
+            continue  # it is so already
         else:
             clock = _next_slot(names, basis, clock, chosen)
-            chosen = event.name if event.kind == "only" else ""
+            chosen = event.mix if event.kind == "mix" else ()
         if last.start_s == event.time_s:  # of events at one time the last counts
             spans.pop()
         spans.append(ClockSpan(event.time_s, clock, settings, chosen))
@@ -160,11 +161,12 @@ def timeline_of(
 
 
 def _next_slot(
-    names: tuple[str, ...], basis: OrderBasis, clock: float, chosen: str
+    names: tuple[str, ...], basis: OrderBasis, clock: float, chosen: Mix
 ) -> float:
-    """Beginning of the slot that follows; after a chosen effect, not its own slot."""
+    """Beginning of the slot that follows; after chosen effects, none of their own."""
     slot = slot_at(basis, clock)
-    is_own = names[effect_in(basis, slot)] == chosen and len(names) > 1
+    of_slot = names[effect_in(basis, slot)]
+    is_own = any(of_slot == effect.name for effect in chosen) and len(names) > 1
     if is_own or not chosen:
         slot += 1
     return slot_begin(basis, slot)

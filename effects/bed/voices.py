@@ -1,7 +1,7 @@
 """The voices of the bed: which effect each of them plays from when to when.
 
 The main voice plays the effect of each slot. The second voice is softer and plays from
-the middle of a slot to the middle of the next. A chosen effect takes the place of both.
+the middle of a slot to the middle of the next. Chosen effects take the place of both.
 """
 
 from collections.abc import Iterable
@@ -10,6 +10,7 @@ from enum import StrEnum
 from itertools import pairwise
 
 from effects.base.streams import Purpose, stream
+from effects.bed.mix import MAX_EFFECTS
 from effects.bed.order import CANDIDATES, effect_in, slot_at, slot_begin
 from effects.bed.timeline import FOREVER, Timeline
 
@@ -78,14 +79,15 @@ def second_regions(timeline: Timeline, slots: Iterable[int]) -> list[Region]:
 
 
 def chosen_regions(timeline: Timeline) -> list[Region]:
-    """Regions of the effects that were chosen by an event."""
-    return [
-        _region(timeline, Voice.CHOSEN, i, span.chosen, span.start_s, end_s)
-        for i, (span, end_s) in enumerate(
-            zip(timeline.spans, timeline.ends, strict=True)
-        )
-        if span.chosen
-    ]
+    """Regions of the effects that were chosen by an event, each at its level."""
+    regions = []
+    for i, (span, end_s) in enumerate(zip(timeline.spans, timeline.ends, strict=True)):
+        for k, effect in enumerate(span.chosen):
+            number = i * MAX_EFFECTS + k
+            args = (number, effect.name, span.start_s, end_s)
+            region = _region(timeline, Voice.CHOSEN, *args)
+            regions.append(replace(region, gain=effect.gain))
+    return regions
 
 
 def sole_regions(timeline: Timeline) -> list[Region]:
@@ -111,9 +113,11 @@ def continued_slots(timeline: Timeline) -> frozenset[int]:
     for before, span in pairwise(timeline.spans):
         left = before.clock_at(span.start_s)
         beside = [slot_at(timeline.basis, clock) for clock in (left, span.clock)]
-        leaving = before.chosen or timeline.name_in(beside[0])
-        coming = span.chosen or timeline.name_in(beside[1])
-        if left != span.clock and leaving == coming:
+        leaving, coming = (
+            {effect.name for effect in chosen} or {timeline.name_in(slot)}
+            for chosen, slot in zip((before.chosen, span.chosen), beside, strict=True)
+        )
+        if left != span.clock and leaving & coming:
             slots |= set(beside)
     return frozenset(slots)
 

@@ -79,6 +79,7 @@ class SessionCommands:
             "keep": lambda seconds: keep(float(seconds)),
             "effects/next": lambda: session.command_bed("effects/next"),
             "effects/only": lambda name="": session.command_bed("effects/only", name),
+            "effects/mix": lambda mix="": session.command_bed("effects/mix", mix),
             "sleep": lambda minutes: self.sleep(60.0 * float(minutes)),
         }
 
@@ -121,6 +122,7 @@ class SessionCommands:
             presets=self._presets,
             effects=None if bed is None else tuple(bed.available),
             sounding=() if bed is None else bed.sounding(session.mixer.position),
+            chosen=session.chosen_effects,
             model=session.graph.model.name,
             sleep_min=self._sleep_timer.remaining_s / 60.0,
             listeners=self.listeners(),

@@ -21,7 +21,8 @@ from engine.osc.server import HOST, PORT
 
 SHOWN = (
     *("status", "song/title", "song/pattern", "song/progress", "preset/name"),
-    *("effects/now", "master/gain", "record/name", "sleep/remaining", "listeners"),
+    *("effects/now", "effects/chosen", "master/gain", "record/name"),
+    *("sleep/remaining", "listeners"),
 )
 # Shorter words for what is said often.
 WORDS = {
@@ -31,6 +32,7 @@ WORDS = {
     "mute": "master/mute",
     "record": "record/start",
     "effect": "effects/only",
+    "mix": "effects/mix",
 }
 SWITCHES = {"on": True, "off": False, "true": True, "false": False, "1": True}
 

@@ -13,6 +13,7 @@ from types import MappingProxyType
 from typing import Protocol, TypeAlias
 
 from effects.base.errors import InputError
+from effects.bed.mix import mix_from
 from engine.control.controls import CONTROLS, Control
 from engine.control.status import RecordingStatus, SessionStatus, SongStatus
 
@@ -55,6 +56,8 @@ class Command:
         choices: texts that can be given.
         listed: gives the texts that can be given, where they depend on the session.
         optional: whether the argument may be left out.
+        check_text: refuses a text that is neither a choice nor a name.
+        shown_by: reading that says at once what was asked for, or nothing.
     """
 
     name: str
@@ -66,6 +69,8 @@ class Command:
     choices: tuple[str, ...] = ()
     listed: Callable[[SessionStatus], tuple[str, ...]] | None = None
     optional: bool = False
+    check_text: Callable[[str], object] | None = None
+    shown_by: str = ""
 
     def check(
         self, given: Sequence[Argument], status: SessionStatus | None
@@ -91,6 +96,9 @@ class Command:
             return (min(max(float(value), self.low), self.high),)
         if not isinstance(value, str):
             raise InputError("takes a text")
+        if self.check_text is not None:
+            self.check_text(value)
+            return (value,)
         choices = self.choices_in(status)
         if (self.choices or self.listed) and value not in choices:
             raise InputError(f"none of: {', '.join(choices)}")
@@ -183,6 +191,15 @@ COMMANDS: tuple[Command, ...] = (
         "s",
         optional=True,
         listed=lambda s: s.effects or (),
+        shown_by="effects/chosen",
+    ),
+    Command(
+        "effects/mix",
+        "Stay with effects, each at its level, as rain:0,fire:-6; without them, none.",
+        "s",
+        optional=True,
+        check_text=mix_from,
+        shown_by="effects/chosen",
     ),
     Command("midi/learn", "Bind the next MIDI message.", "s", choices=_BINDABLE),
     Command("midi/forget", "Take its MIDI bindings away.", "s", choices=_BINDABLE),
@@ -322,6 +339,12 @@ READINGS: tuple[Reading, ...] = (
     Reading("preset/list", "Presets that can be loaded.", "s*", lambda s: s.presets),
     Reading("effects/list", "Effects that can be chosen.", "s*", lambda s: s.effects),
     Reading("effects/now", "The effects that sound.", "s*", lambda s: s.sounding),
+    Reading(
+        "effects/chosen",
+        "The effects that were asked for, with their levels.",
+        "s",
+        lambda s: (s.chosen,),
+    ),
     Reading(
         "sleep/remaining",
         "Time until it ends.",

@@ -69,6 +69,7 @@ class SessionStatus:
         presets: names of those that can be loaded.
         effects: names of the effects that can be chosen; None without a bed.
         sounding: names of the effects that sound.
+        chosen: the effects that were asked for, as a mix; empty: they follow the order.
         model: name of the model.
         sleep_min: minutes until a sleep fade ends the session; 0 without one.
         listeners: to the streams over HTTP.
@@ -92,6 +93,7 @@ class SessionStatus:
     presets: tuple[str, ...] = ()
     effects: tuple[str, ...] | None = None
     sounding: tuple[str, ...] = ()
+    chosen: str = ""
     model: str = ""
     sleep_min: float = 0.0
     listeners: int = 0

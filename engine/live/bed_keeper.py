@@ -11,6 +11,7 @@ from collections.abc import Callable
 from functools import partial
 
 from effects.base.errors import LatentError
+from effects.bed.mix import mix_text
 from engine.control.callbacks import Event, OnEvent, Say
 from engine.control.controls import Controls
 from engine.live.mixer import Mixer
@@ -50,6 +51,7 @@ class BedKeeper:
         self._wanted = threading.Event()
         self._stopping = threading.Event()
         self._changed_at = 0  # sample of the last change
+        self.chosen = ""  # the effects that were asked for last, as a mix
         self._thread = threading.Thread(target=self._run, name="bed", daemon=True)
         self._frames_thread = threading.Thread(
             target=self._make_ahead, name="bed-frames", daemon=True
@@ -72,10 +74,12 @@ class BedKeeper:
     def command(self, name: str, *args: object) -> None:
         """Any thread: change the effects as `Bed.command` does, once they are loaded.
 
+        `chosen` shows at once what was asked for, though its loops may take seconds.
+
         Raises:
-            InputError: there is no such effect.
+            InputError: there is no such effect, or it is no mix.
         """
-        self._bed.check(name, args)
+        self.chosen = mix_text(self._bed.check(name, args))
         self._commands.put((name, args))
         self._wanted.set()
 
@@ -98,6 +102,8 @@ class BedKeeper:
         bed = self._bed
         while not self._commands.empty():
             name, args = self._commands.get_nowait()
+            if bed.is_so(self._next_change(), name, args):
+                continue
             bed.rehearse(self._next_change(), name, args)
             row = {"command": name, "args": list(args)}
             self._change_ahead(partial(bed.try_command, name, args), row)

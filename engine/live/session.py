@@ -143,6 +143,11 @@ class Session:
             raise InputError("there are no effects in this session")
         self._bed.command(name, *args)
 
+    @property
+    def chosen_effects(self) -> str:
+        """The effects that were asked for, as a mix; empty: they follow the order."""
+        return "" if self._bed is None else self._bed.chosen
+
     def now(self) -> Now | None:
         """Return where the music that is being mixed stands; None before it begins."""
         position = self.mixer.position

@@ -18,7 +18,13 @@ from itertools import groupby
 
 from effects.base.errors import InputError, LatentError
 from engine.control.callbacks import Say
-from engine.control.commands import COMMANDS_BY_NAME, READINGS_BY_NAME, ROOT, Actions
+from engine.control.commands import (
+    COMMANDS_BY_NAME,
+    READINGS_BY_NAME,
+    ROOT,
+    Actions,
+    Command,
+)
 from engine.control.controls import CONTROLS, Controls, Value
 from engine.control.status import SessionStatus
 from engine.osc.clients import Address, Subscribers, TokenBucket
@@ -221,7 +227,15 @@ class OscHandler:
             args = ()
         status = self._status() if command.listed else None
         self._actions.command(name, *command.check(args, status))
-        return []
+        return self._shown(command)
+
+    def _shown(self, command: Command) -> list[bytes]:
+        """The answer to a command that takes a while: what was asked for."""
+        if not command.shown_by:
+            return []
+        reading = READINGS_BY_NAME[command.shown_by]
+        values = reading.values(self._status())
+        return [] if values is None else [reading_message(reading, values)]
 
     def _reading(self, name: str, request: OscRequest) -> list[bytes]:
         if request.args:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 
 from effects.bed.layers import layers_between
 from effects.bed.loop_layer import LoopLayer
+from effects.bed.mix import Mix, MixedEffect, mix_from
 from effects.bed.published_layers import PublishedLayers
 from effects.bed.schedule import EffectSchedule
 from effects.bed.timeline import BedEvent, BedSettings
@@ -100,14 +101,24 @@ class Bed:
         regions = self._schedule.regions_between(seconds, seconds + 0.01)
         return tuple(region.name for region in regions)
 
-    def check(self, name: str, args: tuple[object, ...] = ()) -> None:
-        """Any thread: refuse a command that cannot be carried out.
+    def check(self, name: str, args: tuple[object, ...] = ()) -> Mix:
+        """Any thread: the effects that a command asks for; none for the order's.
 
         Raises:
-            InputError: there is no such effect.
+            InputError: there is no such effect, or it is no mix.
         """
-        if name == "effects/only" and args and args[0]:
-            self._library.entry(str(args[0]))
+        mix = _asked_for(name, args)
+        for effect in mix:
+            self._library.entry(effect.name)
+        return mix
+
+    def is_so(self, at: int, name: str, args: tuple[object, ...] = ()) -> bool:
+        """Whether a command would change nothing from sample `at` on."""
+        if name == "effects/next":
+            return False
+        return self._schedule.chosen_at(at / self._sample_rate) == _asked_for(
+            name, args
+        )
 
     def rehearse(self, at: int, name: str, args: tuple[object, ...] = ()) -> None:
         """Load what a command at about sample `at` will need, without doing it."""
@@ -137,10 +148,13 @@ class Bed:
         return True
 
     def command(self, at: int, name: str, args: tuple[object, ...] = ()) -> None:
-        """From sample `at` on: `effects/next`, or `effects/only` (a name, or none).
+        """From sample `at` on, do what `name` says.
+
+        `effects/next` takes nothing, `effects/only` a name or nothing, `effects/mix` a
+        text that `effects.bed.mix` reads, or nothing.
 
         Raises:
-            InputError: there is no such effect.
+            InputError: there is no such effect, or it is no mix.
         """
         self._schedule = self._commanded(at, name, args)
         self._next_at = 0
@@ -148,10 +162,9 @@ class Bed:
     def _commanded(
         self, at: int, name: str, args: tuple[object, ...]
     ) -> EffectSchedule:
-        self.check(name, args)
-        effect = str(args[0]) if args and args[0] else ""
-        kind = "next" if name == "effects/next" else "only" if effect else "all"
-        return self._schedule.with_event(BedEvent(at / self._sample_rate, kind, effect))
+        mix = self.check(name, args)
+        kind = "next" if name == "effects/next" else "mix" if mix else "all"
+        return self._schedule.with_event(BedEvent(at / self._sample_rate, kind, mix))
 
     def turned(self, snapshot: Snapshot) -> Mapping[str, Value]:
         """The bed's own controls that are not as they were when it was told last."""
@@ -206,6 +219,18 @@ class Bed:
             return layer
         fade = min(round(FADE_OUT_S * self._sample_rate), total // 8)
         return replace(layer, stop=total, fade_out=fade)
+
+
+def _asked_for(name: str, args: tuple[object, ...]) -> Mix:
+    """The effects that a command names; none for those of the order.
+
+    Raises:
+        InputError: it is no mix.
+    """
+    text = str(args[0]) if args and args[0] else ""
+    if name == "effects/mix":
+        return mix_from(text)
+    return (MixedEffect(text),) if name == "effects/only" and text else ()
 
 
 def _values(snapshot: Snapshot) -> dict[str, Value]:

@@ -5,6 +5,7 @@ import numpy as np
 from effects.audio.levels import Samples
 from effects.bed.layer_mixer import LayerMixer
 from effects.bed.layers import layers_between
+from effects.bed.mix import MixedEffect
 from effects.bed.schedule import EffectSchedule
 from effects.bed.timeline import BedEvent, BedSettings
 from effects.shelf.loops import Loop
@@ -40,7 +41,7 @@ def test_an_event_is_heard_without_a_jump() -> None:
     settings = BedSettings(40.0, 12.0, 0.5)
     schedule = EffectSchedule(NAMES, 4, settings=settings)
     moved = schedule.with_event(BedEvent(100.0, "next")).with_event(
-        BedEvent(103.0, "only", "e")
+        BedEvent(103.0, "mix", (MixedEffect("e"),))
     )
     before, after = _played(schedule, 200, 10, 10), _played(moved, 200, 10, 10)
     assert np.array_equal(before[: 100 * RATE], after[: 100 * RATE])

@@ -8,8 +8,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from effects.base.errors import InputError
 from effects.bed.layer_mixer import LayerMixer
 from effects.bed.layers import layers_between
+from effects.bed.mix import MixedEffect, mix_from
 from effects.bed.order import round_of
 from effects.bed.schedule import EffectSchedule
 from effects.bed.timeline import FOREVER, BedEvent, BedSettings
@@ -24,6 +26,11 @@ def _similarity(n: int, seed: int = 0) -> NDArray[np.float64]:
     points = np.random.default_rng(seed).standard_normal((n, 2))
     distance = np.linalg.norm(points[:, None] - points[None, :], axis=-1)
     return np.asarray(np.exp(-distance), np.float64)
+
+
+def _event(time_s: float, kind: str, name: str) -> BedEvent:
+    mix = (MixedEffect(name), MixedEffect(NAMES[9], -6.0)) if kind == "mix" else ()
+    return BedEvent(time_s, kind, mix, BedSettings(40.0, 10.0, 1.0))
 
 
 def _main(regions: list[Region]) -> list[Region]:
@@ -114,13 +121,45 @@ def test_next_moves_on_and_leaves_the_past_alone() -> None:
 
 def test_only_holds_one_effect_until_all_are_asked_for() -> None:
     wanted = NAMES[4]
-    held = EffectSchedule(NAMES, 2).with_event(BedEvent(100.0, "only", wanted))
+    held = EffectSchedule(NAMES, 2).with_event(
+        BedEvent(100.0, "mix", (MixedEffect(wanted),))
+    )
     main = held.regions_between(200.0, 1e6)
     assert [(r.name, r.stop_s) for r in main] == [(wanted, FOREVER)]
     freed = held.with_event(BedEvent(5000.0, "all"))
     after = freed.regions_between(5100.0, 6000.0)
     assert wanted not in {r.name for r in _main(after)[:1]}
     assert len({r.name for r in _main(after)}) > 5
+
+
+def test_a_mix_holds_each_effect_at_its_level() -> None:
+    mix = mix_from(f"{NAMES[4]}:0,{NAMES[7]}:-6")
+    held = EffectSchedule(NAMES, 2).with_event(BedEvent(100.0, "mix", mix))
+    on = {r.name: r for r in held.regions_between(200.0, 1e6)}
+    assert set(on) == {NAMES[4], NAMES[7]}
+    assert on[NAMES[4]].gain == 1.0
+    assert on[NAMES[7]].gain == pytest.approx(0.501, abs=1e-3)
+    # What stays at its level goes on without a crossfade, where it is in its loop.
+    other = mix_from(f"{NAMES[4]}:0,{NAMES[2]}:3")
+    changed = held.with_event(BedEvent(300.0, "mix", other))
+    after = {r.name: r for r in changed.regions_between(400.0, 1e6)}
+    assert set(after) == {NAMES[4], NAMES[2]}
+    assert (after[NAMES[4]].start_s, after[NAMES[4]].offset) == (
+        on[NAMES[4]].start_s,
+        on[NAMES[4]].offset,
+    )
+    # Asked for again, nothing changes, then or later.
+    again = changed.with_event(BedEvent(500.0, "mix", other))
+    back = [s.with_event(BedEvent(900.0, "all")) for s in (changed, again)]
+    assert back[0].regions_between(0.0, 3e3) == back[1].regions_between(0.0, 3e3)
+
+
+@pytest.mark.parametrize(
+    "text", ["rain:loud", ":3", "rain:nan", "a,b,c,d,e", "rain,rain:-6", "rain,,wind"]
+)
+def test_a_text_that_is_no_mix_is_refused(text: str) -> None:
+    with pytest.raises(InputError, match=r"mix|NAME:DB"):
+        mix_from(text)
 
 
 def test_new_settings_hold_from_their_moment_on() -> None:
@@ -138,7 +177,7 @@ def test_new_settings_hold_from_their_moment_on() -> None:
 @given(
     kinds=st.lists(
         st.tuples(
-            st.sampled_from(["next", "only", "all", "settings"]),
+            st.sampled_from(["next", "mix", "all", "settings"]),
             st.floats(0.0, 200.0),
             st.sampled_from(NAMES[:5]),
         ),
@@ -152,9 +191,7 @@ def test_whatever_events_come_there_is_always_an_effect(
     schedule, now = EffectSchedule(NAMES[:5], seed), 0.0
     for kind, wait, name in kinds:
         now += wait
-        schedule = schedule.with_event(
-            BedEvent(now, kind, name, BedSettings(40.0, 10.0, 1.0))
-        )
+        schedule = schedule.with_event(_event(now, kind, name))
     for time_s in np.arange(5.0, 2000.0, 61.0):
         name = schedule.name_at(time_s)
         on = schedule.regions_between(time_s, time_s + 0.01)
@@ -166,7 +203,7 @@ def test_whatever_events_come_there_is_always_an_effect(
 @given(
     changes=st.lists(
         st.tuples(
-            st.sampled_from(["next", "only", "all", "settings"]),
+            st.sampled_from(["next", "mix", "all", "settings"]),
             st.sampled_from([0.0, 3.0, 40.0, 170.0]),
             st.sampled_from(NAMES[:3]),
         ),
@@ -182,8 +219,7 @@ def test_what_sounds_does_not_depend_on_when_it_is_asked_for(
     schedule, now = EffectSchedule(NAMES[:n], seed), 0.0
     for kind, wait, name in changes:
         now += wait
-        event = BedEvent(now, kind, name, BedSettings(40.0, 10.0, 1.0))
-        schedule = schedule.with_event(event)
+        schedule = schedule.with_event(_event(now, kind, name))
     whole = schedule.regions_between(0.0, 1000.0)
     for begin in np.arange(0.0, 900.0, 17.0):
         end = begin + 60.0
@@ -195,10 +231,13 @@ def test_events_that_make_no_sense_are_refused() -> None:
     schedule = EffectSchedule(NAMES, 1).with_event(BedEvent(50.0, "next"))
     for event in (
         BedEvent(40.0, "next"),
-        BedEvent(60.0, "only"),
+        BedEvent(60.0, "mix"),
+        BedEvent(60.0, "next", (MixedEffect("rain"),)),
         BedEvent(60.0, "dance"),
     ):
-        with pytest.raises(ValueError, match=r"order of time|the name|none of next"):
+        with pytest.raises(
+            ValueError, match=r"order of time|names effects|none of next"
+        ):
             schedule.with_event(event)
     with pytest.raises(ValueError, match="names"):
         EffectSchedule(())

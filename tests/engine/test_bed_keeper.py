@@ -134,3 +134,28 @@ def test_a_command_is_heard_from_the_sample_that_is_written_down(
         assert other in played.bed.sounding(event["at"] + RATE)
     finally:
         played.keeper.stop()
+
+
+def test_what_is_asked_for_is_shown_at_once_and_asked_for_again_does_nothing(
+    library: Library,
+) -> None:
+    played = _Played(library, kept=True)
+    try:
+        for command, arg in (
+            *(("effects/mix", "gale:-6, surf"), ("effects/mix", "gale:-6,surf:0")),
+            *(("effects/only", "surf"), ("effects/mix", "surf"), ("effects/only", "")),
+        ):
+            played.keeper.command(command, arg)
+            if arg:
+                assert arg.split(":")[0].split(",")[0] in played.keeper.chosen
+        assert played.keeper.chosen == ""
+        with pytest.raises(InputError, match="no such effect"):
+            played.keeper.command("effects/mix", "gale,applause")
+        deadline = time.monotonic() + 20.0
+        while len(played.events) < 3 and time.monotonic() < deadline:
+            played.render(0.05)
+            time.sleep(0.01)
+        done = [e["args"] for e in played.events if isinstance(e, dict)]
+        assert done == [["gale:-6, surf"], ["surf"], [""]]
+    finally:
+        played.keeper.stop()

@@ -105,6 +105,9 @@ EXCHANGES = [
     ("/latent/go s E", r'^/latent/error ss "/latent/go" "the song has no E"'),
     ("/latent/preset/load s ../x", r'^/latent/error ss "/latent/preset/load" "none of'),
     ("/latent/record/start s a/b", r'^/latent/error ss "/latent/record/start" "a name'),
+    ("/latent/effects/only s rain", r'^/latent/effects/chosen s "'),
+    ("/latent/effects/mix s rain", r'^/latent/effects/chosen s "'),
+    ("/latent/effects/mix s rain:x", r'^/latent/error ss "/latent/effects/mix" ".*DB'),
     ("/latent/sleep s soon", r'^/latent/error ss "/latent/sleep" "takes a number"'),
     ("/latent/hop N", r'^/latent/error ss "" "packet refused: type tags"'),
     ("/latent/hop f nan", r'^/latent/error ss "" "packet refused: a number that is'),
@@ -138,6 +141,8 @@ ORDERS = [
     ("/latent/effects/next", ("effects/next",)),
     ("/latent/midi/learn s rank/pitch", ("midi/learn", "rank/pitch")),
     ("/latent/effects/only s rain", ("effects/only", "rain")),
+    ("/latent/effects/mix s rain:0,wind:-6", ("effects/mix", "rain:0,wind:-6")),
+    ("/latent/effects/mix", ("effects/mix",)),
     ("/latent/sleep i 45", ("sleep", 45.0)),
 ]
 

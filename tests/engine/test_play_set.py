@@ -23,7 +23,8 @@ ORDERS = [
     ("preset/load", "s dark", SHOWN, r'^/latent/preset/name s "dark"'),
     ("record/start", "s Monday", SHOWN, r'^/latent/record/name s "Monday\.flac'),
     ("effects/next", "", WRITTEN, "effects/next"),
-    ("effects/only", "s rain", WRITTEN, "effects/only"),
+    ("effects/only", "s rain", SHOWN, r'^/latent/effects/chosen s "rain:0"'),
+    ("effects/mix", "s wind:-6,rain:0", WRITTEN, "wind:-6,rain:0"),
     ("keep", "f 2", SAID, r"keeping the last 2 s"),
     ("midi/learn", "s tilt", SHOWN, r'error ss "/latent/midi/learn" ".*no such'),
     ("midi/forget", "s tilt", SHOWN, r'error ss "/latent/midi/forget" ".*no such'),
@@ -85,13 +86,14 @@ def turn(control: Control, player: Player, dump: Dump) -> None:
             assert float(line.split()[2]) == pytest.approx(value, rel=1e-3)
 
 
-def wait_until_written(command: str, home: Path) -> None:
-    """Until the journal has a command."""
+def wait_until_written(wanted: str, home: Path) -> None:
+    """Until the journal has a command, by its name or an argument."""
     (journal,) = (home / "state" / "journals").glob("*.jsonl")
     deadline = time.monotonic() + 10.0
     while time.monotonic() < deadline:
         rows = journal.read_text().splitlines()[:-1]
-        if any(json.loads(row).get("command") == command for row in rows):
+        commands = [row for row in map(json.loads, rows) if "command" in row]
+        if any(wanted in (row["command"], *row["args"]) for row in commands):
             return
         time.sleep(0.05)
-    raise AssertionError(f"{command} is not in {journal}")
+    raise AssertionError(f"{wanted} is not in {journal}")

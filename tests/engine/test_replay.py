@@ -154,6 +154,7 @@ def test_any_part_of_it_can_be_had_alone_in_stems_and_at_another_rate() -> None:
         with pytest.raises(InputError, match="no such effect"):
             session.command_bed("effects/only", "applause")
         session.command_bed("effects/only", "waves")
+        session.command_bed("effects/mix", "waves:0")  # it is so already
         turn_everything(session)
         bed = session.graph.bed
         assert bed is not None
@@ -202,12 +203,15 @@ def test_whatever_was_done_any_part_of_it_can_be_had_again() -> None:
             elif kind < 0.88:
                 session.fade(rng.choice(list(FadeKind)), rng.uniform(0.1, 1.0), 0.5)
             else:
-                name = rng.choice(["next", "only"])
-                args = [rng.choice(["wind", "waves", ""])] if name == "only" else []
-                session.command_bed(f"effects/{name}", *args)
+                args = ["wind", "waves", "", f"waves:-{rng.randrange(9)},rain:-3"]
+                name = rng.choice(["next", "only", "mix"])
+                given = {"next": [], "only": args[:3], "mix": args}[name]
+                session.command_bed(
+                    f"effects/{name}", *rng.sample(given, k=bool(given))
+                )
             time.sleep(rng.choice([0.0, 0.0, 0.01, 0.05, 0.2, 0.7]))
 
-    for name in ("wind", "waves"):
+    for name in ("wind", "waves", "rain"):
         Library().load(name, RATE)
     start = snapshot_of({"effects/dwell": 10.0, "effects/crossfade": 1.0})
     settings = Settings(
