@@ -20,7 +20,7 @@ print(json.dumps({
     "cwd": os.getcwd(), "args": sys.argv[1:], "prefix": sys.prefix,
     "engine": engine.__file__, "random": random.__file__, "click": version("click"),
 }))
-sys.exit(7 if "--fail" in sys.argv else 0)
+sys.exit(2 if {"--look", "--small"} <= set(sys.argv) else 7 * ("--fail" in sys.argv))
 """
 ENV = {"PATH": "/usr/local/bin:/usr/bin:/bin"}  # no HOME, nothing else
 
@@ -159,6 +159,27 @@ def test_what_cannot_be_installed_is_said_and_tried_again(installed: Path) -> No
     finally:
         lock.write_text(before)
     assert start(installed, "album", "make").returncode == 0
+
+
+def test_what_is_only_wished_for_keeps_nothing_from_playing(installed: Path) -> None:
+    lock = installed / "requirements" / "live.lock"
+    before = lock.read_text()
+    try:
+        lock.write_text("click==0.0.0.1\n")
+        played = start(installed, "play", "--oscquery", "0")
+        assert played.returncode == 0
+        assert '"play"' in played.stdout
+        assert played.stderr.splitlines()[-1] == "latent: going on without them"
+    finally:
+        lock.write_text(before)
+
+
+def test_a_corpus_that_cannot_be_trained_on_installs_nothing(installed: Path) -> None:
+    looked = start(installed, "train", "--small")
+    assert looked.returncode == 2
+    assert "--look" in looked.stdout
+    assert looked.stderr == ""
+    assert not (installed / ".venv" / ".latent-train").exists()
 
 
 def test_first_starts_at_once_install_once(tmp_path: Path) -> None:

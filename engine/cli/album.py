@@ -12,7 +12,6 @@ import click
 from effects.base.errors import InputError
 from engine.cli.options import like_from
 from engine.cli.progress import bar
-from engine.compose.preset import DEFAULT_PRESET
 
 if TYPE_CHECKING:
     from engine.album.make import MadeAlbum
@@ -75,6 +74,7 @@ def make_album(
     from engine.album.picture import can_draw
     from engine.album.plan import AlbumPlan, check
     from engine.album.state import STATE, read_state
+    from engine.compose.preset import DEFAULT_PRESET
 
     wanted = AlbumPlan(
         seed=secrets.randbelow(2**31) if seed is None else seed,

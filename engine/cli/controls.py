@@ -18,7 +18,7 @@ ACTS = {
 @click.command()
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON list.")
 def controls(as_json: bool) -> None:
-    """List the controls: flags of play and render, OSC addresses, preset keys.
+    """List the controls: flags, OSC addresses, keys of presets.
 
     \b
     Example:

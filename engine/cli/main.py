@@ -19,25 +19,27 @@ from engine.version import VERSION
 DEBUG = "LATENT_DEBUG"  # set in the environment to see tracebacks
 LONGEST = 2000  # characters of a message
 
-# Command -> module below engine.cli; the module has a click command of that name.
+# Command -> what the list of commands says of it: the first sentence of its help, which
+# stands here too so that the list is printed without importing every command. The
+# module below engine.cli has the command's name.
 FAMILIES = {
-    "play": "play",
-    "render": "render",
-    "devices": "devices",
-    "controls": "controls",
-    "presets": "presets",
-    "effects": "effects",
-    "model": "model",
-    "corpus": "corpus",
-    "train": "train",
-    "album": "album",
-    "replay": "replay",
-    "keep": "keep",
-    "recover": "recover",
-    "osc": "osc",
-    "tell": "tell",
-    "config": "config",
-    "doctor": "doctor",
+    "play": "Play music on a device: without end, or for --minutes.",
+    "render": "Render music into OUT: .flac .wav .aiff .ogg .opus .mp3 by its ending.",
+    "devices": "List the output devices; --device takes a number or part of a name.",
+    "controls": "List the controls: flags, OSC addresses, keys of presets.",
+    "presets": "List the presets; --preset takes a name or a TOML file.",
+    "effects": "List nature sounds, add your own, and remove them.",
+    "model": "Look at the model of timbre space: the bundled one, or your own.",
+    "corpus": "Gather the music that a model is trained on.",
+    "train": "Train a model on a corpus; `latent corpus` makes one.",
+    "album": "Albums: make many songs, review them, finish those that are kept.",
+    "replay": "Render SESSION, a journal, into OUT: the samples that were heard.",
+    "keep": "Save the last DURATION (as 90, 10m, 1h) of the session that plays now.",
+    "recover": "Repair FLAC recordings that were cut off.",
+    "osc": "Open Sound Control: layouts and addresses.",
+    "tell": "Tell the session that plays what to do, or ask what it does.",
+    "config": "Defaults for flags, kept in a file.",
+    "doctor": "Check what Latent needs to play here, and say what is missing.",
 }
 
 
@@ -45,21 +47,23 @@ class Families(click.Group):
     """A group whose commands live in modules of their own, imported late."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        """Names of all families that are there, in the order of the table."""
-        here = os.path.dirname(__file__)
-        return [
-            name
-            for name, module in FAMILIES.items()
-            if os.path.exists(os.path.join(here, module + ".py"))
-        ]
+        """Names of all families, in the order of the table."""
+        return list(FAMILIES)
 
     def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
         """The command of that name, or None."""
-        if name not in self.list_commands(ctx):
+        if name not in FAMILIES:
             return None
-        module = importlib.import_module(f"engine.cli.{FAMILIES[name]}")
+        module = importlib.import_module(f"engine.cli.{name}")
         command: click.Command = getattr(module, name)
         return command
+
+    def format_commands(
+        self, ctx: click.Context, formatter: click.HelpFormatter
+    ) -> None:
+        """Write the list of commands, of which none is imported."""
+        with formatter.section("Commands"):
+            formatter.write_dl(list(FAMILIES.items()))
 
 
 @click.group(cls=Families, context_settings={"help_option_names": ["-h", "--help"]})

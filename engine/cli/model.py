@@ -15,7 +15,7 @@ json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON."
 
 @click.group()
 def model() -> None:
-    """Look at the model of timbre space: the bundled one, or a folder of your own.
+    """Look at the model of timbre space: the bundled one, or your own.
 
     \b
     Example:

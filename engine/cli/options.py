@@ -4,13 +4,11 @@ import math
 import secrets
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
 from effects.base.errors import InputError
-from engine.compose import preset as presets
-from engine.compose.preset import DEFAULT_PRESET
 from engine.control.controls import (
     FORMER_NAMES,
     TABLE,
@@ -18,7 +16,10 @@ from engine.control.controls import (
     Snapshot,
     snapshot_of,
 )
-from engine.graph import Settings
+
+if TYPE_CHECKING:
+    from engine.compose.preset import Preset
+    from engine.graph import Settings
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -60,17 +61,21 @@ def composition_options(command: Command) -> Command:
 
 def settings_from(
     options: Mapping[str, Any], *, sample_rate: int, minutes: float | None
-) -> Settings:
+) -> "Settings":
     """Return the settings that the shared options ask for.
 
     Raises:
         InputError: a preset, a value or a length that cannot be used.
     """
+    # Late, since the graph imports all that sounds, which --help must not wait for.
+    from engine.compose import preset as presets
+    from engine.graph import Settings
+
     if minutes is not None and not 0.05 <= minutes <= MAX_MINUTES:
         raise InputError(
             f"--minutes {minutes:g}: choose from 0.05 to {MAX_MINUTES:g} minutes"
         )
-    preset = presets.load(options["preset_name"] or DEFAULT_PRESET)
+    preset = presets.load(options["preset_name"] or presets.DEFAULT_PRESET)
     seed = options["seed"]
     return Settings(
         seed=secrets.randbelow(2**31) if seed is None else seed,
@@ -99,7 +104,7 @@ def like_from(sound: Path | None, model_dir: Path | None) -> str:
     return hear(TimbreModel.load(model_dir), sound)
 
 
-def controls_from(preset: presets.Preset, options: Mapping[str, Any]) -> Snapshot:
+def controls_from(preset: "Preset", options: Mapping[str, Any]) -> Snapshot:
     """Return the controls of a preset, with the values of flags in their place."""
     flags = {
         control.name: options[control.name.replace("/", "_")]

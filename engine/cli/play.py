@@ -14,8 +14,6 @@ from engine.cli.durations import Duration, TimeOfDay, next_time
 from engine.cli.options import check_rate, composition_options, settings_from
 from engine.cli.quiet import limit_threads, silence_libraries
 from engine.cli.stream_options import endpoint, stream_options
-from engine.compose.preset import DEFAULT_PRESET
-from engine.compose.preset import names as preset_names
 
 MQTT_PASSWORD_VARIABLE = "LATENT_MQTT_PASSWORD"
 
@@ -165,6 +163,7 @@ def _rotation(given: Mapping[str, Any]) -> "Rotation | None":
         InputError: one is not there, or an option lacks the other.
     """
     from engine.app.preset_rotation import Rotation
+    from engine.compose.preset import names as preset_names
 
     presets, every = given["presets"], given["every"]
     if presets is None and every is None:
@@ -182,9 +181,12 @@ def _rotation(given: Mapping[str, Any]) -> "Rotation | None":
 
 
 def _preset_name(given: Mapping[str, Any], rotation: "Rotation | None") -> str:
+    from engine.compose.preset import DEFAULT_PRESET
+
     if rotation is not None:
         return rotation.presets[0]
-    return given["preset_name"] or DEFAULT_PRESET
+    name: str = given["preset_name"] or DEFAULT_PRESET
+    return name
 
 
 def _mqtt_settings(broker: str | None) -> "MqttSettings | None":

@@ -49,6 +49,11 @@ def default_model() -> Path:
     metavar="FOLDER",
     help="Model to start from instead of random weights: a folder, or `bundled`.",
 )
+@click.option(
+    "--look",
+    is_flag=True,
+    help="Only look whether a training could begin: at the corpus and at --out.",
+)
 @json_option
 def train(
     corpus_dir: Path | None,
@@ -58,6 +63,7 @@ def train(
     minutes: float | None,
     seed: int,
     start: str | None,
+    look: bool,
     as_json: bool,
 ) -> None:
     """Train a model on a corpus; `latent corpus` makes one.
@@ -68,14 +74,22 @@ def train(
     Example:
       latent train --out ~/models/mine && latent play --model ~/models/mine
     """
+    folder, out = corpus_dir or default_corpus(), out or default_model()
+    _check_writable(out)
+    if look:
+        from model.corpus.corpus import Corpus
+        from model.corpus.enough import check_enough
+
+        corpus = Corpus.open(folder)
+        corpus.timbres()  # raises where they are damaged
+        check_enough(corpus.groups())
+        return
     check_packages("training", "train", TRAINING)
     from model.inference import BUNDLED
     from model.training import train as training
     from model.training.fit import TrainSettings
     from model.training.vae import VAEConfig
 
-    folder, out = corpus_dir or default_corpus(), out or default_model()
-    _check_writable(out)
     settings = TrainSettings(
         vae=VAEConfig(arch=arch), epochs=epochs, seed=seed, min_epoch=MIN_EPOCH
     )

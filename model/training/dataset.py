@@ -17,8 +17,8 @@ from torch import Tensor
 from effects.base.errors import InputError
 from model.config import AXIS
 from model.corpus.corpus import Corpus
+from model.corpus.enough import check_enough
 
-MIN_CLIPS = 24  # with fewer, the parts of a split are too small to measure anything
 EDGE_BANDS = 12  # whose mean continues a spectrum beyond its first and last band
 
 
@@ -89,11 +89,7 @@ def split(timbres: NDArray[np.float16], groups: NDArray[np.str_]) -> Split:
         InputError: too few clips, clips of too few songs, or NaN among them.
     """
     n = len(timbres)
-    if n < MIN_CLIPS:
-        raise InputError(
-            f"the corpus has {n} clips; training needs at least {MIN_CLIPS}: "
-            "add more music"
-        )
+    check_enough(groups)
     if timbres.shape[1:] != (AXIS.n_bands,):
         raise InputError(f"the corpus holds timbres of shape {timbres.shape[1:]}")
     bad = ~np.all(np.isfinite(timbres), axis=1)
@@ -103,10 +99,6 @@ def split(timbres: NDArray[np.float16], groups: NDArray[np.str_]) -> Split:
             f"(first: number {int(np.argmax(bad))}): build the corpus again"
         )
     names = np.unique(groups)
-    if len(names) < 3:
-        raise InputError(
-            f"the corpus has clips of {len(names)} songs; training needs 3 or more"
-        )
     ranked = sorted(names, key=_hash)
     fractions = {name: _hash(name) / 2**64 for name in names}
     test = {name for name in names if fractions[name] < 0.1} or {ranked[0]}

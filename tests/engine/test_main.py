@@ -27,6 +27,35 @@ def test_the_version_has_one_home(tmp_path: Path) -> None:
     assert done.stdout.strip() == f"latent, version {VERSION}"
 
 
+def test_the_list_of_commands_says_what_each_says_of_itself() -> None:
+    context = click.Context(main.latent)
+    for name, text in main.FAMILIES.items():
+        command = main.latent.get_command(context, name)
+        assert command is not None
+        assert command.get_short_help_str(limit=200) == text
+
+
+def test_the_list_of_commands_imports_none_of_them(tmp_path: Path) -> None:
+    code = (
+        "import sys\n"
+        "from engine.cli.main import main\n"
+        "try:\n"
+        "    main(['--help'])\n"
+        "finally:\n"
+        "    print({'numpy', 'engine.control', 'engine.cli.play'} & set(sys.modules))\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=ROOT,
+        env=environment(tmp_path),
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert "doctor" in done.stdout
+    assert done.stdout.splitlines()[-1] == "set()"
+
+
 @pytest.mark.parametrize(
     ("error", "code", "line"),
     [

@@ -209,7 +209,7 @@ def test_a_corpus_that_nothing_can_be_learned_from_is_one_line(
     corpus = older.parent / "corpus"
     spoil(corpus)
     before = model_files(older)
-    for more in ([], ["--minutes", "1"]):
+    for more in ([], ["--minutes", "1"], ["--look"]):
         with pytest.raises(SystemExit) as ended:
             main(["train", "--corpus", str(corpus), "--out", str(older), *more])
         assert ended.value.code == 2
