@@ -8,8 +8,10 @@ from effects.audio.levels import Samples
 from effects.audio.sound_reader import read_sound
 from effects.base.errors import InputError
 from engine.album.plan import MINUTES
+from engine.live.device_watch import DeviceChoice, DeviceWatch
+from engine.live.devices import choose, native_rate
 from engine.live.metrics import Metrics
-from engine.live.output import Output, choose, list_devices, native_rate
+from engine.live.output import list_devices
 
 
 class Auditioner:
@@ -24,7 +26,7 @@ class Auditioner:
 
     def __init__(self, device: str | None = None) -> None:
         self._wanted = device
-        self._output: Output | None = None
+        self._device: DeviceWatch | None = None
         self._rate = 0
         self._asked: Samples | None = None
         self._sounding: Samples | None = None
@@ -63,20 +65,29 @@ class Auditioner:
 
     def close(self) -> None:
         """Give the device back."""
-        if self._output is not None:
-            self._output.close()
-            self._output = None
+        if self._device is not None:
+            self._device.close()
+            self._device = None
 
     def _open(self) -> None:
-        if self._output is not None:
+        if self._device is not None:
             return
-        device = choose(list_devices(), self._wanted)
-        self._rate = native_rate(device)
-        self._output = Output(device, self._rate, self.render, Metrics())
-        self._output.start()
+        self._rate = native_rate(choose(list_devices(), self._wanted))
+        device = DeviceWatch(
+            DeviceChoice(self._wanted),
+            self.render,
+            lambda: self._position,
+            self._rate,
+            Metrics(),
+            lambda line: None,
+            lambda event: None,
+        )
+        device.open()
+        device.start()
+        self._device = device
 
     def render(self, out: Samples) -> int:
-        """The callback: fill `out`, shape (n, 2), and return samples of music."""
+        """The pacer's thread: fill `out`, shape (n, 2), and return samples of music."""
         out.fill(0.0)
         asked = self._asked
         n = self._copy(out)

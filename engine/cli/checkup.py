@@ -19,7 +19,6 @@ from pathlib import Path
 from typing import Literal
 
 from effects.base.errors import LatentError
-from engine.cli.quiet import silenced
 
 Verdict = Literal["ok", "note", "bad"]  # only `bad` keeps it from playing
 
@@ -142,15 +141,15 @@ def check_files() -> Finding:
 
 def check_device(wanted: str | None) -> Finding:
     """Check that there is a sound device and that it can be opened."""
-    from engine.live.output import choose, list_devices, native_rate, refusal
+    from engine.live.devices import choose, native_rate
+    from engine.live.output import list_devices, refusal
 
-    with silenced():  # ALSA prints a line for each missing card
-        found = list_devices()
-        if not found:
-            return Finding("device", "bad", "no sound device found", device_hints())
-        device = choose(found, wanted)
-        rate = native_rate(device)
-        problem = refusal(device, rate)
+    found = list_devices()
+    if not found:
+        return Finding("device", "bad", "no sound device found", device_hints())
+    device = choose(found, wanted)
+    rate = native_rate(device)
+    problem = refusal(device, rate)
     text = f"{device.name!r} (number {device.index}) at {rate} Hz, of {len(found)}"
     if problem:
         text = f"{device.name!r} cannot be opened at {rate} Hz: {problem}"

@@ -5,7 +5,8 @@ from dataclasses import asdict
 
 import click
 
-from engine.live.output import list_devices, native_rate
+from engine.live.devices import native_rate
+from engine.live.output import list_devices
 
 
 @click.command()

@@ -4,6 +4,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime, time
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from engine.app.options import AppOptions
     from engine.app.preset_rotation import Rotation
     from engine.live.device_watch import DeviceChoice
+    from engine.live.devices import Device
     from engine.osc.server import OscSettings
     from engine.surfaces.mqtt import MqttSettings
 
@@ -137,7 +139,7 @@ def _heard(options: "AppOptions") -> "AppOptions":
     the streams alone: those that were asked for, or HTTP on this machine.
     """
     from engine.cli.runner import say
-    from engine.live.output import choose, list_devices
+    from engine.live.devices import choose
     from engine.streams.messages import Outputs
     from engine.streams.radio import StreamSettings
 
@@ -145,7 +147,7 @@ def _heard(options: "AppOptions") -> "AppOptions":
     if device is None or device.name is not None or device.wait:
         return options
     try:
-        choose(list_devices(), None)
+        choose(_devices(), None)
         return options
     except RunError as error:
         problem = str(error).partition(";")[0]
@@ -154,6 +156,14 @@ def _heard(options: "AppOptions") -> "AppOptions":
     )
     say(f"{problem}; playing to streams alone ('latent doctor' says more)")
     return replace(options, device=None, streams=streams)
+
+
+@cache
+def _devices() -> "list[Device]":
+    """The output devices: one process is started to list them, not two."""
+    from engine.live.output import list_devices
+
+    return list_devices()
 
 
 def _rotation(given: Mapping[str, Any]) -> "Rotation | None":
@@ -213,14 +223,14 @@ def _rate(device: "DeviceChoice | None", rate: int | None) -> int:
         RunError: there is no device.
     """
     from engine.graph import LIVE_RATE
-    from engine.live.output import choose, list_devices, native_rate
+    from engine.live.devices import choose, native_rate
 
     if rate is not None:
         return check_rate(rate)
     if device is None:
         return LIVE_RATE
     try:
-        return native_rate(choose(list_devices(), device.name))
+        return native_rate(choose(_devices(), device.name))
     except RunError:
         if device.wait:
             return LIVE_RATE

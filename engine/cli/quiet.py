@@ -54,20 +54,3 @@ def _python_alone() -> TextIO:
     with open(os.devnull, "wb") as null:
         os.dup2(null.fileno(), 2)
     return ours
-
-
-@contextlib.contextmanager
-def silenced() -> Iterator[None]:
-    """Discard all that is written to stderr within the block."""
-    try:
-        kept, null = os.dup(2), os.open(os.devnull, os.O_WRONLY)
-    except OSError:  # stderr is closed
-        yield
-        return
-    try:
-        os.dup2(null, 2)
-        yield
-    finally:
-        os.dup2(kept, 2)
-        os.close(kept)
-        os.close(null)

@@ -72,10 +72,6 @@ class Runner:
         if self._view.hangs:
             os._exit(0)  # all files are closed, and no line can be printed
         say(self._summary())
-        if not self._app.session.device.closed_cleanly:
-            # PortAudio hangs, and would again when the interpreter ends it.
-            sys.stderr.flush()
-            os._exit(0)
 
     def _say(self, line: str) -> None:
         if self._shown is not None and self._shown.is_shown:

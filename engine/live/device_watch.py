@@ -1,22 +1,27 @@
 """The device of a session: opened, watched, and found again when it went away.
 
-While no device is there, a pacer asks the mixer for blocks in real time, so that
-music, recording and listeners go on. PortAudio's own word on whether a stream lives
-cannot be trusted, so a device counts as gone when its callback counts no blocks.
+The pacer asks the mixer for blocks from beginning to end; the watch gives it the ring
+of a device's process, and takes it away when that shows no life. PortAudio's own word
+on whether a stream lives cannot be trusted, and any call into it may hang: so a process
+whose callback counts no blocks is killed, and another one looks for the device. That
+one is played to once its callback has taken more than a device can hold.
 """
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 
+from effects.audio.levels import Samples
 from effects.base.errors import InputError, LatentError, RunError
 from engine.control.callbacks import OnEvent, Say
+from engine.live.device_ring import AHEAD_S
 from engine.live.metrics import Metrics
-from engine.live.mixer import Mixer
-from engine.live.output import Output, choose, list_devices
+from engine.live.output import Output
 from engine.live.pacer import Pacer
 
-DEAD_AFTER_S = 1.0  # without a callback, a device counts as gone
-RETRY_S = (0.5, 1.0)  # first and longest wait before a device is tried again
+AGAIN_S = 0.2  # from the end of a process to the next one
+REST_S = 1.0  # the same, when processes end at once again and again
+AT_ONCE_S = 1.0
 
 
 @dataclass(frozen=True)
@@ -33,15 +38,16 @@ class DeviceChoice:
 
 
 class DeviceWatch:
-    """Plays a mixer on a device, and on a pacer while there is none.
+    """Has blocks played on a device, and by the clock while there is none.
 
     Threads: one calls the methods; the properties may be read by any.
 
     Args:
         choice: of the device; None plays to nobody, in real time.
-        mixer: to play.
+        render: fills a block of shape (n, 2).
+        position: gives the next sample to render, for the journal.
         sample_rate: Hz.
-        metrics: `blocks` is the heartbeat; losses are counted here.
+        metrics: losses and xruns are counted here.
         say: takes one line for the user.
         on_event: takes rows for the journal.
     """
@@ -49,86 +55,101 @@ class DeviceWatch:
     def __init__(
         self,
         choice: DeviceChoice | None,
-        mixer: Mixer,
+        render: Callable[[Samples], int],
+        position: Callable[[], int],
         sample_rate: int,
         metrics: Metrics,
         say: Say,
         on_event: OnEvent,
     ) -> None:
-        self._choice, self._mixer, self._rate = choice, mixer, sample_rate
+        self._choice, self._position, self._rate = choice, position, sample_rate
         self._metrics, self._say, self._on_event = metrics, say, on_event
-        self._output: Output | Pacer | None = None
-        self._clean = True
+        self._pacer = Pacer(sample_rate, render, metrics)
+        self._output: Output | None = None  # the one there is
+        self._playing: Output | None = None  # the same, while it is played to
+        self._n_xruns = 0  # of the processes before
         self._lost_at: float | None = None  # monotonic, while there is no device
-        self._beat, self._beat_at = -1, 0.0  # heartbeat, and when it changed last
-        self._retry_at, self._retry_s = 0.0, RETRY_S[0]
+        self._began_at, self._again_at = 0.0, 0.0  # of processes, monotonic
+
+    def prepare(self) -> None:
+        """Have a device opened, while other things are done."""
+        if self._choice is not None and self._output is None:
+            self._start_output(patient=self._choice.wait)
 
     def open(self) -> None:
-        """Open the device, or a pacer where there is none to wait for.
+        """Wait until the device is opened, unless one is to be waited for.
 
         Raises:
             RunError: there is no device, or it cannot be opened.
             InputError: no device of that name.
         """
-        self._output = self._open_first()
+        self.prepare()
+        output, choice = self._output, self._choice
+        if output is None or choice is None:
+            return
+        try:
+            output.wait_opened()
+        except LatentError as error:
+            if isinstance(error, InputError) or not choice.wait:
+                self._end_output()
+                raise
+            self._say(f"{error}; waiting for one")
+            self._lost_at = time.monotonic()
 
     def start(self) -> None:
-        """Begin to ask the mixer for blocks.
-
-        Raises:
-            RunError: the device does not start.
-        """
-        assert self._output is not None, "open comes first"
-        self._output.start()
-        self._beat_at = time.monotonic()
+        """Begin to ask for blocks."""
+        output = self._output
+        if output is not None and output.opened is not None:
+            self._playing = output
+            self._pacer.attach(output.ring, fade_in=False)
+        self._pacer.start()
 
     def poll(self) -> None:
-        """Notice that the device is gone, or try whether it is back."""
-        now = time.monotonic()
-        if self._metrics.blocks != self._beat:
-            self._beat, self._beat_at = self._metrics.blocks, now
-        elif now - self._beat_at > DEAD_AFTER_S:
-            self._lose(self._beat_at)
-            self._beat_at = now
-            self._retry_at, self._retry_s = now + RETRY_S[0], RETRY_S[0]
-        if self._is_waiting and now >= self._retry_at:
-            if self._regain():
-                self._beat_at = time.monotonic()
-            else:
-                self._retry_s = min(2.0 * self._retry_s, RETRY_S[1])
-                self._retry_at = time.monotonic() + self._retry_s
+        """Notice that the device is gone, or that one is there again."""
+        if self._choice is None:
+            return
+        output, now = self._output, time.monotonic()
+        if output is None:
+            if now >= self._again_at:
+                self._start_output(patient=True)
+            return
+        self._metrics.device_xruns = self._n_xruns + output.xruns
+        if not output.is_alive:
+            if output is self._playing:
+                self._lose(output)
+            self._end_output()
+        elif self._playing is None and output.is_proved:
+            self._regain(output)
 
     def close(self) -> None:
-        """Close the device; harmless when it was not opened."""
-        if self._output is not None:
-            self._clean = self._output.close() and self._clean
+        """Stop asking for blocks, and end the device's process, whatever it does."""
+        self._pacer.close()
+        self._end_output()
 
     @property
     def is_open(self) -> bool:
-        """Whether a device or a pacer was opened."""
-        return self._output is not None
-
-    @property
-    def closed_cleanly(self) -> bool:
-        """False when PortAudio hangs: the process must then leave by `os._exit`."""
-        return self._clean
+        """Whether blocks are asked for."""
+        return self._pacer.is_running
 
     @property
     def latency_s(self) -> float:
-        """Seconds from the callback to the speaker, as PortAudio states them."""
-        return self._output.latency_s if self._output else 0.0
+        """Seconds from the mixer to the speaker, as far as PortAudio states them."""
+        playing = self._playing
+        if playing is None or playing.opened is None:
+            return 0.0
+        return AHEAD_S + playing.opened.latency_s
 
     @property
     def name(self) -> str:
         """Name of the device that is played on, or "none"."""
-        output = self._output
-        return output.device.name if isinstance(output, Output) else "none"
+        playing = self._playing
+        return playing.opened.opened if playing and playing.opened else "none"
 
     @property
     def load(self) -> float:
-        """Share of the time that the callback takes, as PortAudio measures it."""
-        output = self._output
-        return output.load if isinstance(output, Output) else 0.0
+        """Share of the time that the device's callback takes."""
+        playing = self._playing
+        return playing.load if playing else 0.0
 
     @property
     def away_s(self) -> float:
@@ -136,67 +157,42 @@ class DeviceWatch:
         since, known = self._lost_at, self._metrics.away_s
         return known if since is None else known + time.monotonic() - since
 
-    @property
-    def _is_waiting(self) -> bool:
-        return self._choice is not None and isinstance(self._output, Pacer)
-
-    def _open_first(self) -> Output | Pacer:
-        if self._choice is None:
-            return self._pacer()
+    def _start_output(self, *, patient: bool) -> None:
+        assert self._choice is not None
+        self._began_at = time.monotonic()
         try:
-            return self._open(self._choice)
-        except InputError:
-            raise
-        except RunError as error:
-            if not self._choice.wait:
-                raise
-            self._say(f"{error}; waiting for one")
-            self._lost_at = time.monotonic()
-            return self._pacer()
+            self._output = Output(self._choice.name, self._rate, patient=patient)
+        except OSError as error:  # no memory, no descriptors
+            self._again_at = self._began_at + REST_S
+            if not patient:
+                raise RunError(f"cannot start the device's process: {error}") from error
 
-    def _open(self, choice: DeviceChoice, *, again: bool = False) -> Output:
-        device = choose(list_devices(refresh=again), choice.name)
-        render, metrics = self._mixer.render, self._metrics
-        return Output(device, self._rate, render, metrics, fade_in=again)
-
-    def _pacer(self) -> Pacer:
-        return Pacer(self._rate, self._mixer.render, self._metrics)
-
-    def _lose(self, since: float) -> None:
-        """Go on with a pacer after the device's last sign of life at time `since`."""
-        if not isinstance(self._output, Output):
+    def _end_output(self) -> None:
+        output, self._output, self._playing = self._output, None, None
+        if output is None:
             return
-        name = self._output.device.name
-        self._lost_at = since
-        self._metrics.device_losses += 1
-        self._say(f"the device {name!r} is gone; playing on without it")
-        self._on_event({"at": self._mixer.position, "device": {"lost": name}})
-        self._clean = self._output.close() and self._clean
-        self._output = self._pacer()
-        self._output.start()
+        self._pacer.detach()
+        self._n_xruns += output.xruns
+        output.close()
+        now = time.monotonic()
+        rest_s = REST_S if now - self._began_at < AT_ONCE_S else AGAIN_S
+        self._again_at = now + rest_s
 
-    def _regain(self) -> bool:
-        """Try to go back from the pacer to a device; returns whether that worked."""
-        pacer, choice = self._output, self._choice
-        assert pacer is not None
-        assert choice is not None
-        try:
-            output = self._open(choice, again=True)
-        except LatentError:
-            return False
-        pacer.close()
-        try:
-            output.start()
-        except RunError:
-            output.close()
-            self._output = self._pacer()
-            self._output.start()
-            return False
-        self._output = output
+    def _lose(self, output: Output) -> None:
+        """Tell that the device shows no life."""
+        self._lost_at = output.beat_at
+        self._metrics.device_losses += 1
+        self._say(f"the device {self.name!r} is gone; playing on without it")
+        self._on_event({"at": self._position(), "device": {"lost": self.name}})
+
+    def _regain(self, output: Output) -> None:
+        """Play on the device that there is again."""
+        assert output.opened is not None
+        name = output.opened.opened
+        self._pacer.attach(output.ring, fade_in=True)
+        self._playing = output
         self._metrics.away_s, self._lost_at = self.away_s, None
         losses, away_s = self._metrics.device_losses, round(self._metrics.away_s, 1)
-        again = " again" if losses else ""
-        self._say(f"playing on {output.device.name!r}{again}")
-        row = {"found": output.device.name, "losses": losses, "away_s": away_s}
-        self._on_event({"at": self._mixer.position, "device": row})
-        return True
+        self._say(f"playing on {name!r}{' again' if losses else ''}")
+        row = {"found": name, "losses": losses, "away_s": away_s}
+        self._on_event({"at": self._position(), "device": row})

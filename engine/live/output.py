@@ -1,263 +1,220 @@
-"""The sound device: the only module that knows sounddevice.
+"""The session's side of the device's process: started, watched, and ended.
 
-sounddevice is imported when a device is asked for, not before: without PortAudio
-the import itself fails, and rendering must not. PortAudio's own word on whether a
-stream lives cannot be trusted (it may hang for ever in `close`), so liveness is read
-from a heartbeat that the callback counts, and `close` has a time limit.
+Nothing here calls PortAudio. A process that says nothing or does nothing is killed,
+however it hangs, and what a library prints in it reaches nobody.
 """
 
-import json
 import os
-import shutil
+import select
 import subprocess
-import threading
+import sys
+import time
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any
+from pathlib import Path
 
-import numpy as np
+from effects.base.errors import InputError, LatentError, RunError
+from engine.live.device_process import Report, Task, report_of, to_line
+from engine.live.device_ring import Counter, MixerEnd
+from engine.live.devices import Device
 
-from effects.audio.levels import Samples
-from effects.base.errors import InputError, RunError
-from engine.live.metrics import Metrics
+ANSWER_LIMIT_S = 8.0  # for the first sign of life, on a busy machine with a cold disk
+BEAT_LIMIT_S = 1.0  # without a callback or a look for devices, the process hangs
+TRY_LIMIT_S = 2.0  # opening a device may take longer than a callback
+PROVED_S = 0.1  # taken beyond what a device holds: it plays, and does not only fill up
+END_LIMIT_S = 0.3  # for an end by itself, and for the system to clean up after a kill
 
-FADE_IN_S = 0.05  # on a device that comes back while music plays
-LATENCY_S = 0.2  # hides a tenth of a second in which another thread holds the GIL
-CLOSE_LIMIT_S = 2.0
-
-NO_DEVICE = (
-    "no sound device found; render to a file with 'latent render OUT.flac', "
-    "list devices with 'latent devices', or wait for one with --wait-device"
-)
-NO_PORTAUDIO = (
-    "PortAudio is not installed; install it with 'apt install libportaudio2', "
-    "or render to a file with 'latent render OUT.flac'"
+NO_ANSWER = (
+    "the sound system does not answer; restart the sound server, "
+    "or play without a device: 'latent play --no-audio --serve 8000'"
 )
 
 
-@dataclass(frozen=True)
-class Device:
-    """An output device as PortAudio lists it."""
-
-    index: int
-    name: str
-    channels: int
-    sample_rate: int
-    is_default: bool
-
-
-def list_devices(*, refresh: bool = False) -> list[Device]:
+def list_devices() -> list[Device]:
     """List the output devices; empty when there is none.
 
-    Args:
-        refresh: scan again; PortAudio otherwise keeps the list of the first call.
-            No stream may be open.
-
     Raises:
-        RunError: PortAudio is not installed.
+        RunError: PortAudio is not installed, or does not answer.
     """
-    sd = _sounddevice()
-    if refresh:
-        sd._terminate()
-        sd._initialize()
-    default = sd.default.device[1]
-    return [
-        Device(
-            index=int(info["index"]),
-            name=str(info["name"]),
-            channels=int(info["max_output_channels"]),
-            sample_rate=int(info["default_samplerate"]),
-            is_default=int(info["index"]) == default,
-        )
-        for info in sd.query_devices()
-        if info["max_output_channels"] > 0
-    ]
-
-
-def choose(devices: list[Device], wanted: str | None) -> Device:
-    """Return the device of a number or (part of a) name, or the default one.
-
-    Among several devices whose names contain `wanted`, one with exactly that name is
-    taken; no device is ever taken in place of another.
-
-    Args:
-        devices: to choose from.
-        wanted: number, or part of a name in any case; None for the default device.
-
-    Raises:
-        RunError: there is no device at all.
-        InputError: no device, or more than one, has that name.
-    """
-    if not devices:
-        raise RunError(NO_DEVICE)
-    if wanted is None:
-        return _default(devices)
-    if wanted.isdecimal():
-        matching = [d for d in devices if d.index == int(wanted)]
-    else:
-        matching = [d for d in devices if wanted.lower() in d.name.lower()]
-        exact = [d for d in matching if d.name.lower() == wanted.lower()]
-        matching = exact or matching
-    if len(matching) == 1:
-        return matching[0]
-    problem = "no device" if not matching else "more than one device"
-    names = ", ".join(f"{d.index} {d.name!r}" for d in matching or devices)
-    raise InputError(f"--device {wanted}: {problem} has that name; there are {names}")
-
-
-def native_rate(device: Device) -> int:
-    """Return the sample rate in Hz at which a device plays without resampling.
-
-    PulseAudio's PortAudio device reports 44.1 kHz whatever its sink runs at, and
-    then resamples, so PulseAudio's own tool is asked.
-    """
-    if device.name not in ("pulse", "default") or not shutil.which("pactl"):
-        return device.sample_rate
-    try:
-        sinks = json.loads(_pactl("list", "sinks"))
-        name = json.loads(_pactl("info"))["default_sink_name"]
-        specification = next(
-            s["sample_specification"] for s in sinks if s["name"] == name
-        )
-        rate = specification.split()[2]  # "float32le 2ch 48000Hz"
-        return int(rate.removesuffix("Hz"))
-    except (OSError, subprocess.SubprocessError, ValueError, KeyError, LookupError):
-        return device.sample_rate
-    except StopIteration:
-        return device.sample_rate
+    return list(_ask(Task("list")).devices)
 
 
 def refusal(device: Device, sample_rate: int) -> str | None:
     """Return why a device cannot be opened in stereo at a rate; None if it can."""
-    sd = _sounddevice()
     try:
-        sd.check_output_settings(
-            device=device.index, channels=2, dtype="float32", samplerate=sample_rate
-        )
-    except (sd.PortAudioError, ValueError) as error:
-        return " ".join(str(error).split())
+        _ask(Task("try", wanted=str(device.index), rate=sample_rate))
+    except LatentError as error:
+        return str(error)
     return None
 
 
 class Output:
-    """An open stream that asks `render` for blocks.
+    """A process that plays a ring on a device, once there is one.
 
     Args:
-        device: to play on.
+        wanted: number or part of a device's name; None for the default one.
         sample_rate: Hz.
-        render: fills a block of shape (n, 2); runs in the callback.
-        metrics: `blocks` is the heartbeat.
-        fade_in: ramp the first samples up on this device; taps get them unchanged.
-
-    Raises:
-        RunError: the device cannot be opened at that rate.
+        patient: look for the device again and again.
     """
 
-    def __init__(
-        self,
-        device: Device,
-        sample_rate: int,
-        render: Callable[[Samples], int],
-        metrics: Metrics,
-        *,
-        fade_in: bool = False,
-    ) -> None:
-        sd = _sounddevice()
-        self.device = device
-        ramp = np.linspace(
-            0.0, 1.0, round(FADE_IN_S * sample_rate) if fade_in else 0, dtype=np.float32
-        )
-        risen = 0
-
-        def callback(out: Samples, n_samples: int, time: Any, status: Any) -> None:
-            nonlocal risen
-            if status:
-                metrics.device_xruns += 1
-            try:
-                render(out)
-                if risen < len(ramp):
-                    part = ramp[risen : risen + n_samples, None]
-                    out[: len(part)] *= part
-                    risen += n_samples
-            except Exception:  # an escaping one would stop the stream, silently
-                out.fill(0.0)
-                metrics.errors += 1
-            metrics.blocks += 1
-            metrics.block = n_samples
-
-        try:
-            self._stream = sd.OutputStream(
-                samplerate=sample_rate,
-                channels=2,
-                dtype="float32",
-                device=device.index,
-                latency=LATENCY_S,
-                callback=callback,
-            )
-        except sd.PortAudioError as error:
-            raise RunError(
-                f"cannot open {device.name!r} at {sample_rate} Hz, stereo: {error}"
-            ) from error
+    def __init__(self, wanted: str | None, sample_rate: int, *, patient: bool) -> None:
+        self.ring = MixerEnd(sample_rate)
+        self.opened: Report | None = None  # once a device plays
+        self.error: LatentError | None = None  # the last reason why none does
+        self._rate = sample_rate
+        self._unread = b""
+        task = Task("play", wanted, sample_rate, self.ring.plan, patient)
+        plan = self.ring.plan
+        self._process = _start(task, (plan.memory, plan.kick))
+        self._beat = (0, 0)  # blocks and looks for a device that were seen last
+        self.beat_at = time.monotonic()  # when they changed last
 
     @property
-    def latency_s(self) -> float:
-        """Seconds from the callback to the speaker, as PortAudio states them."""
-        return float(self._stream.latency)
+    def is_alive(self) -> bool:
+        """Whether the process lives and showed that lately."""
+        now = time.monotonic()
+        count = self.ring.count
+        beat = count(Counter.BLOCKS), count(Counter.TRIES)
+        if beat != self._beat:
+            self._beat, self.beat_at = beat, now
+        if self._process.poll() is not None:
+            return False
+        limit_s = BEAT_LIMIT_S if beat[0] else TRY_LIMIT_S if beat[1] else None
+        return now - self.beat_at < (limit_s or ANSWER_LIMIT_S)
+
+    @property
+    def is_proved(self) -> bool:
+        """Whether a device has taken more than it can hold, so that it plays."""
+        self._listen(0.0)
+        if self.opened is None:
+            return False
+        held = self.opened.latency_s + PROVED_S
+        asked = self.ring.count(Counter.ASKED)
+        return asked - self.ring.count(Counter.BLOCK) > held * self._rate
 
     @property
     def load(self) -> float:
-        """Share of the time that the callback takes, 0..1, as PortAudio measures it."""
-        return float(self._stream.cpu_load)
+        """Share of the time that callbacks take, 0..1, as PortAudio measures it."""
+        return 1e-6 * self.ring.count(Counter.LOAD)
 
-    def start(self) -> None:
-        """Begin to ask for blocks.
+    @property
+    def xruns(self) -> int:
+        """Callbacks that came too late or found too little."""
+        return self.ring.count(Counter.XRUNS)
+
+    def wait_opened(self) -> Report:
+        """Wait until a device plays, or cannot be had.
 
         Raises:
-            RunError: the device does not start.
+            LatentError: why there is none.
         """
-        sd = _sounddevice()
-        try:
-            self._stream.start()
-        except sd.PortAudioError as error:
-            raise RunError(f"cannot start {self.device.name!r}: {error}") from error
+        while self.opened is None:
+            self._listen(0.05)
+            if self.error is not None:
+                raise self.error
+            if not self.is_alive:
+                self._listen(0.0)
+                raise self.error or RunError(_why_ended(self._process))
+        return self.opened
 
-    def close(self) -> bool:
-        """Stop and close; returns False when PortAudio did not return in time."""
-        closer = threading.Thread(target=self._close, daemon=True, name="closer")
-        closer.start()
-        closer.join(CLOSE_LIMIT_S)
-        return not closer.is_alive()
+    def close(self) -> None:
+        """End the process, whatever it does."""
+        _end(self._process)
+        self.ring.close()
 
-    def _close(self) -> None:
-        sd = _sounddevice()
-        try:
-            self._stream.stop()
-            self._stream.close()
-        except sd.PortAudioError:  # the device is gone: nothing is left to close
+    def _listen(self, seconds: float) -> None:
+        """Take what the process reports within so long."""
+        assert self._process.stdout is not None
+        descriptor = self._process.stdout.fileno()
+        ready, _, _ = select.select([descriptor], [], [], seconds)
+        if not ready:
             return
+        lines = (self._unread + os.read(descriptor, 1 << 16)).split(b"\n")
+        self._unread = lines.pop()
+        for line in lines:
+            self._take(report_of(line.decode()))
+
+    def _take(self, report: Report) -> None:
+        if report.error:
+            self.error = _error_of(report)
+        else:
+            self.opened, self.error = report, None
 
 
-def _default(devices: list[Device]) -> Device:
-    for device in devices:
-        if device.is_default:
-            return device
-    return devices[0]
+def _ask(task: Task) -> Report:
+    """Have a process of its own do a task that has one answer.
 
-
-def _pactl(*args: str) -> str:
-    command = ["pactl", "--format=json", *args]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=2.0)
-    done.check_returncode()
-    return done.stdout
-
-
-def _sounddevice() -> Any:
-    # PulseAudio lists ALSA's clients as "ALSA plug-in [python3]" and remembers one
-    # output for all of them. Under its own name the stream is recognised in mixers,
-    # and follows the default output whatever other programs do.
-    os.environ.setdefault("PULSE_PROP_OVERRIDE_application.name", "Latent")
+    Raises:
+        LatentError: the answer is a failure, or there is none.
+    """
+    process = _start(task)
     try:
-        import sounddevice
-    except OSError as error:
-        raise RunError(NO_PORTAUDIO) from error
-    return sounddevice
+        assert process.stdout is not None
+        ready, _, _ = select.select([process.stdout], [], [], ANSWER_LIMIT_S)
+        line = process.stdout.readline() if ready else b""
+        if not line:
+            raise RunError(_why_ended(process))
+        report = report_of(line.decode())
+    finally:
+        _end(process)
+    if report.error:
+        raise _error_of(report)
+    return report
+
+
+def _start(task: Task, passed: tuple[int, ...] = ()) -> "subprocess.Popen[bytes]":
+    process = subprocess.Popen(
+        [sys.executable, "-P", "-m", "engine.live.device_process"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        pass_fds=passed,
+        env={**os.environ, "PYTHONPATH": _search_path()},
+        process_group=0,  # an interrupt in the terminal is the session's
+    )
+    assert process.stdin is not None
+    try:
+        process.stdin.write(to_line(task).encode())
+        process.stdin.flush()
+    except BrokenPipeError:  # it has ended already, which is noticed later
+        pass
+    return process
+
+
+def _end(process: "subprocess.Popen[bytes]") -> None:
+    """End a process: softly by the end of its input, or else by force."""
+    assert process.stdin is not None
+    assert process.stdout is not None
+    for close in (process.stdin.close, process.stdout.close):
+        _without_complaint(close)
+    for _ in range(2):
+        try:
+            process.wait(END_LIMIT_S)
+            return
+        except subprocess.TimeoutExpired:
+            process.kill()  # one that the kernel holds is left to it
+
+
+def _without_complaint(close: Callable[[], None]) -> None:
+    try:
+        close()
+    except BrokenPipeError:
+        return
+
+
+def _error_of(report: Report) -> LatentError:
+    return InputError(report.error) if report.is_input else RunError(report.error)
+
+
+def _why_ended(process: "subprocess.Popen[bytes]") -> str:
+    status = process.poll()
+    if status is None:
+        return NO_ANSWER
+    how = f"by signal {-status}" if status < 0 else f"with status {status}"
+    return f"the sound system failed: the device's process ended {how}"
+
+
+def _search_path() -> str:
+    """Where the process finds this project's modules, whatever folder it is run in."""
+    root = str(Path(__file__).resolve().parents[2])
+    paths = [root, *filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep))]
+    return os.pathsep.join(dict.fromkeys(paths))

@@ -1,8 +1,10 @@
-"""A clock instead of a device: asks for blocks in real time and drops them.
+"""The pacer: asks the mixer for blocks, as a device takes them or else by the clock.
 
-It lets the music, its recording and its listeners go on while there is no device. Time
-is counted in blocks from the start, so a late block is followed by a quicker one and
-nothing drifts; after a sleep of the machine the clock starts anew.
+One thread, from the beginning of a session to its end, so that the mixer is never asked
+by two. With a device it keeps the device's ring filled. Without one, or while the one
+that there is takes nothing, it goes by the clock: the music, its recording and its
+listeners go on. Time is counted in blocks, so a late block is followed by quicker ones
+and nothing drifts; after a sleep of the machine the clock starts anew.
 """
 
 import threading
@@ -12,48 +14,121 @@ from collections.abc import Callable
 import numpy as np
 
 from effects.audio.levels import Samples
+from engine.live.device_ring import Counter, MixerEnd
 from engine.live.metrics import Metrics
 
-BLOCK_S = 0.02
+BLOCK_S = 0.01
+FADE_IN_S = 0.05  # on a device that comes back while music plays
+STALLED_S = 0.3  # a device that takes nothing for so long has stopped
 RESTART_AFTER_S = 1.0  # farther behind than this, the clock starts anew
+FASTEST = 4.0  # times real time, while the clock is caught up with
+LOOK_S = 0.02  # at the ring, should the device's word be lost
 
 
 class Pacer:
-    """Calls `render` at the pace of a device, from a thread of its own.
+    """Calls `render` at the pace of a device or of a clock.
+
+    Threads: `attach`, `detach`, `start` and `close` are for the device watch.
 
     Args:
         sample_rate: Hz.
         render: fills a block of shape (n, 2).
-        metrics: `blocks` and `block` are set here.
+        metrics: `blocks`, `block` and `errors` are set here.
     """
-
-    latency_s = 0.0
 
     def __init__(
         self, sample_rate: int, render: Callable[[Samples], int], metrics: Metrics
     ) -> None:
         self._block = np.zeros((round(BLOCK_S * sample_rate), 2), np.float32)
         self._period = len(self._block) / sample_rate
+        self._ramp = np.linspace(
+            0.0, 1.0, round(FADE_IN_S * sample_rate), dtype=np.float32
+        )[:, None]
+        self._risen = 0  # samples of the ramp that were used
         self._render, self._metrics = render, metrics
+        self._ring: MixerEnd | None = None
+        self._wanted: MixerEnd | None = None  # set by the device watch
+        self._rises = False  # the wanted ring is to be faded in
+        self._due = 0.0  # when the clock asks for the next block
         self._stopping = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="pacer", daemon=True)
+        self._thread = threading.Thread(target=self._run, name="mixer", daemon=True)
+
+    @property
+    def is_running(self) -> bool:
+        """Whether blocks are asked for."""
+        return self._thread.is_alive()
 
     def start(self) -> None:
         """Begin to ask for blocks."""
+        self._due = time.monotonic()
         self._thread.start()
 
-    def close(self) -> bool:
-        """Stop within a block; returns True, as a pacer always ends."""
+    def attach(self, ring: MixerEnd, *, fade_in: bool) -> None:
+        """Write to a device's ring from now on."""
+        self._rises = fade_in
+        self._wanted = ring
+
+    def detach(self) -> None:
+        """Go by the clock; returns when the ring is not used any more."""
+        self._wanted = None
+        while self._ring is not None and self.is_running:
+            time.sleep(0.001)
+
+    def close(self) -> None:
+        """Stop, within a block."""
         self._stopping.set()
-        self._thread.join()
-        return True
+        if self.is_running:
+            self._thread.join(1.0)
 
     def _run(self) -> None:
-        due = time.monotonic()
-        while not self._stopping.wait(max(0.0, due - time.monotonic())):
-            if time.monotonic() - due > RESTART_AFTER_S:
-                due = time.monotonic()
-            self._render(self._block)
-            self._metrics.blocks += 1
-            self._metrics.block = len(self._block)
-            due += self._period
+        taken, taken_at = -1, time.monotonic()
+        while not self._stopping.is_set():
+            now = time.monotonic()
+            if self._ring is not self._wanted:
+                self._ring = self._wanted
+                self._risen = 0 if self._rises else len(self._ramp)
+                taken, taken_at = -1, now
+            ring = self._ring
+            if ring is None:
+                self._turn_by_clock(None)
+                continue
+            if ring.count(Counter.READ) != taken:
+                taken, taken_at = ring.count(Counter.READ), now
+            if ring.lacks > 0:
+                self._turn(ring)
+                self._due = now + self._period
+            elif now - taken_at < STALLED_S:
+                ring.wait(LOOK_S)
+            else:
+                self._turn_by_clock(ring)
+
+    def _turn_by_clock(self, ring: MixerEnd | None) -> None:
+        now = time.monotonic()
+        if now - self._due > RESTART_AFTER_S:
+            self._due = now
+        if now < self._due:
+            self._stopping.wait(min(self._due - now, self._period))
+            return
+        self._turn(ring)
+        self._due += self._period
+        # Not all at once: a new plan is written just ahead of the mixer.
+        self._stopping.wait(self._period / FASTEST)
+
+    def _turn(self, ring: MixerEnd | None) -> None:
+        """Have one block made, and write it to the ring, if there is one."""
+        block = self._block
+        try:
+            self._render(block)
+        except Exception:  # one block of silence, told by the session's metrics
+            block.fill(0.0)
+            self._metrics.errors += 1
+        self._metrics.blocks += 1
+        asked = 0
+        if ring is not None:
+            if self._risen < len(self._ramp):
+                part = self._ramp[self._risen : self._risen + len(block)]
+                block[: len(part)] *= part
+                self._risen += len(block)
+            ring.write(block)
+            asked = ring.count(Counter.BLOCK)
+        self._metrics.block = max(len(block), asked)

@@ -65,7 +65,15 @@ class Session:
         self.mixer = Mixer(
             reader, graph.ducked_bed(), rate, lambda: controls.snapshot, self.metrics
         )
-        self.device = DeviceWatch(choice, self.mixer, rate, self.metrics, say, on_event)
+        self.device = DeviceWatch(
+            choice,
+            self.mixer.render,
+            lambda: self.mixer.position,
+            rate,
+            self.metrics,
+            say,
+            on_event,
+        )
         self._bed = (
             BedKeeper(graph.bed, controls, self.mixer, rate, say, on_event)
             if graph.bed is not None
@@ -83,6 +91,7 @@ class Session:
             RunError: there is no device, or it cannot be opened.
             InputError: no device of that name.
         """
+        self.device.prepare()
         _steady_interpreter()
         if self.graph.bed is not None:
             self.graph.bed.prepare(0, FIRST_BED_S)
@@ -187,7 +196,7 @@ class Session:
     def _take_down(self) -> None:
         if self.device.is_open:
             self._fade_out()
-            self.device.close()
+        self.device.close()
         if self._bed is not None:
             self._bed.stop()
         self._changes.report()
