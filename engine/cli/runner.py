@@ -110,7 +110,7 @@ class Runner:
             if lost := counts.dropped + counts.lost:
                 line += f", {lost / session.graph.sample_rate:.1f} s not streamed"
         if n := metrics.errors:
-            line += f", {n} errors in the audio callback"
+            line += f", {n} errors in the mixer"
         if n := metrics.bad_frames:
             line += f", {n} frames that were not finite"
         return line

@@ -75,27 +75,27 @@ LATENT: Table = (
 
 CLICKS = """
 import sys, time
-import numpy as np
-from engine.live.metrics import Metrics
-from engine.live.output import Output, choose, list_devices
+import sounddevice
 rate, n = int(sys.argv[1]), int(sys.argv[2])
 times, wanted = [], [False]
-def render(out):
-    out.fill(0.0)
+def callback(out, n_samples, when, status):
+    block = memoryview(out).cast("f")
+    block[:] = memoryview(bytes(8 * n_samples)).cast("f")
     if wanted[0]:
         wanted[0] = False
         times.append(time.monotonic())
-        out[0] = 0.5
-    return len(out)
-output = Output(choose(list_devices(), None), rate, render, Metrics())
-output.start()
+        block[0] = block[1] = 0.5
+stream = sounddevice.RawOutputStream(
+    rate, channels=2, dtype="float32", latency=0.2, callback=callback
+)
+stream.start()
 time.sleep(1.0)
 for number in range(n):
     wanted[0] = True
     time.sleep(0.31 + 0.007 * number)
 time.sleep(0.5)
-print(output.latency_s, *times)
-output.close()
+print(stream.latency, *times)
+stream.close()
 """
 
 
