@@ -33,7 +33,7 @@ def make_project(root: Path) -> Path:
     (root / "engine" / "cli" / "__init__.py").touch()
     (root / "engine" / "cli" / "__main__.py").write_text(MAIN)
     (root / "requirements").mkdir()
-    for name in ("runtime", "album", "live", "midi", "train"):
+    for name in ("runtime", "album", "live", "midi", "train", "web"):
         (root / "requirements" / f"{name}.lock").write_text(f"# {name}\n")
     (root / "requirements" / "runtime.lock").write_text("click==8.5.1\n")
     return root
@@ -136,7 +136,7 @@ def test_a_family_with_an_extra_gets_it_once_but_not_for_its_help(
 
 
 @pytest.mark.parametrize(
-    ("option", "lock"), [("--midi", "midi"), ("--oscquery", "live")]
+    ("option", "lock"), [("--midi", "midi"), ("--oscquery", "live"), ("--web", "web")]
 )
 def test_an_option_with_an_extra_gets_it_once(
     installed: Path, option: str, lock: str

@@ -29,6 +29,9 @@ from engine.streams.radio import StreamRadio
 from engine.surfaces.midi import MidiBridge, MidiInputs
 from engine.surfaces.mpris import MediaKeys
 from engine.surfaces.mqtt import MqttSurface
+from engine.web.link import SessionLink
+from engine.web.messages import SessionFacts
+from engine.web.process import PageProcess
 
 TICK_S = 5.0  # between rows of the journal that say how far the session is
 
@@ -41,7 +44,7 @@ class Surface(Protocol):
 
 
 class App:
-    """Plays a graph, with a journal, a recorder, streams, OSC, MIDI and media keys.
+    """Plays a graph, with a journal, a recorder, streams, a page, OSC, MIDI and more.
 
     Args:
         graph: what sounds.
@@ -127,6 +130,7 @@ class App:
         self._start_midi()
         self._start_mqtt()
         self._start_media_keys()
+        self._start_page()
 
     def _start_streams(self) -> None:
         if self._options.streams is None:
@@ -197,6 +201,32 @@ class App:
                 raise
             return
         self._surfaces.append(keys)
+
+    def _start_page(self) -> None:
+        session = self.session
+        controls = session.graph.controls
+        link = SessionLink(
+            controls, self.commands, self._facts(), session.add_tap, session.remove_tap
+        )
+        self._surfaces.append(link)
+        link.start()
+        if self._options.web is not None:
+            page = PageProcess(link, self._options.web, self._say)
+            self._surfaces.append(page)
+            page.start()
+
+    def _facts(self) -> SessionFacts:
+        settings = self.session.graph.settings
+        return SessionFacts(
+            sample_rate=settings.sample_rate,
+            model="" if settings.model is None else str(settings.model.absolute()),
+            seed=settings.seed,
+            preset=settings.preset,
+            grammar=settings.grammar,
+            like=settings.like,
+            journal=str(self._journal.path) if self._journal else "",
+            recordings=str(self._recordings),
+        )
 
     def _poll(self, poll: Callable[[], None]) -> None:
         self.commands.poll()

@@ -8,6 +8,7 @@ from engine.live.device_watch import DeviceChoice
 from engine.osc.server import OscSettings
 from engine.streams.radio import StreamSettings
 from engine.surfaces.mqtt import MqttSettings
+from engine.web.process import WebSettings
 
 
 @dataclass(frozen=True)
@@ -30,6 +31,7 @@ class AppOptions:
         mqtt: broker to be announced to, or None for none.
         media_keys: whether to be a media player of the desktop; None: if there is one.
         streams: where the music goes besides the device, or None for nowhere.
+        web: where the page is served, or None for nowhere.
     """
 
     device: DeviceChoice | None = None
@@ -46,3 +48,4 @@ class AppOptions:
     mqtt: MqttSettings | None = None
     media_keys: bool | None = None
     streams: StreamSettings | None = None
+    web: WebSettings | None = None

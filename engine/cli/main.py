@@ -38,6 +38,7 @@ FAMILIES = {
     "recover": "Repair FLAC recordings that were cut off.",
     "osc": "Open Sound Control: layouts and addresses.",
     "tell": "Tell the session that plays what to do, or ask what it does.",
+    "web": "Serve the page of the session that plays, at [HOST:]PORT.",
     "config": "Defaults for flags, kept in a file.",
     "doctor": "Check what Latent needs to play here, and say what is missing.",
 }

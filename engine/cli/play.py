@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from engine.live.devices import Device
     from engine.osc.server import OscSettings
     from engine.surfaces.mqtt import MqttSettings
+    from engine.web.process import WebSettings
 
 
 @click.command()
@@ -54,6 +55,8 @@ if TYPE_CHECKING:
 @click.option("--oscquery", type=click.IntRange(0, 65_535), help="TCP port; 0: any.")
 @click.option("--midi", help="Listen to MIDI ports whose names hold this text.")
 @click.option("--mqtt", help="[USER@]HOST[:PORT] of a broker, for Home Assistant.")
+@click.option("--web", help="[HOST:]PORT of a page in the browser, as 8080.")
+@click.option("--web-name", multiple=True, help="Another name of this machine.")
 @click.option("--no-osc", is_flag=True, help="Do not listen for OSC.")
 @click.option(
     "--media-keys/--no-media-keys",
@@ -82,6 +85,7 @@ def play(
       latent play --record evening.flac --sleep 45m
       latent play --at 06:30 --wake 20m
       latent play --serve 0.0.0.0:8000 --no-audio
+      latent play --web 8080
       latent play --stdout --no-audio | aplay -t raw -f S16_LE -c 2 -r 48000
     """
     limit_threads()
@@ -129,6 +133,7 @@ def _app_options(given: dict[str, Any]) -> "AppOptions":
         mqtt=_mqtt_settings(given["mqtt"]),
         media_keys=given["media_keys"],
         streams=stream_settings(given),
+        web=_web_settings(given),
     )
 
 
@@ -213,6 +218,14 @@ def _osc_settings(address: str | None) -> "OscSettings":
     if address is None:
         return OscSettings()
     return OscSettings(*endpoint("--osc", address, OscSettings().host))
+
+
+def _web_settings(given: Mapping[str, Any]) -> "WebSettings | None":
+    from engine.cli.web import web_settings
+
+    if given["web"] is None:
+        return None
+    return web_settings("--web", given["web"], given["web_name"])
 
 
 def _rate(device: "DeviceChoice | None", rate: int | None) -> int:

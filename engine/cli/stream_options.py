@@ -11,7 +11,8 @@ import click
 
 from effects.base.errors import InputError
 from engine.streams.messages import PCM_FORMATS, Outputs
-from engine.streams.radio import HOST, PORT, StreamSettings
+from engine.streams.radio import PORT, StreamSettings
+from engine.streams.sockets import HOST
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 

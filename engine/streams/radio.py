@@ -6,7 +6,6 @@ the same address.
 """
 
 import contextlib
-import errno
 import os
 import socket
 import subprocess
@@ -15,10 +14,9 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 
 from effects.audio.levels import Samples
-from effects.base.errors import InputError, RunError
+from effects.base.errors import RunError
 from engine.control.callbacks import Say
 from engine.streams.messages import (
     Outputs,
@@ -30,11 +28,10 @@ from engine.streams.messages import (
     to_line,
 )
 from engine.streams.shared_ring import SharedRing
+from engine.streams.sockets import HOST, listen, search_path
 
-HOST = "127.0.0.1"
 PORT = 8000
 RING_S = 8.0
-BACKLOG = 128
 END_S = 4.0  # the worker has so long to hand out what is left
 RESTART_S = (1.0, 30.0)  # first and longest wait before a worker is replaced
 
@@ -167,11 +164,11 @@ class StreamRadio:
     def _listen(self) -> list[socket.socket]:
         host, port = self._settings.host, self._settings.port
         try:
-            return _listen(host, port)
+            return listen(host, port, "--serve")
         except RunError:
             if self._settings.port_required:
                 raise
-            return _listen(host, 0)
+            return listen(host, 0, "--serve")
 
     def _close_input(self, process: "subprocess.Popen[str]") -> None:
         """Tell the worker that the session has ended."""
@@ -204,7 +201,7 @@ class StreamRadio:
             stderr=subprocess.DEVNULL,
             pass_fds=passed,
             text=True,
-            env={**os.environ, "PYTHONPATH": _search_path()},
+            env={**os.environ, "PYTHONPATH": search_path()},
         )
         if stdout >= 0:
             os.close(stdout)
@@ -246,45 +243,3 @@ class StreamRadio:
                     self.counts = report.counts
                 if report.finished and not self._stopping.is_set():
                     self._on_finished()
-
-
-def _search_path() -> str:
-    """Where the worker finds this project's modules, whatever folder it is run in."""
-    root = str(Path(__file__).resolve().parents[2])
-    paths = [root, *filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep))]
-    return os.pathsep.join(dict.fromkeys(paths))
-
-
-def _listen(host: str, port: int) -> list[socket.socket]:
-    if not 0 <= port <= 65_535:
-        raise InputError(f"--serve: port {port}: choose from 0 to 65535")
-    first = _bind(host, port)
-    if host != HOST:
-        return [first]
-    # Players that look up `localhost` may find ::1 first.
-    try:
-        return [first, _bind("::1", first.getsockname()[1])]
-    except (RunError, InputError):
-        return [first]
-
-
-def _bind(host: str, port: int) -> socket.socket:
-    try:
-        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-        family, _, _, _, address = found[0]
-        return socket.create_server(
-            (str(address[0]), port),
-            family=family,
-            backlog=BACKLOG,
-            reuse_port=False,
-        )
-    except socket.gaierror:
-        raise InputError(f"--serve: {host} is no address of this machine") from None
-    except OSError as error:
-        if error.errno == errno.EADDRNOTAVAIL:
-            raise InputError(f"--serve: {host} is no address of this machine") from None
-        if error.errno == errno.EADDRINUSE:
-            raise RunError(
-                f"TCP port {port} on {host} is in use; choose another with --serve"
-            ) from None
-        raise RunError(f"TCP port {port} on {host}: {error.strerror}") from None

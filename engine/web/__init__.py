@@ -1,0 +1,1 @@
+"""The page: an instrument in the browser, served by a process of its own."""

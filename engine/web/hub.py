@@ -1,0 +1,187 @@
+"""The pages that are connected, and what each is sent."""
+
+import asyncio
+import contextlib
+import time
+from dataclasses import dataclass, field
+from typing import Any, TypeAlias
+
+from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
+
+from engine.control.commands import ROOT
+from engine.osc.clients import TokenBucket
+from engine.web.access import Access
+from engine.web.messages import PAGE, BadMessage, WebMessage, decoded, encoded, hello
+from engine.web.session_client import SessionClient
+
+MAX_PAGES = 64
+MAX_WAITING = 512  # messages that a page has not taken; then it has to come again
+RATE, BURST = 120.0, 240.0  # messages a second that a page may send
+MAX_STRIKES = 20_000  # messages beyond the rate or malformed, until it is cut off
+
+Frame: TypeAlias = str | bytes
+
+
+@dataclass(eq=False)
+class _Page:
+    """One WebSocket of `/ws`."""
+
+    socket: WebSocket
+    may_change: bool
+    waiting: asyncio.Queue[Frame | None] = field(
+        default_factory=lambda: asyncio.Queue(MAX_WAITING)
+    )
+    bucket: TokenBucket = field(default_factory=lambda: TokenBucket(RATE, BURST))
+    late: dict[str, WebMessage] = field(default_factory=dict)  # by address
+    strikes: int = 0
+    watches: bool = False
+
+    def put(self, frame: Frame) -> None:
+        """Queue a frame; a page that takes nothing is ended."""
+        try:
+            self.waiting.put_nowait(frame)
+        except asyncio.QueueFull:
+            self.end()
+
+    def end(self) -> None:
+        """Have the socket closed once what is queued has gone, or at once."""
+        while self.waiting.full():
+            self.waiting.get_nowait()
+        self.waiting.put_nowait(None)
+
+
+class Hub:
+    """Keeps pages told, and hands on what they say.
+
+    Args:
+        session: that is spoken to.
+        access: says who may change something.
+    """
+
+    def __init__(self, session: SessionClient, access: Access) -> None:
+        self._session, self._access = session, access
+        self._pages: set[_Page] = set()
+
+    @property
+    def has_watchers(self) -> bool:
+        """Whether a page shows spectra."""
+        return any(page.watches for page in self._pages)
+
+    def tell(self, address: str, args: list[Any]) -> None:
+        """Send a message to every page."""
+        if self._pages:
+            self._send(encoded(address, args))
+
+    def tell_session(self, answers: bool) -> None:
+        """Tell every page that the session has come or gone."""
+        self.tell(PAGE + "session", [answers])
+        if answers:
+            for page in tuple(self._pages):
+                self._welcome(page)
+
+    def show(self, frame: bytes) -> None:
+        """Send a binary frame to the pages that watch."""
+        for page in tuple(self._pages):
+            # Pictures are worth nothing late; messages go first.
+            if page.watches and page.waiting.qsize() < MAX_WAITING // 4:
+                page.put(frame)
+
+    async def meet(self, socket: WebSocket) -> None:
+        """Serve one page until it goes."""
+        if len(self._pages) >= MAX_PAGES:
+            await socket.close(1013)
+            return
+        await socket.accept()
+        page = _Page(socket, self._access.allows(socket.query_params.get("token", "")))
+        self._pages.add(page)
+        self._welcome(page)
+        sending = asyncio.create_task(self._feed(page))
+        try:
+            while True:
+                await self._hear(page, await socket.receive())
+        except (WebSocketDisconnect, RuntimeError, OSError):
+            pass  # it has gone
+        finally:
+            self._pages.discard(page)
+            sending.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await sending
+
+    async def run(self) -> None:
+        """Hand on what had to wait for a page's rate."""
+        while True:
+            await asyncio.sleep(0.05)
+            now = time.monotonic()
+            for page in tuple(self._pages):
+                while page.late and page.bucket.take(1.0, now):
+                    self._carry_out(page, page.late.pop(next(iter(page.late))))
+
+    def _welcome(self, page: _Page) -> None:
+        may_change = page.may_change
+        session = self._session
+        page.put(hello(session.values, session.facts, may_change=may_change))
+
+    def _send(self, text: str) -> None:
+        for page in tuple(self._pages):
+            page.put(text)
+
+    async def _feed(self, page: _Page) -> None:
+        with contextlib.suppress(WebSocketDisconnect, RuntimeError, OSError):
+            while (frame := await page.waiting.get()) is not None:
+                if isinstance(frame, str):
+                    await page.socket.send_text(frame)
+                else:
+                    await page.socket.send_bytes(frame)
+            if page.socket.client_state is WebSocketState.CONNECTED:
+                await page.socket.close(1013)
+
+    async def _hear(self, page: _Page, received: Any) -> None:
+        if received["type"] == "websocket.disconnect":
+            raise WebSocketDisconnect
+        try:
+            text = received.get("text")
+            if text is None:
+                raise BadMessage("not a text")
+            message = decoded(text)
+        except BadMessage as reason:
+            self._strike(page, "", str(reason))
+            return
+        if page.bucket.take(1.0, time.monotonic()) and not page.late:
+            self._carry_out(page, message)
+            return
+        # The last value of a fader counts; a flood in many addresses does not.
+        page.late.pop(message.address, None)
+        if len(page.late) < MAX_WAITING:
+            page.late[message.address] = message
+        self._strike(page, message.address, "")
+
+    def _strike(self, page: _Page, address: str, reason: str) -> None:
+        page.strikes += 1
+        if page.strikes >= MAX_STRIKES:
+            page.end()
+        elif reason and page.bucket.take(1.0, time.monotonic()):
+            page.put(encoded(ROOT + "error", [address, reason]))
+
+    def _carry_out(self, page: _Page, message: WebMessage) -> None:
+        address, args = message.address, message.args
+        if address.startswith(PAGE):
+            self._for_page(page, message)
+        elif not address.startswith(ROOT):
+            page.put(encoded(ROOT + "error", [address, "no such address"]))
+        elif not args and address in self._session.values:
+            page.put(encoded(address, self._session.values[address]))
+        elif not page.may_change:
+            page.put(encoded(ROOT + "error", [address, "needs the token"]))
+        elif not self._session.send(address, *args):
+            page.put(encoded(ROOT + "error", [address, "no session answers"]))
+
+    def _for_page(self, page: _Page, message: WebMessage) -> None:
+        match message.address.removeprefix(PAGE), message.args:
+            case "watch", (bool() as watches,):
+                page.watches = watches
+            case "token", (str() as token,):
+                page.may_change = self._access.allows(token)
+                page.put(encoded(PAGE + "may-change", [page.may_change]))
+            case _:
+                error = [message.address, "no such message"]
+                page.put(encoded(ROOT + "error", error))
