@@ -117,6 +117,44 @@ def surroundings(values: NDArray[np.float64]) -> NDArray[np.float64]:
     return means
 
 
+def prominence_db(timbres: NDArray[np.float32], axis: Axis) -> NDArray[np.float64]:
+    """How far each band stands above its third of an octave, dB, same shape."""
+    floor = surroundings(timbres.astype(np.float64))
+    prominence: NDArray[np.float64] = axis.range_db * (timbres - floor)
+    return prominence
+
+
+def pitch_octaves(
+    power: NDArray[np.float64], prominence: NDArray[np.float64], axis: Axis
+) -> NDArray[np.float64]:
+    """Centre of the partials in octaves above 20 Hz, loudness-weighted, shape (n,).
+
+    Square roots of power stand in for loudness; bands that do not stand out of their
+    neighbourhood count little.
+
+    Args:
+        power: of the bands, shape (n, n_bands).
+        prominence: as `prominence_db` gives it, same shape.
+        axis: the bands.
+    """
+    return _centre(np.sqrt(power) * np.clip(prominence, 0.5, 12.0), axis)
+
+
+def brightness_octaves(power: NDArray[np.float64], axis: Axis) -> NDArray[np.float64]:
+    """Centre of the whole spectrum in octaves above 20 Hz, shape (n,).
+
+    Args:
+        power: of the bands, shape (n, n_bands).
+        axis: the bands.
+    """
+    return _centre(np.sqrt(power), axis)
+
+
+def _centre(weight: NDArray[np.float64], axis: Axis) -> NDArray[np.float64]:
+    octaves = np.log2(axis.centres / axis.low_hz)
+    return np.asarray(weight @ octaves / (weight.sum(axis=1) + 1e-20))
+
+
 @lru_cache(maxsize=8)
 def _band_k_weighting(axis: Axis) -> NDArray[np.float64]:
     return k_weighting(axis.centres)

@@ -15,6 +15,8 @@ from effects.audio.levels import amplitude_to_db
 from effects.base.errors import InputError
 from engine.app.sleep_timer import SleepTimer
 from engine.compose import preset as presets
+from engine.compose.chords import chord_name
+from engine.compose.likeness import point_of, text_of
 from engine.control.callbacks import OnEvent, Say
 from engine.control.controls import Value
 from engine.control.status import RecordingStatus, SessionStatus, SongStatus
@@ -76,6 +78,7 @@ class SessionCommands:
             "preset/load": self.load_preset,
             "record/start": self.start_recording,
             "record/stop": self.stop_recording,
+            "like": self._start_from,
             "keep": lambda seconds: keep(float(seconds)),
             "effects/next": lambda: session.command_bed("effects/next"),
             "effects/only": lambda name="": session.command_bed("effects/only", name),
@@ -246,13 +249,24 @@ class SessionCommands:
             if str(path) not in (state.failure or ""):  # the message named it
                 self._say(f"recorded {path}")
 
+    def _start_from(self, like: str = "") -> None:
+        """Go on to songs near a point, or to songs from everywhere.
+
+        Raises:
+            InputError: it is no point of the model.
+        """
+        if like:
+            point_of(like, self._session.graph.model.n_latents)
+        self._session.producer.command("like", like)
+
     def _set(self, name: str, value: Argument) -> None:
         self._session.graph.controls.set(name, value)
 
     def _song_status(self) -> SongStatus | None:
-        now = self._session.now()
+        session, now = self._session, self._session.now()
         if now is None:
             return None
+        controls = session.graph.controls.snapshot
         return SongStatus(
             number=now.index,
             title=f"Song {now.index + 1}",
@@ -262,6 +276,11 @@ class SessionCommands:
             seconds=min(now.length, self._seconds_into(now)),
             length=now.length,
             point=now.point,
+            seed=session.graph.settings.seed,
+            key=f"{controls['tuning/key']} {controls['tuning/scale']}",
+            chord=chord_name(controls, now.pattern[now.symbol]),
+            sounds=tuple(text_of(point) for point in now.points),
+            like=now.like,
         )
 
     def _recording_status(self) -> RecordingStatus | None:

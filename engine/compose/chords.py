@@ -9,7 +9,8 @@ scale has it.
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.control.harmony import CHORDS
+from engine.control.controls import Snapshot
+from engine.control.harmony import CHORDS, KEYS, SCALES
 
 # Share of the strength at which a sound has come all the way to its degree.
 ARRIVED = 0.75
@@ -30,6 +31,25 @@ def degrees(plan: str, scale: tuple[float, ...]) -> NDArray[np.float64]:
         return np.asarray(notes[wanted])
     places = np.array(_MAJOR)[wanted]
     return np.asarray(notes[np.argmin(np.abs(notes - places[:, None]), axis=1)])
+
+
+def chord_name(controls: Snapshot, symbol: str) -> tuple[int, str]:
+    """Degree of the key on which a sound stands, from 1, and its root.
+
+    Args:
+        controls: in force.
+        symbol: of the sound, `A` to `E`.
+
+    Returns:
+        0 and an empty text if sounds are not moved to chords.
+    """
+    plan = str(controls["tuning/chords"])
+    if plan == "off" or not float(controls["tuning/strength"]):
+        return 0, ""
+    place = "ABCDE".index(symbol)
+    above = degrees(plan, SCALES[str(controls["tuning/scale"])])[place]
+    tonic = KEYS.index(str(controls["tuning/key"]))
+    return CHORDS[plan][place], KEYS[(tonic + round(float(above) / 100.0)) % len(KEYS)]
 
 
 def move(

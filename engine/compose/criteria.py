@@ -13,7 +13,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from model.config import Axis
-from model.spectrum import loudness, surroundings
+from model.spectrum import (
+    brightness_octaves,
+    loudness,
+    pitch_octaves,
+    prominence_db,
+)
 
 Values = NDArray[np.float64]
 
@@ -42,19 +47,12 @@ class Sounds:
     @cached_property
     def prominence_db(self) -> Values:
         """How far each band stands above its third of an octave, dB."""
-        floor = surroundings(self.timbres.astype(np.float64))
-        prominence: Values = self.axis.range_db * (self.timbres - floor)
-        return prominence
+        return prominence_db(self.timbres, self.axis)
 
 
 def pitch(sounds: Sounds) -> Values:
-    """Centre of the partials in octaves above 20 Hz, loudness-weighted.
-
-    Square roots of power stand in for loudness; bands that do not stand out of their
-    neighbourhood count little.
-    """
-    weight = np.sqrt(sounds.power) * np.clip(sounds.prominence_db, 0.5, 12.0)
-    return _centre(weight, sounds.axis)
+    """Centre of the partials in octaves above 20 Hz, see `pitch_octaves`."""
+    return pitch_octaves(sounds.power, sounds.prominence_db, sounds.axis)
 
 
 def volume(sounds: Sounds) -> Values:
@@ -69,7 +67,7 @@ def weirdness(sounds: Sounds) -> Values:
 
 def brightness(sounds: Sounds) -> Values:
     """Centre of the whole spectrum in octaves above 20 Hz."""
-    return _centre(np.sqrt(sounds.power), sounds.axis)
+    return brightness_octaves(sounds.power, sounds.axis)
 
 
 def tonalness(sounds: Sounds) -> Values:
@@ -130,11 +128,6 @@ def measure(
     """Every criterion of n sounds: name to shape (n,)."""
     sounds = Sounds(timbres, z, axis)
     return {name: criterion(sounds) for name, criterion in CRITERIA.items()}
-
-
-def _centre(weight: Values, axis: Axis) -> Values:
-    octaves = np.log2(axis.centres / axis.low_hz)
-    return np.asarray(weight @ octaves / (weight.sum(axis=1) + 1e-20))
 
 
 def _is_peak(power: Values) -> NDArray[np.bool_]:

@@ -78,9 +78,10 @@ class SongSchedule:
     ) -> None:
         self._model, self._grammar, self._controls = model, grammar, controls
         self._seed, self._duration = seed, duration
-        self._like, self._preset = like, preset
+        self._likes = [(0, like)]  # first song, and the point from it on
+        self._preset = preset
         self._slots: list[Slot] = []
-        self._songs: dict[tuple[int, float, bool], ComposedSong] = {}
+        self._songs: dict[tuple[int, float, bool, str], ComposedSong] = {}
 
     def at(self, tau: float) -> list[Slot]:
         """The songs that sound at `tau` seconds: one, or two while one gives way."""
@@ -96,12 +97,17 @@ class SongSchedule:
 
     def song(self, slot: Slot) -> ComposedSong:
         """The song of a slot, composed when it is first asked for."""
-        key = (slot.index, slot.duration, slot.is_last)
+        like = self.like(slot.index)
+        key = (slot.index, slot.duration, slot.is_last, like)
         if key not in self._songs:
             while len(self._songs) >= _KEPT_SONGS:
                 del self._songs[next(iter(self._songs))]
-            self._songs[key] = self._compose(slot)
+            self._songs[key] = self._compose(slot, like)
         return self._songs[key]
+
+    def like(self, index: int) -> str:
+        """The point that the sounds of song `index` lie near; or nothing."""
+        return next(like for first, like in reversed(self._likes) if first <= index)
 
     def compose_ahead(self) -> None:
         """Compose the song after the latest slot, so that it is there in time."""
@@ -128,6 +134,18 @@ class SongSchedule:
         self._slots.append(ended)
         self._append(current.index + 1, tau)
 
+    def start_from(self, tau: float, like: str) -> None:
+        """Have the songs after the one at `tau` lie near a point, from soon on.
+
+        Args:
+            tau: composition time, seconds.
+            like: the point, see `likeness`; or nothing for songs from everywhere.
+        """
+        following = self.at(tau)[-1].index + 1
+        before = [entry for entry in self._likes if entry[0] < following]
+        self._likes = [*before, (following, like)]
+        self.cut_short(tau)
+
     def _append(self, index: int, start: float) -> None:
         self._slots.append(self._slot(index, start))
 
@@ -151,7 +169,7 @@ class SongSchedule:
         length = (left + (n_songs - 1) * overlap) / n_songs
         return Slot(index, start, length, start + length, overlap)
 
-    def _compose(self, slot: Slot) -> ComposedSong:
+    def _compose(self, slot: Slot, like: str) -> ComposedSong:
         return compose(
             self._model,
             self._grammar,
@@ -160,7 +178,7 @@ class SongSchedule:
             index=slot.index,
             duration=slot.duration,
             fades=self._fades(slot),
-            like=self._like,
+            like=like,
             preset=self._preset,
             is_endless=self._duration is None,
         )

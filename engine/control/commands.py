@@ -23,6 +23,7 @@ NORM = "/norm"  # behind a control: the same control as a position 0..1
 Argument: TypeAlias = float | bool | str
 
 _NAME = re.compile(r"\w[\w -]{0,63}")
+_POINT = re.compile(r"[\w-]{4,90}={0,2}", re.ASCII)  # base64 for URLs
 _LARGEST = 3.0e38  # a little below the largest 32-bit float
 _INFINITY = 200.0  # sent for infinity: silence in dB is below any level, here -200
 _LONGEST_TEXT = 200
@@ -163,6 +164,12 @@ def _recording(
     return lambda status: None if status.recording is None else values(status.recording)
 
 
+def _check_point(text: str) -> None:
+    """Refuse a text that holds no point; whose model it is of is seen later."""
+    if not _POINT.fullmatch(text):
+        raise InputError("takes a point, as the reading song/sounds gives it")
+
+
 # What a MIDI message can be bound to: controls, and commands that need no argument.
 _BINDABLE = (
     *CONTROLS,
@@ -179,6 +186,14 @@ COMMANDS: tuple[Command, ...] = (
         "s",
         choices=tuple("ABCDE"),
         optional=True,
+    ),
+    Command(
+        "like",
+        "Go on to songs near a point of the timbre space, as the reading song/sounds "
+        "and '--like' write it; without one, to songs from everywhere.",
+        "s",
+        optional=True,
+        check_text=_check_point,
     ),
     Command("preset/load", "Take a preset's values.", "s", listed=lambda s: s.presets),
     Command("record/start", "Begin a recording.", "s", optional=True),
@@ -274,6 +289,38 @@ READINGS: tuple[Reading, ...] = (
         _song(lambda s: (s.length,)),
         1.0,
         "s",
+    ),
+    Reading(
+        "song/seed",
+        "Seed of the stream of songs.",
+        "i",
+        _song(lambda s: (s.seed,)),
+    ),
+    Reading(
+        "song/key",
+        "Key and scale of the song.",
+        "s",
+        _song(lambda s: (s.key,)),
+    ),
+    Reading(
+        "song/chord",
+        "Degree of the key on which the sound stands, from 1, and its root; "
+        "0 without chords.",
+        "is",
+        _song(lambda s: s.chord),
+    ),
+    Reading(
+        "song/sounds",
+        "The points of its sounds A to E, each as a text.",
+        "s*",
+        _song(lambda s: s.sounds),
+        1.0,
+    ),
+    Reading(
+        "song/like",
+        "The point that its sounds lie near; empty without one.",
+        "s",
+        _song(lambda s: (s.like,)),
     ),
     Reading(
         "headroom",

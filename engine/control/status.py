@@ -18,6 +18,12 @@ class SongStatus:
         seconds: since it began.
         length: of the song in seconds.
         point: in the latent space.
+        seed: of the stream of songs.
+        key: tonic and scale, as `D dorian`.
+        chord: degree of the key on which the sound stands, from 1, and its root; 0 and
+            nothing without chords.
+        sounds: points of A..E, each as `compose.likeness` writes it.
+        like: point that they lie near, or empty.
     """
 
     number: int
@@ -28,6 +34,11 @@ class SongStatus:
     seconds: float
     length: float
     point: tuple[float, ...] = ()
+    seed: int = 0
+    key: str = ""
+    chord: tuple[int, str] = (0, "")
+    sounds: tuple[str, ...] = ()
+    like: str = ""
 
     @property
     def symbol(self) -> str:

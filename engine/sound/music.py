@@ -18,6 +18,7 @@ from effects.base.errors import InputError
 from effects.base.streams import Purpose, stream
 from effects.bed.masking import BandEnvelope
 from engine.compose.grammar import Grammar
+from engine.compose.likeness import point_of
 from engine.compose.loudness_plan import FADE_IN_S, FADE_OUT_S, fade_lengths
 from engine.compose.path import SYMBOLS
 from engine.compose.schedule import SongSchedule
@@ -31,7 +32,7 @@ from engine.sound.synthesis import Synthesiser
 from engine.sound.transport import Transport
 from model.inference import TimbreModel
 
-COMMANDS = ("next", "go")
+COMMANDS = ("next", "go", "like")
 
 
 @dataclass(frozen=True)
@@ -47,6 +48,7 @@ class Now:
         length: of the song in s.
         point: on the line, without wiggle, shape (n_latents,).
         points: the song's five sounds, shape (5, n_latents).
+        like: point that they lie near, see `likeness`; or nothing.
     """
 
     position: int
@@ -57,6 +59,7 @@ class Now:
     length: float
     point: tuple[float, ...]
     points: NDArray[np.float32] = field(compare=False)
+    like: str = ""
 
 
 @dataclass(frozen=True)
@@ -184,7 +187,8 @@ class Music:
         """From sample `at` on, do what `name` says.
 
         `next` goes over to the next song; `go` glides to a point ("A".."E"), or back
-        to the path (without a point).
+        to the path (without a point); `like` goes over to a song near a likeness, and
+        stays there (without one, to songs from everywhere).
 
         Raises:
             InputError: no such command, or an argument that it does not take.
@@ -202,6 +206,11 @@ class Music:
                 glide_from=self._nodes.line(at),
                 target=target,
             )
+        elif name == "like":
+            like = str(args[0]) if args and args[0] else ""
+            if like:
+                point_of(like, self._model.n_latents)  # refused before it is followed
+            self._schedule.start_from(transport.tau, like)
         else:
             raise InputError(f"{name}: no such command; there are {COMMANDS}")
         self._restart(at, transport)
@@ -221,6 +230,7 @@ class Music:
             slot.duration,
             tuple(self._nodes.line(position)[:-1].tolist()),
             song.points,
+            self._schedule.like(slot.index),
         )
 
     def _transport_at(self, at: int) -> Transport:

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from effects.audio.levels import Samples
 from engine.compose import grammar as grammars
-from engine.compose.chords import degrees, move
+from engine.compose.chords import chord_name, degrees, move
 from engine.compose.composer import compose
 from engine.compose.path import SYMBOLS
 from engine.compose.tuning import (
@@ -208,3 +208,20 @@ def test_chords_leave_the_level_of_the_music(model: TimbreModel) -> None:
         sound = section(model, "D", 2, snapshot)
         levels.append(10.0 * np.log10(np.mean(sound**2)))
     assert levels[0] == pytest.approx(levels[1], abs=1.5)
+
+
+@pytest.mark.parametrize(
+    ("values", "symbol", "named"),
+    [
+        ({"tuning/chords": "open"}, "A", (1, "D")),
+        ({"tuning/chords": "open"}, "B", (5, "A")),
+        ({"tuning/chords": "falling", "tuning/key": "B"}, "B", (7, "A")),
+        ({"tuning/chords": "off"}, "B", (0, "")),
+        ({"tuning/chords": "open", "tuning/strength": 0.0}, "B", (0, "")),
+    ],
+)
+def test_a_chord_has_a_degree_and_a_root(
+    values: dict[str, object], symbol: str, named: tuple[int, str]
+) -> None:
+    given = {"tuning/key": "D", "tuning/scale": "dorian", **values}
+    assert chord_name(snapshot_of(given), symbol) == named

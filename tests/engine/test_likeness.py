@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile as sf
+from numpy.typing import NDArray
 
 from effects.base.errors import InputError
 from engine.api import compose, from_card
@@ -12,6 +13,7 @@ from engine.compose import grammar as grammars
 from engine.compose.composer import compose as compose_song
 from engine.compose.likeness import CLIPS, STEPS, hear, point_of, text_of
 from engine.control.controls import defaults
+from engine.graph import Settings, build
 from engine.offline.song_card import MAX_TEXT
 from engine.offline.song_card_file import write_beside
 from model.inference import TimbreModel
@@ -105,6 +107,39 @@ def test_what_is_rendered_is_heard_nearer_to_the_sound(
     nearer = [heard(seed, organ) / heard(seed, None) for seed in (5, 6, 7)]
     assert max(nearer) < 1.0
     assert np.mean(nearer) < 0.9
+
+
+def test_a_stream_goes_over_to_songs_near_a_point(
+    model: TimbreModel, organ: Path
+) -> None:
+    like = hear(model, organ)
+    point = point_of(like, model.n_latents)
+    music = build(Settings(seed=4, sample_rate=24_000, effects=None)).music
+    before = music.now(0)
+    at = 5 * 24_000
+    music.command(at, "like", (like,))
+    along = music.now(at + 24_000 * 30)
+    assert (before.like, along.like) == ("", like)
+    assert music.now(at - 1).points is before.points, "what plays is the same song"
+    assert along.index == 1
+
+    def away(points: NDArray[np.float32]) -> float:
+        return float(np.linalg.norm(points - point, axis=1).mean())
+
+    assert away(along.points) < 0.6 * away(before.points)
+    later = at + 24_000 * 900
+    music.command(later, "like", ())
+    assert music.now(later - 1).like == like
+    freed = music.now(later + 24_000 * 30)
+    assert freed.like == ""
+    assert away(freed.points) > 1.5 * away(along.points)
+
+
+def test_a_stream_does_not_go_over_to_what_is_no_point() -> None:
+    music = build(Settings(seed=4, sample_rate=24_000, effects=None)).music
+    with pytest.raises(InputError, match="likeness"):
+        music.command(0, "like", ("nowhere",))
+    assert music.now(24_000 * 60).like == ""
 
 
 def test_a_card_gives_the_song_again_without_the_sound(

@@ -15,6 +15,7 @@ from effects.audio.levels import Samples
 from effects.audio.limiter import Limiter
 from effects.base.errors import InputError
 from effects.shelf.library import Library
+from engine.compose.likeness import text_of
 from engine.control.controls import CONTROLS, snapshot_of
 from engine.graph import Settings, build
 from engine.live.fade import FadeKind
@@ -126,6 +127,7 @@ def turn_everything(session: Session) -> None:
         time.sleep(0.03)
     turn("hold", False)
     producer.command("go", "")
+    producer.command("like", text_of(np.linspace(-1.0, 1.0, 32, dtype=np.float32)))
 
 
 def wait_until(holds: Callable[[], bool], seconds: float = 60.0) -> None:
