@@ -6,7 +6,7 @@ callback: numpy only, and what is called there fills what it is given.
 """
 
 from bisect import bisect_right
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +15,7 @@ from effects.audio.third_octaves import N_BANDS, Bands
 
 FULL_DB = 12.0  # partials over bed: ducking begins at 0 dB and is complete here
 KEPT_S = 30.0  # of an envelope behind its end: more than any ring holds
+MAX_EARLIER = 32  # plans that are remembered: more than are spliced within a block
 
 _TINY = 1e-14
 
@@ -28,10 +29,16 @@ class BandEnvelope:
     Attributes:
         positions: of the nodes, ascending, absolute samples.
         power: mean square in each band at each node, shape (N_BANDS,) each.
+        earlier: positions at which another plan was spliced in, the latest first, each
+            with the envelope in force before it.
+        held: spans of positions [begin, end) at which the value is that of `begin`:
+            there the music was late, and its concealment stood still.
     """
 
     positions: tuple[int, ...] = ()
     power: tuple[Bands, ...] = ()
+    earlier: "tuple[tuple[int, BandEnvelope], ...]" = ()
+    held: tuple[tuple[int, int], ...] = ()
 
     @property
     def end(self) -> int | None:
@@ -40,6 +47,18 @@ class BandEnvelope:
 
     def read_into(self, out: Bands, position: int) -> None:
         """Callback: fill `out` with the bands at a position; held beyond the ends."""
+        for begin, end in self.held:
+            if begin <= position < end:
+                position = begin
+                break
+        found = self
+        for spliced_at, before in self.earlier:
+            if position >= spliced_at:
+                break
+            found = before
+        found._read_nodes_into(out, position)
+
+    def _read_nodes_into(self, out: Bands, position: int) -> None:
         after = bisect_right(self.positions, position)
         if not self.positions:
             out.fill(0.0)
@@ -61,33 +80,41 @@ class BandEnvelope:
         """
         oldest = position - KEPT_S * sample_rate
         first = max(0, bisect_right(self.positions, oldest) - 1)
+        earlier = self.earlier
+        while earlier and earlier[-1][0] < oldest:
+            earlier = earlier[:-1]
         return BandEnvelope(
-            (*self.positions[first:], position), (*self.power[first:], power)
+            (*self.positions[first:], position), (*self.power[first:], power), earlier
         )
-
-    def cut(self, position: int) -> "BandEnvelope":
-        """The envelope up to a position, which becomes its end."""
-        n = bisect_right(self.positions, position - 1)
-        if n == 0:
-            return BandEnvelope()
-        power = np.zeros(N_BANDS)
-        self.read_into(power, position)
-        return BandEnvelope((*self.positions[:n], position), (*self.power[:n], power))
 
     def joined(
         self, before: "BandEnvelope", position: int, length: int
     ) -> "BandEnvelope":
-        """The envelope `before` up to a position, then within `length` samples this."""
-        head = before.cut(position)
-        if not self.positions or not head.positions:
-            return self if self.positions else head
+        """The envelope `before` up to a position, then within `length` samples this.
+
+        What it was before that position, it stays to the bit.
+        """
+        if not self.positions or not before.positions:
+            return self if self.positions else before
+        power = np.zeros(N_BANDS)
+        positions: tuple[int, ...] = ()
+        values: tuple[Bands, ...] = ()
+        if length:
+            before.read_into(power, position)
+            positions, values = (position,), (power,)
         at, power = min(position + length, self.positions[-1]), np.zeros(N_BANDS)
-        self.read_into(power, at)
+        self._read_nodes_into(power, at)
         n = bisect_right(self.positions, at)
+        earlier = ((position, replace(before, earlier=(), held=())), *before.earlier)
         return BandEnvelope(
-            (*head.positions, at, *self.positions[n:]),
-            (*head.power, power, *self.power[n:]),
+            (*positions, at, *self.positions[n:]),
+            (*values, power, *self.power[n:]),
+            earlier[:MAX_EARLIER],
         )
+
+    def holding(self, held: tuple[tuple[int, int], ...]) -> "BandEnvelope":
+        """The same, held over these spans of positions."""
+        return self if held == self.held else replace(self, held=held)
 
 
 def duck_into(

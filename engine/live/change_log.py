@@ -1,18 +1,26 @@
-"""The journal's rows of what the mixer saw: changed gains and underruns."""
+"""The journal's rows of what the callback did: gains, fades and concealment."""
 
-from engine.control.callbacks import OnEvent
+import base64
+from collections.abc import Mapping
+
+import numpy as np
+
+from engine.control.callbacks import Event, OnEvent
 from engine.control.controls import CONTROLS, Snapshot
+from engine.live.callback_log import CallbackLog, LogEntry
+from engine.live.fade import FadeRequest
+from engine.live.loop_crossfade import Concealing
 from engine.live.metrics import Metrics
-from engine.live.mixer import MAX_CHANGES, Mixer
+from engine.sound.concealment import ConcealmentRecipe
 
 
 class ChangeLog:
-    """Reports the sample at which the mixer saw each changed gain, and underruns.
+    """Reports the deeds of the callback, each with its sample, and underruns.
 
-    One thread calls it, often enough that the mixer keeps all changes until then.
+    One thread calls it, often enough that the callback's logs keep all until then.
 
     Args:
-        mixer: whose changes are reported.
+        logs: of the callback's parts.
         metrics: whose underruns are reported.
         initial: controls at the beginning of the session.
         on_event: takes rows for the journal.
@@ -20,33 +28,65 @@ class ChangeLog:
 
     def __init__(
         self,
-        mixer: Mixer,
+        logs: tuple[CallbackLog, ...],
         metrics: Metrics,
         initial: Snapshot,
         on_event: OnEvent,
     ) -> None:
-        self._mixer, self._metrics, self._on_event = mixer, metrics, on_event
+        self._logs, self._metrics, self._on_event = logs, metrics, on_event
         self._gains = _gains_in(initial)
-        self._n_changes = 0  # reported so far
+        self._recipe: ConcealmentRecipe | None = None  # the last that was reported
         self._n_underruns = 0  # reported so far
 
-    def report(self) -> None:
-        """Report what is new since the last call."""
-        seen = self._mixer.n_changes
-        for number in range(max(self._n_changes, seen - MAX_CHANGES), seen):
-            at, snapshot = self._mixer.changes[number % MAX_CHANGES]
-            gains = _gains_in(snapshot)
-            turned = {k: v for k, v in gains.items() if self._gains[k] != v}
-            if turned:
-                self._gains = gains
-                self._on_event({"at": at, "set": turned})
-        self._n_changes = seen
+    def report(self, position: int) -> None:
+        """Report what is new since the last call.
+
+        Args:
+            position: that the session has come to.
+        """
+        for log in self._logs:
+            entries, lost = log.take()
+            if lost:
+                self._on_event({"at": position, "lost": lost})
+            for entry in entries:
+                if (row := self._row(entry)) is not None:
+                    self._on_event({"at": entry.at, **row})
         n_new = self._metrics.underruns - self._n_underruns
         if n_new:
             self._n_underruns += n_new
-            self._on_event({"at": self._mixer.position, "underrun": n_new})
+            self._on_event({"at": position, "underrun": n_new})
+
+    def _row(self, entry: LogEntry) -> Event | None:
+        deed = entry.deed
+        if isinstance(deed, FadeRequest):
+            args: list[object] = [deed.seconds, deed.level]
+            if deed.start is not None:
+                args += [deed.start, deed.eased]
+            return {"command": deed.kind.value, "args": args}
+        if isinstance(deed, Concealing):
+            return {"conceal": self._concealing(deed)}
+        assert isinstance(deed, Mapping)
+        gains = _gains_in(deed)
+        turned = {k: v for k, v in gains.items() if self._gains[k] != v}
+        self._gains = gains
+        return {"set": turned} if turned else None
+
+    def _concealing(self, deed: Concealing) -> Event:
+        row: dict[str, object] = {"music": deed.rises}
+        if deed.concealment is None:
+            return row
+        row["gain"] = deed.concealment.gain
+        recipe = deed.concealment.recipe
+        if recipe is None:
+            return row
+        row |= {"position": recipe.position, "clarity": recipe.clarity}
+        if recipe is not self._recipe:
+            self._recipe = recipe
+            powers = np.asarray(recipe.bands, "<f4").tobytes()
+            row["bands"] = base64.b64encode(powers).decode("ascii")
+        return row
 
 
-def _gains_in(snapshot: Snapshot) -> dict[str, object]:
+def _gains_in(snapshot: Mapping[str, object]) -> dict[str, object]:
     """Return the controls that the mixer applies."""
     return {k: v for k, v in snapshot.items() if CONTROLS[k].acts == "block"}

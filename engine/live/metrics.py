@@ -13,7 +13,8 @@ class Metrics:
 
     blocks: int = 0  # callbacks so far; a device that counts none is gone
     block: int = 0  # samples of the last callback
-    underruns: int = 0  # blocks for which the ring had too little
+    underruns: int = 0  # times the music broke off, since the ring had run dry
+    concealments: int = 0  # times it went over to the concealment, wholly or in part
     device_xruns: int = 0  # times PortAudio flagged an output underflow
     errors: int = 0  # exceptions caught in the callback
     peak_left: float = 0.0  # highest sample magnitude of the last block

@@ -7,7 +7,7 @@ nothing. It reads one snapshot of controls a block.
 Every gain moves along a straight ramp of fixed length from the sample at which the
 change was first seen, and everything else is computed per absolute sample, so that
 the result does not depend on how the stream is cut into blocks. The sample of each
-change is kept in `changes`, from which a session is rendered again.
+change is noted in `log`, from which a session is rendered again.
 """
 
 from collections.abc import Callable
@@ -19,13 +19,13 @@ from effects.audio.levels import Samples, db_to_amplitude
 from effects.audio.limiter import Limiter
 from effects.bed.ducking import DuckedBed
 from effects.bed.masking import BandEnvelope
-from engine.control.controls import Snapshot, defaults
+from engine.control.controls import Snapshot
+from engine.live.callback_log import CallbackLog
 from engine.live.fade import Fade, FadeKind
 from engine.live.metrics import Metrics
 
 RAMP_S = 0.05  # duration of a ramp to a changed gain
 MAX_BLOCK = 4096  # longer blocks are rendered in parts
-MAX_CHANGES = 256
 
 _N_GAINS = 5
 _LOW, _HIGH, _SIDE_LOW, _SIDE_HIGH, _BED = range(_N_GAINS)
@@ -70,8 +70,7 @@ class Mixer:
     ) -> None:
         self.position = 0  # the next sample to render
         self.taps: tuple[MasterSink, ...] = ()  # replaced as a whole, never changed
-        self.n_changes = 0  # snapshots seen so far; the last ones are in `changes`
-        self.changes: list[tuple[int, Snapshot]]
+        self.log = CallbackLog()  # of snapshots seen and fades begun
         self.fades = {kind: Fade(sample_rate, MAX_BLOCK) for kind in FadeKind}
         self._source = source
         self._bed = bed
@@ -80,7 +79,6 @@ class Mixer:
         self._limiter = Limiter(sample_rate, channels=2, max_block=MAX_BLOCK)
         self._ramp = max(1, round(RAMP_S * sample_rate))
         self._seen: Snapshot | None = None
-        self.changes = [(0, defaults())] * MAX_CHANGES
         self._from = np.zeros(_N_GAINS, np.float32)
         self._to = np.zeros(_N_GAINS, np.float32)
         self._turned_at = -self._ramp
@@ -140,6 +138,8 @@ class Mixer:
             bed[:, 1] *= gain
             out += bed
         for fade in self._fades:
+            if (asked := fade.take(self.position)) is not None:
+                self.log.put(self.position, asked)
             fade.apply(out, self.position)
         self._limiter.process(out)
         self._metrics.peak_left = _peak(out[:, 0])
@@ -155,8 +155,7 @@ class Mixer:
             return
         first = self._seen is None
         self._seen = snapshot
-        self.changes[self.n_changes % MAX_CHANGES] = (self.position, snapshot)
-        self.n_changes += 1
+        self.log.put(self.position, snapshot)
         target = _gains(snapshot)
         if first:
             self._from[:] = self._to[:] = target
@@ -170,14 +169,13 @@ class Mixer:
         gain = self._gain[:n]
         start, stop = self._from[which], self._to[which]
         since = self.position - self._turned_at
-        if since >= self._ramp or start == stop:
-            gain.fill(stop)
-            return gain
-        np.add(self._index[:n], since, out=gain)
-        gain *= 1.0 / self._ramp
-        np.minimum(gain, 1.0, out=gain)
-        gain *= stop - start
-        gain += start
+        moving = 0 if start == stop else min(max(self._ramp - since, 0), n)
+        gain[moving:] = stop  # exactly, wherever blocks are cut
+        ramp = gain[:moving]
+        np.add(self._index[:moving], since, out=ramp)
+        ramp *= 1.0 / self._ramp
+        ramp *= stop - start
+        ramp += start
         return gain
 
 

@@ -2,10 +2,10 @@
 
 Threads: the producer thread alone owns the `Music` and writes the ring. `command` and
 `wake` may be called from any thread. A change of plan holds from just ahead of the
-reader on, and is spliced in as soon as its first samples are made, a block ahead of
-where the reader then is: near enough to be heard at once, and far enough that the
-reader cannot pass it before it is written. The producer may be late by as much as the
-ring holds; for longer delays it keeps a concealment loop of the ring's last sound.
+reader on. It is offered to the reader as soon as its first samples are made, with a
+sample that the reader has not come to; if it comes by before it sees the offer, a later
+sample is taken. The producer may be late by as much as the ring holds; for longer
+delays it keeps a concealment loop of the ring's last sound.
 """
 
 import queue
@@ -22,8 +22,9 @@ from effects.audio.levels import Samples, db_to_amplitude
 from effects.base.errors import InputError
 from engine.control.callbacks import OnEvent
 from engine.control.controls import CONTROLS, Controls, Snapshot
+from engine.live.loop_crossfade import grid_of, starved_of
 from engine.live.metrics import Metrics
-from engine.live.ring import RingBuffer
+from engine.live.music_ring import MusicRing, Splice
 from engine.live.ring_reader import RingReader
 from engine.sound.concealment_loop import unlikeness
 from engine.sound.music import Music, Now
@@ -34,8 +35,13 @@ from model.spectrum import loudness
 SPARE_HOPS = 2.0  # rendered with a splice, in times that a hop takes to make
 HOP_DECAY = 0.9  # of the longest time to make a hop, from one hop to the next
 MAX_SPARE_S = 1.0
-GUARD_S = 0.01  # from the reader's next block to a splice that is written
+GUARD_S = 0.01  # from the reader's next block to a splice that is offered
+ANSWER_EVERY_S = 0.002  # between looks for the reader's answer
 REPLAN_EVERY_S = 0.05  # changes that come faster are made together
+ENOUGH_S = 2.5  # are made of a new plan before the next change, however many wait
+BEHIND_S = 1.0  # of music that nobody will hear; farther behind, it is left out
+LEAD_HOPS = 5.0  # from the reader to where a late producer begins, in times of a hop
+MAX_LEAD_S = 2.0
 CONCEALMENT_EVERY_S = 8.0  # at most: a loop takes as long as some eight hops
 CONCEALMENT_MOST = 4.0  # gain of a loop that was made in a softer place
 CONCEALMENT_LIKE_DB = 4.0  # a loop that differs by less is not made again
@@ -57,7 +63,7 @@ class Producer:
     Args:
         music: the stream; from `start` on it belongs to the producer thread.
         ring: of layers, as long as the look-ahead is to be.
-        reader: of the ring; gets masking, concealment and the end of the stream.
+        reader: of the ring; gets the concealment.
         controls: whose changes are followed.
         metrics: `frames`, `replans` and `bad_frames` are counted here.
         on_event: takes a row for the journal of every change, with its samples.
@@ -69,7 +75,7 @@ class Producer:
     def __init__(
         self,
         music: Music,
-        ring: RingBuffer,
+        ring: MusicRing,
         reader: RingReader,
         controls: Controls,
         metrics: Metrics,
@@ -83,8 +89,7 @@ class Producer:
         self._controls, self._metrics, self._on_event = controls, metrics, on_event
         # Space is left for a hop that begins just before, and one after a splice.
         self._ahead = ring.capacity - 2 * round(CONTROLS["hop"].high * self._rate)
-        # After so much of a new plan, the next change need not wait for the rest.
-        self._enough = round(2.5 * self._rate)
+        self._enough = round(ENOUGH_S * self._rate)
         if self._ahead <= 0:
             raise ValueError(f"a ring of {ring.capacity} samples holds no two hops")
         self._plan = planned(controls.snapshot)
@@ -93,7 +98,8 @@ class Producer:
         self._wake = threading.Event()
         self._stopping = threading.Event()
         self._heard = 0  # sample of the last splice
-        self._stale: tuple[int, int] | None = None  # span of an old plan
+        self._changed_at = -REPLAN_EVERY_S  # monotonic time of the last change
+        self._since_change = self._enough  # samples made since then
         self._concealed: NDArray[np.float64] | None = None  # band powers of the loop
         self._concealed_at = 0.0  # monotonic time at which the loop was made
         self._hop_s = 0.0  # longest time that a hop took lately
@@ -129,22 +135,41 @@ class Producer:
     def _run(self) -> None:
         try:
             while not self._stopping.is_set():
-                if self._take_changes():
-                    self._stopping.wait(REPLAN_EVERY_S)
-                elif self._stale is not None:  # the change was taken back
-                    self._overwrite(*self._stale)
-                elif not self._produce():
-                    self._music.compose_ahead()
-                    self._keep_concealment()
-                    self._wake.wait(0.1 * self._ahead / self._rate)
-                    self._wake.clear()
+                self._step()
         except BaseException as error:  # the session reports it; the ring plays out
             self.failure = error
             raise
 
+    def _step(self) -> None:
+        if self._may_change() and self._take_changes():
+            return
+        if self._is_behind():
+            self._replan(
+                lambda at: self._music.command(at, "resume"),
+                {"command": "resume", "args": []},
+            )
+        elif not self._produce():
+            self._music.compose_ahead()
+            self._keep_concealment()
+            waits = self._has_changes()
+            self._wake.wait(REPLAN_EVERY_S if waits else 0.1 * self._ahead / self._rate)
+            self._wake.clear()
+
     @property
     def _rate(self) -> int:
         return self._music.sample_rate
+
+    def _may_change(self) -> bool:
+        """Whether enough of the last change is made, and it was not just now."""
+        if time.monotonic() - self._changed_at < REPLAN_EVERY_S:
+            return False
+        ahead = self._ring.written - self._ring.read
+        is_enough = max(ahead, self._since_change) >= self._enough
+        return is_enough or self._ring.finished
+
+    def _is_behind(self) -> bool:
+        late = self._ring.read - self._ring.written
+        return late > BEHIND_S * self._rate and not self._ring.finished
 
     def _next_hop(self) -> Samples | None:
         started = time.monotonic()
@@ -158,19 +183,19 @@ class Producer:
             return False
         hop = self._next_hop()
         if hop is None:
-            self._reader.finished = True
+            self._ring.finished = True
             return False
-        self._reader.band_envelope = self._music.band_envelope
         self._metrics.frames += 1
         self.positions.append(self._music.now(self._ring.written))
         self._metrics.bad_frames = self._music.bad_frames
-        written = self._ring.write(hop)
+        written = self._ring.write(hop, self._music.band_envelope)
+        self._since_change += len(hop)
         self._level_concealment()
         return written
 
     def _keep_concealment(self) -> None:
         """Make the loop again if the music has moved on and nothing else waits."""
-        if self._reader.finished or self._has_changes():
+        if self._ring.finished or self._has_changes():
             return  # after the end nothing is late
         if time.monotonic() < self._concealed_at + CONCEALMENT_EVERY_S:
             return
@@ -223,10 +248,10 @@ class Producer:
         return waiting or planned(self._controls.snapshot) != self._plan
 
     def _replan(self, change: Callable[[int], None], row: Mapping[str, object]) -> None:
-        """Change the music from just ahead of the reader on, and overwrite the ring.
+        """Change the music from just ahead of the reader on, and offer it to it.
 
         While the first samples of the new plan are made, the reader goes on; they are
-        spliced in from a sample that it cannot pass before they are written.
+        spliced in from a sample that it has not come to when it sees them.
 
         Args:
             change: makes the change in the music, from the sample that it is given.
@@ -234,83 +259,82 @@ class Producer:
                 one at which the change is spliced in. It is written as soon as that
                 is certain, ahead of the reader, in case the process is killed.
         """
-        guard, end = self._guard, self._ring.written
-        before = self._music.band_envelope
-        at = max(self._heard, min(self._ring.read + guard, end))
+        end, before = self._ring.written, self._music.band_envelope
+        at = max(self._heard, self._ring.read + self._guard)
+        if at > end:  # nothing is left to splice into: leave time to make the first
+            at += self._lead
         change(at)
+        event: dict[str, object] = {"at": at, "heard": at, **row}
         new = np.zeros((0, N_LAYERS), np.float32)
-        glide = round(SPLICE_S * self._rate)
         while True:
             new, heard = self._until_heard(new, at, end)
-            length = min(glide, end - heard)
-            old = self._ring.peek(heard, length)
-            first = splice(old, new[heard - at :], self._rate)
-            joined = self._music.band_envelope.joined(before, heard, glide)
-            # Spliced in at once: on a busy machine this thread may stop anywhere for
-            # longer than the guard, and the ring refuses what the reader has passed.
-            if heard == end or (
-                self._ring.read + guard <= heard + self._metrics.block
-                and self._ring.rewrite(heard, first[: end - heard])
-            ):
+            if heard > at + len(new) + BEHIND_S * self._rate:
+                at = heard + self._lead  # slower than the reader: leave that out
+                self._music.command(at, "resume")
+                event["resumed"] = at
+                new = new[:0]
+                continue
+            glide = min(round(SPLICE_S * self._rate), max(0, end - heard))
+            first = new[heard - at :]
+            if glide:
+                first = splice(self._ring.peek(heard, glide), first, self._rate)
+            envelope = self._music.band_envelope.joined(before, heard, glide)
+            offer = Splice(heard, first, envelope, self._has_ended)
+            if self._ring.offer(offer, self._wait_for_answer):
                 break
-        self._music.band_envelope = self._reader.band_envelope = joined
+            if self._stopping.is_set():
+                return
+        self._music.band_envelope = envelope
         self._heard = heard
-        self._on_event({"at": at, "heard": heard, **row})
-        self._reader.finished = False
+        event["heard"] = heard
+        if glide < round(SPLICE_S * self._rate):
+            event["glide"] = glide
+        self._on_event(event)
         self._metrics.replans += 1
+        self._changed_at = time.monotonic()
+        self._since_change = len(first)
         while self.positions and self.positions[-1].position >= heard:
             self.positions.pop()
         self.positions.append(self._music.now(heard))
-        self._stale = None
-        if len(first):
-            self._overwrite(heard, end, first)
+
+    def _wait_for_answer(self) -> bool:
+        return not self._stopping.wait(ANSWER_EVERY_S)
+
+    @property
+    def _has_ended(self) -> bool:
+        total = self._music.n_samples
+        return total is not None and self._music.position >= total
 
     @property
     def _guard(self) -> int:
         """Samples that the reader may take at any moment, and a few more."""
         return round(GUARD_S * self._rate) + self._metrics.block
 
+    @property
+    def _lead(self) -> int:
+        """Samples in which a late producer can make the first of what comes next."""
+        return round(min(LEAD_HOPS * self._hop_s, MAX_LEAD_S) * self._rate)
+
     def _until_heard(self, new: Samples, at: int, end: int) -> tuple[Samples, int]:
         """Render more of `new`, which begins at sample `at`, for a splice.
 
         Returns:
-            The samples, and the sample at which they can be spliced in.
+            The samples, and the sample at which they can be spliced in: enough that the
+            next hop is made before the reader begins to miss it, unless the music ends
+            or the reader is much faster.
         """
         while True:
-            heard = max(at, min(self._ring.read + self._guard, end))
-            length = min(round(SPLICE_S * self._rate), end - heard)
-            piece = None
-            # The next hop has to be made before the reader comes to its beginning.
+            heard = max(at, self._ring.read + self._guard)
             spare = round(min(SPARE_HOPS * self._hop_s, MAX_SPARE_S) * self._rate)
-            if len(new) < heard - at + max(1, length) + min(spare, end - heard):
-                piece = self._next_hop()
+            wanted = starved_of(self._rate) + grid_of(self._rate) + spare
+            if heard > end:  # the music comes back when there is twice as much
+                wanted += starved_of(self._rate)
+            wanted = max(wanted, round(SPLICE_S * self._rate))
+            if len(new) >= heard - at + wanted:
+                return new, heard
+            if heard > at + len(new) + BEHIND_S * self._rate and len(new):
+                return new, heard
+            piece = self._next_hop()
             if piece is None:
                 return new, heard
             new = np.concatenate([new, piece])
-
-    def _overwrite(self, at: int, end: int, first: Samples | None = None) -> None:
-        """Write the new plan from `at` to the end of what was written before.
-
-        It may stop early for another change, which will overwrite the rest; but it
-        writes `_enough` samples first, however many changes wait.
-        """
-        position, piece, self._stale = at, first, None
-        while True:
-            if piece is None:
-                self.positions.append(self._music.now(position))
-                piece = self._next_hop()
-                if piece is None:
-                    return
-                self._reader.band_envelope = self._music.band_envelope
-            inside = max(0, min(len(piece), end - position))
-            self._ring.rewrite(position, piece[:inside])
-            if inside < len(piece):
-                self._ring.write(piece[inside:])
-            position += len(piece)
-            waiting = self._has_changes()
-            if position > self._ring.read + self._enough and waiting:
-                self._stale = (position, end) if position < end else None
-                return
-            if position >= end and not waiting:
-                return
-            piece = None

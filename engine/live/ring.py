@@ -5,8 +5,8 @@ written by one side only and only ever grows, so neither side takes a lock: a st
 read makes the ring look emptier to the consumer, or fuller to the producer, and
 never corrupts audio. This leans on CPython running one thread's bytecode at a time.
 
-Positions are absolute: sample 0 is the first ever written. `write`, `peek` and
-`rewrite` are for the producer, `read_into` for the consumer, the rest for both.
+Positions are absolute: sample 0 is the first ever written. `write` is for the producer,
+`read_into` for the consumer, the rest for both.
 """
 
 import numpy as np
@@ -48,12 +48,12 @@ class RingBuffer:
     @property
     def available(self) -> int:
         """Samples ready to read."""
-        return self._written - self._read
+        return max(0, self._written - self._read)
 
     @property
     def space(self) -> int:
         """Samples that can be written without overtaking the reader."""
-        return self.capacity - self.available
+        return self.capacity - (self._written - self._read)
 
     def write(self, samples: Samples) -> bool:
         """Producer: write all of `samples`, or none of them if they do not fit."""
@@ -61,37 +61,6 @@ class RingBuffer:
             return False
         self._put(self._written, samples)
         self._written += len(samples)  # publish last: readable from here on
-        return True
-
-    def peek(self, position: int, n_samples: int) -> Samples:
-        """Producer: a copy of samples already written but not yet overwritten.
-
-        Raises:
-            ValueError: part of the span was never written or is gone.
-        """
-        self._check_span(position, n_samples)
-        start = position % self.capacity
-        head = min(n_samples, self.capacity - start)
-        return np.concatenate(
-            [self._samples[start : start + head], self._samples[: n_samples - head]]
-        )
-
-    def rewrite(self, position: int, samples: Samples) -> bool:
-        """Producer: replace samples that are written but not yet heard.
-
-        The caller leaves a margin before the reader. Should the reader come by all
-        the same, it hears old samples, then new: the write itself is safe.
-
-        Returns:
-            False, with nothing changed, when the span begins behind the reader.
-
-        Raises:
-            ValueError: part of the span was never written.
-        """
-        if position < self._read:
-            return False
-        self._check_span(position, len(samples))
-        self._put(position, samples)
         return True
 
     def read_into(self, out: Samples) -> int:
@@ -104,14 +73,6 @@ class RingBuffer:
         out[n:] = 0.0
         self._read += n  # release last: may be overwritten from here on
         return n
-
-    def _check_span(self, position: int, n_samples: int) -> None:
-        oldest = self._written - self.capacity
-        if position < oldest or position + n_samples > self._written:
-            raise ValueError(
-                f"samples {position}..{position + n_samples} are not in the ring, "
-                f"which holds {max(0, oldest)}..{self._written}"
-            )
 
     def _put(self, position: int, samples: Samples) -> None:
         start = position % self.capacity

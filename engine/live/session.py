@@ -19,11 +19,11 @@ from engine.graph import Graph
 from engine.live.bed_keeper import BedKeeper
 from engine.live.change_log import ChangeLog
 from engine.live.device_watch import DeviceChoice, DeviceWatch
-from engine.live.fade import FadeKind
+from engine.live.fade import FadeKind, FadeRequest
 from engine.live.metrics import Metrics
 from engine.live.mixer import MAX_BLOCK, MasterSink, Mixer
+from engine.live.music_ring import MusicRing
 from engine.live.producer import Producer
-from engine.live.ring import RingBuffer
 from engine.live.ring_reader import RingReader
 from engine.sound.music import Now
 from engine.sound.synthesis import N_LAYERS
@@ -31,7 +31,7 @@ from engine.sound.synthesis import N_LAYERS
 AHEAD_S = 10.0  # how far the producer renders ahead: hides a stall of as much
 PRIME_S = 3.0
 STOP_FADE_S = 0.15
-FADE_LEAD_S = 0.1  # from the mixer to the beginning of a fade
+FADE_LEAD_S = 0.1  # at most, until the callback begins a fade
 POLL_S = 0.05
 FIRST_BED_S = 2.0  # of the bed are loaded before the music starts, the rest beside it
 
@@ -57,7 +57,7 @@ class Session:
         self.metrics = Metrics()
         rate, controls = graph.sample_rate, graph.controls
         capacity = round((AHEAD_S + 2 * CONTROLS["hop"].high) * rate)
-        self.ring = RingBuffer(capacity, N_LAYERS)
+        self.ring = MusicRing(capacity, N_LAYERS)
         reader = RingReader(self.ring, rate, self.metrics, MAX_BLOCK)
         self.producer = Producer(
             graph.music, self.ring, reader, controls, self.metrics, on_event
@@ -79,7 +79,8 @@ class Session:
             if graph.bed is not None
             else None
         )
-        self._changes = ChangeLog(self.mixer, self.metrics, controls.snapshot, on_event)
+        logs = (reader.log, self.mixer.log)
+        self._changes = ChangeLog(logs, self.metrics, controls.snapshot, on_event)
         self._on_event = on_event
         self._stopping = threading.Event()
         controls.on_change = self.producer.wake
@@ -113,7 +114,7 @@ class Session:
         """
         try:
             while not self._stopping.wait(POLL_S) and not self._has_ended():
-                self._changes.report()
+                self._changes.report(self.mixer.position)
                 poll()
                 if self.producer.failure is not None:
                     raise RunError(f"the producer failed: {self.producer.failure!r}")
@@ -127,9 +128,7 @@ class Session:
 
     def fade(self, kind: FadeKind, seconds: float, level: float) -> None:
         """Any thread: move one of the fades to amplitude `level` in so long."""
-        at = self.mixer.position + round(FADE_LEAD_S * self.graph.sample_rate)
-        self.mixer.fades[kind].begin(at, seconds, level)
-        self._on_event({"at": at, "command": kind.value, "args": [seconds, level]})
+        self.mixer.fades[kind].ask(FadeRequest(kind, seconds, level))
 
     def rise(self, seconds: float) -> None:
         """Before `start`: begin in silence, and come up to full level in so long.
@@ -138,9 +137,7 @@ class Session:
         of the time, and along a line most of it would be there too soon.
         """
         kind = FadeKind.SLEEP
-        self.mixer.fades[kind].begin(0, seconds, 1.0, 0.0, True)
-        args = [seconds, 1.0, 0.0, True]
-        self._on_event({"at": 0, "command": kind.value, "args": args})
+        self.mixer.fades[kind].ask(FadeRequest(kind, seconds, 1.0, 0.0, eased=True))
 
     def command_bed(self, name: str, *args: object) -> None:
         """Any thread: change the effects; see `Bed.command`. Heard once loaded.
@@ -199,7 +196,7 @@ class Session:
         self.device.close()
         if self._bed is not None:
             self._bed.stop()
-        self._changes.report()
+        self._changes.report(self.mixer.position)
         self._on_event({"at": self.mixer.position, "command": "end", "args": []})
         self._stopping.set()
         self.producer.stop()

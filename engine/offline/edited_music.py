@@ -72,24 +72,30 @@ class EditedMusic:
 
     def _splice_in(self, edit: Edit) -> None:
         """Make an edit, and crossfade from the old plan to the new one."""
-        self._reach(self._n_splice)
-        old, early = self._pending[: self._n_splice], edit.heard - edit.at
+        glide = self._n_splice if edit.glide is None else edit.glide
+        self._reach(glide)
+        old = self._pending[:glide]
+        begun = edit.at if edit.resumed is None else edit.resumed
+        early = edit.heard - begun
         room = self._music.band_envelope
         self._make(edit)
         self._pending = np.zeros((0, N_LAYERS), np.float32)
         self._reach(early + max(1, len(old)))
         self._music.band_envelope = self._music.band_envelope.joined(
-            room, edit.heard, self._n_splice
+            room, edit.heard, glide
         )
-        new = self._pending[early:]
-        self._pending = splice(old, new, self._music.sample_rate)
+        self._pending = self._pending[early:]
+        if glide:
+            self._pending = splice(old, self._pending, self._music.sample_rate)
 
     def _make(self, edit: Edit) -> None:
         if edit.command is not None:
             self._music.command(edit.at, edit.command, edit.args)
-            return
-        self._controls = snapshot_of({**self._controls, **edit.values})
-        self._music.replan(edit.at, self._controls)
+        else:
+            self._controls = snapshot_of({**self._controls, **edit.values})
+            self._music.replan(edit.at, self._controls)
+        if edit.resumed is not None:
+            self._music.command(edit.resumed, "resume")
 
     def _reach(self, n_samples: int) -> None:
         """Render until so many samples are pending, or the music has ended."""

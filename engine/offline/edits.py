@@ -1,13 +1,35 @@
 """What was done to a session, read from its journal and sorted by where it acts."""
 
+import base64
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
+
+import numpy as np
 
 from effects.base.errors import InputError
 from engine.control.controls import CONTROLS, Value
 from engine.live.fade import FadeKind
+from engine.sound.concealment import ConcealmentRecipe
 from engine.sound.music import COMMANDS
+from model.config import AXIS
+
+
+@dataclass(frozen=True, eq=False)
+class Turn:
+    """A turn of the crossfade between the music and its concealment.
+
+    Attributes:
+        rises: the music comes back; else it goes.
+        gain: of the loop that is gone over to.
+        recipe: of that loop; None where one sounds already, or for silence.
+        begins: a loop is gone over to.
+    """
+
+    rises: bool
+    gain: float = 1.0
+    recipe: ConcealmentRecipe | None = None
+    begins: bool = False
 
 
 @dataclass(frozen=True)
@@ -20,6 +42,9 @@ class Edit:
         command: or what was commanded.
         args: of the command.
         spliced: sample at which a change of the music is spliced in; at once if None.
+        glide: samples of the crossfade there; None: as usual.
+        resumed: sample from which the music was made after the change; `at` if None.
+        turn: or how the crossfade to the concealment turned.
     """
 
     at: int
@@ -27,6 +52,9 @@ class Edit:
     command: str | None = None
     args: tuple[Any, ...] = ()
     spliced: int | None = None
+    glide: int | None = None
+    resumed: int | None = None
+    turn: "Turn | None" = None
 
     @property
     def heard(self) -> int:
@@ -43,12 +71,14 @@ class SortedEdits:
         gains: controls that act in the mixer.
         fades: fades of the mixer.
         bed: controls of the bed, and commands to it.
+        turns: of the crossfade to the concealment.
     """
 
     music: list[Edit] = field(default_factory=list)
     gains: list[Edit] = field(default_factory=list)
     fades: list[Edit] = field(default_factory=list)
     bed: list[Edit] = field(default_factory=list)
+    turns: list[Edit] = field(default_factory=list)
 
 
 def edits_of(events: Sequence[Mapping[str, Any]], scale: float = 1.0) -> list[Edit]:
@@ -58,16 +88,46 @@ def edits_of(events: Sequence[Mapping[str, Any]], scale: float = 1.0) -> list[Ed
         events: as `JournalEvent` has them.
         scale: sample rate to render at, over that of the journal.
     """
-    edits = []
+    edits, bands = [], ""
     for event in events:
-        at = round(event["at"] * scale)
-        spliced = round(event["heard"] * scale) if "heard" in event else None
-        if "set" in event:
-            edits.append(Edit(at, dict(event["set"]), spliced=spliced))
-        elif "command" in event:
-            args = tuple(event.get("args", ()))
-            edits.append(Edit(at, {}, event["command"], args, spliced))
+        edit = Edit(
+            round(event["at"] * scale),
+            dict(event.get("set", {})),
+            event.get("command"),
+            tuple(event.get("args", ())),
+            _scaled(event, "heard", scale),
+            _scaled(event, "glide", scale),
+            _scaled(event, "resumed", scale),
+        )
+        if "conceal" in event:
+            bands = event["conceal"].get("bands", bands)
+            edit = replace(edit, turn=_turn(event["conceal"], bands, scale))
+        if "set" in event or "command" in event or "conceal" in event:
+            edits.append(edit)
     return edits
+
+
+def _scaled(event: Mapping[str, Any], field: str, scale: float) -> int | None:
+    return round(event[field] * scale) if field in event else None
+
+
+def _turn(row: Mapping[str, Any], bands: str, scale: float) -> Turn:
+    """The turn that a row tells of.
+
+    Raises:
+        InputError: its spectrum is none.
+    """
+    if "clarity" not in row:
+        return Turn(row["music"], begins="gain" in row)
+    try:
+        powers = np.frombuffer(base64.b64decode(bands, validate=True), "<f4")
+    except ValueError:
+        powers = np.zeros(0, np.float32)
+    if len(powers) != AXIS.n_bands or not np.all(np.isfinite(powers) & (powers >= 0)):
+        raise InputError(f"the journal's concealment at {row['position']} is no sound")
+    position = round(row["position"] * scale)
+    recipe = ConcealmentRecipe(powers, position, float(row["clarity"]))
+    return Turn(row["music"], float(row["gain"]), recipe, begins=True)
 
 
 def sort_edits(edits: Sequence[Edit]) -> SortedEdits:
@@ -79,7 +139,9 @@ def sort_edits(edits: Sequence[Edit]) -> SortedEdits:
     found = SortedEdits()
     by_acts = {"block": found.gains, "bed": found.bed}
     for edit in _split(edits):
-        if edit.command in COMMANDS:
+        if edit.turn is not None:
+            found.turns.append(edit)
+        elif edit.command in COMMANDS:
             found.music.append(edit)
         elif edit.command in tuple(FadeKind):
             _check_fade(edit)
@@ -109,7 +171,7 @@ def _check_fade(edit: Edit) -> None:
 def _split(edits: Sequence[Edit]) -> Iterator[Edit]:
     """Edits whose values act in the mixer, in the bed, or in the music alone."""
     for edit in edits:
-        if edit.command is not None:
+        if edit.command is not None or edit.turn is not None:
             yield edit
             continue
         unknown = [name for name in edit.values if name not in CONTROLS]
@@ -122,4 +184,4 @@ def _split(edits: Sequence[Edit]) -> Iterator[Edit]:
                 if CONTROLS[name].acts in acts
             }
             if values:
-                yield Edit(edit.at, values, spliced=edit.spliced)
+                yield replace(edit, values=values)

@@ -1,9 +1,9 @@
 """The journal of a session: all that is needed to render it again, as JSON lines.
 
 The first row is the header: what the session began with. Each further row is an event
-at a sample: `set` (controls by name), `command` with `args`, `song`, `underrun`,
-`recording`, `device`, `lost`. A killed process can tear the last row only, and reading
-leaves that one out; everything else is checked strictly.
+at a sample: `set` (controls by name), `command` with `args`, `conceal`, `song`,
+`underrun`, `recording`, `device`, `lost`. A killed process can tear the last row only,
+and reading leaves that one out; everything else is checked strictly.
 """
 
 from collections.abc import Mapping
@@ -23,7 +23,10 @@ FORMAT = 2  # since version 0.2.0
 MAX_ROW = 1 << 20  # bytes
 MAX_BYTES = 1 << 30  # of a journal that is read
 MAX_SAMPLE = 1 << 53  # a double holds every integer below
-KINDS = ("set", "command", "song", "underrun", "recording", "device", "lost")
+KINDS = (
+    *("set", "command", "conceal"),
+    *("song", "underrun", "recording", "device", "lost"),
+)
 
 Sample: TypeAlias = Annotated[int, Meta(ge=0, lt=MAX_SAMPLE)]
 Count: TypeAlias = Annotated[int, Meta(ge=0, lt=MAX_SAMPLE)]
@@ -67,14 +70,34 @@ class Header:
     started: Name = ""
 
 
+class ConcealRow(TypedDict, total=False):
+    """A turn between the music and its concealment.
+
+    `music` tells whether it comes back. Where a loop is gone over to, it has a `gain`,
+    and was made from the sound at sample `position` with `clarity`; `bands` are its
+    powers as float32 in base64, left out where they are those of the row before.
+    """
+
+    music: Required[bool]
+    gain: Annotated[float, Meta(ge=0.0, le=1e6)]
+    position: Sample
+    clarity: Annotated[float, Meta(ge=0.0, le=1.0)]
+    bands: Annotated[str, Meta(max_length=1 << 17)]
+
+
 class JournalEvent(TypedDict, total=False):
     """One row after the header: a sample, and one of `KINDS` with what belongs to it.
 
-    `heard` is the sample at which a change of the music was spliced in.
+    `heard` is the sample at which a change of the music was spliced in, `glide` the
+    length of the crossfade there if it was shorter than usual; `resumed` is the sample
+    from which the music was made, where that was later than the change.
     """
 
     at: Required[Sample]
     heard: Sample
+    glide: Count
+    resumed: Sample
+    conceal: ConcealRow
     set: dict[str, Value]
     command: Name
     args: Annotated[list[Argument], Meta(max_length=100)]

@@ -5,6 +5,8 @@ gain was turned or a fade began, and the bed gets the commands that it got. So t
 samples are those that were heard, from any place on.
 """
 
+from bisect import bisect_right
+from collections import deque
 from collections.abc import Callable, Sequence
 
 import numpy as np
@@ -14,9 +16,10 @@ from effects.bed.frames import BATCH
 from effects.bed.masking import BandEnvelope
 from engine.control.controls import Snapshot, snapshot_of
 from engine.graph import Graph
-from engine.live.fade import FadeKind
+from engine.live.fade import FadeKind, FadeRequest
 from engine.live.metrics import Metrics
 from engine.live.mixer import MAX_BLOCK, Mixer, MusicSource
+from engine.offline.concealed_music import ConcealedMusic
 from engine.offline.edited_music import EditedMusic
 from engine.offline.edits import Edit, sort_edits
 from engine.offline.render import Progress
@@ -50,7 +53,8 @@ def replay(
     """
     begin = max(0, start - round(WARM_UP_S * graph.sample_rate))
     done = sort_edits(edits)
-    music = EditedMusic(graph.music, graph.controls.snapshot, done.music, begin)
+    edited = EditedMusic(graph.music, graph.controls.snapshot, done.music, begin)
+    music = ConcealedMusic(graph.music, edited, done.turns, begin)
     if graph.bed is not None:
         for edit in done.bed:
             _turn_bed(graph.bed, edit)
@@ -58,16 +62,14 @@ def replay(
     bed_alone = None
     if write_stems:
         bed_alone = _mixer_at(graph, _SilentSource(music), done.gains, begin)
-    fades = list(done.fades)
+    fades = deque(sorted(done.fades, key=lambda edit: edit.at))
     cuts = sorted({e.at for e in (*done.gains, *fades)} | {start, stop})
     block, effects = (np.zeros((MAX_BLOCK, 2), np.float32) for _ in range(2))
     while (position := mixer.position) < stop:
         if graph.bed is not None:
             graph.bed.prepare(position)
-        begun = [edit for edit in fades if edit.at <= position]
-        del fades[: len(begun)]
-        ahead = next((c for c in cuts if c > position), stop)
-        n = min(MAX_BLOCK, ahead - position)
+        begun = _taken(fades, position)
+        n = min(MAX_BLOCK, cuts[bisect_right(cuts, position)] - position)
         _render(mixer, block[:n], begun)
         if bed_alone is not None:
             _render(bed_alone, effects[:n], begun)
@@ -95,6 +97,14 @@ def _mixer_at(
     return mixer
 
 
+def _taken(edits: deque[Edit], position: int) -> list[Edit]:
+    """Take those that hold from a position on."""
+    taken = []
+    while edits and edits[0].at <= position:
+        taken.append(edits.popleft())
+    return taken
+
+
 def _render(mixer: Mixer, block: Samples, fades: Sequence[Edit]) -> None:
     for edit in fades:
         _begin(mixer, edit)
@@ -109,10 +119,11 @@ def _turn_bed(bed: Bed, edit: Edit) -> None:
 
 
 def _begin(mixer: Mixer, edit: Edit) -> None:
-    fade = mixer.fades[FadeKind(edit.command or "")]
+    kind = FadeKind(edit.command or "")
     seconds, level = map(float, edit.args[:2])
     start = float(edit.args[2]) if len(edit.args) > 2 else None
-    fade.begin(edit.at, seconds, level, start, edit.args[3:4] == (True,))
+    eased = edit.args[3:4] == (True,)
+    mixer.fades[kind].begin(edit.at, FadeRequest(kind, seconds, level, start, eased))
 
 
 class _SilentSource:
@@ -134,11 +145,11 @@ class _GainTimeline:
     """The controls that the mixer reads, at each sample; asked in rising order."""
 
     def __init__(self, initial: Snapshot, edits: Sequence[Edit]) -> None:
-        self._edits = sorted(edits, key=lambda edit: edit.at)
+        self._edits = deque(sorted(edits, key=lambda edit: edit.at))
         self._snapshot = initial
 
     def at(self, position: int) -> Snapshot:
         while self._edits and self._edits[0].at <= position:
-            values = self._edits.pop(0).values
+            values = self._edits.popleft().values
             self._snapshot = snapshot_of({**self._snapshot, **values})
         return self._snapshot

@@ -23,7 +23,7 @@ from engine.compose.loudness_plan import FADE_IN_S, FADE_OUT_S, fade_lengths
 from engine.compose.path import SYMBOLS
 from engine.compose.schedule import SongSchedule
 from engine.control.controls import Snapshot
-from engine.sound.concealment import Concealment
+from engine.sound.concealment import Concealment, ConcealmentRecipe
 from engine.sound.concealment_loop import concealment_loop
 from engine.sound.frames import frames_at
 from engine.sound.node_source import NodeSource
@@ -32,7 +32,7 @@ from engine.sound.synthesis import Synthesiser
 from engine.sound.transport import Transport
 from model.inference import TimbreModel
 
-COMMANDS = ("next", "go", "like")
+COMMANDS = ("next", "go", "like", "resume")
 
 
 @dataclass(frozen=True)
@@ -161,16 +161,22 @@ class Music:
 
     def concealment(self) -> Concealment:
         """That sound without end, in phases of its own."""
-        rng = stream(Purpose.CONCEALMENT, self._seed, self.position)
-        return Concealment(
-            concealment_loop(
-                self.ending,
-                sample_rate=self.sample_rate,
-                clarity=float(self._controls["clarity"]),
-                rng=rng,
-                axis=self._model.axis,
-            )
+        clarity = float(self._controls["clarity"])
+        recipe = ConcealmentRecipe(
+            self.ending.astype(np.float32), self.position, clarity
         )
+        return self.concealment_of(recipe)
+
+    def concealment_of(self, recipe: ConcealmentRecipe) -> Concealment:
+        """A sound without end, from its recipe."""
+        loop = concealment_loop(
+            recipe.bands.astype(np.float64),
+            sample_rate=self.sample_rate,
+            clarity=recipe.clarity,
+            rng=stream(Purpose.CONCEALMENT, self._seed, recipe.position),
+            axis=self._model.axis,
+        )
+        return Concealment(loop, recipe=recipe)
 
     def compose_ahead(self) -> None:
         """Compose what may be asked for next; nothing that sounds is changed."""
@@ -188,7 +194,8 @@ class Music:
 
         `next` goes over to the next song; `go` glides to a point ("A".."E"), or back
         to the path (without a point); `like` goes over to a song near a likeness, and
-        stays there (without one, to songs from everywhere).
+        stays there (without one, to songs from everywhere); `resume` leaves out what
+        lies before the sample, and changes nothing else.
 
         Raises:
             InputError: no such command, or an argument that it does not take.
@@ -211,7 +218,7 @@ class Music:
             if like:
                 point_of(like, self._model.n_latents)  # refused before it is followed
             self._schedule.start_from(transport.tau, like)
-        else:
+        elif name != "resume":
             raise InputError(f"{name}: no such command; there are {COMMANDS}")
         self._restart(at, transport)
 

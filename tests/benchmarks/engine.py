@@ -23,7 +23,7 @@ from engine.control.controls import snapshot_of
 from engine.graph import Graph, Settings, build
 from engine.live.metrics import Metrics
 from engine.live.mixer import MAX_BLOCK, Mixer
-from engine.live.ring import RingBuffer
+from engine.live.music_ring import MusicRing
 from engine.live.ring_reader import RingReader
 from engine.offline.render import render
 from engine.sound.synthesis import N_LAYERS
@@ -54,7 +54,7 @@ def callback_share(*, starved: bool = False) -> tuple[float, float]:
     assert graph.bed is not None
     graph.bed.prepare(0)
     metrics = Metrics()
-    ring = RingBuffer(20 * RATE, N_LAYERS)
+    ring = MusicRing(20 * RATE, N_LAYERS)
     reader = RingReader(ring, RATE, metrics, MAX_BLOCK)
     while ring.available < 12 * RATE:
         hop = _hop(graph)

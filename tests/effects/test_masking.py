@@ -86,15 +86,23 @@ def test_an_envelope_is_straight_between_its_nodes_and_keeps_its_past() -> None:
     for position, level in ((-5, 0.0), (50, 0.5), (100, 1.0), (999, 1.0)):
         envelope.read_into(out, position)
         assert np.allclose(out, level), position
-    turned = envelope.cut(30).extended(40, np.zeros(third_octaves.N_BANDS), RATE)
-    for position, level in ((15, 0.15), (30, 0.3), (35, 0.15), (40, 0.0)):
-        turned.read_into(out, position)
-        assert np.allclose(out, level), position
-    assert envelope.cut(-1).positions == ()
     quiet = BandEnvelope((20, 200), tuple(np.zeros((2, third_octaves.N_BANDS))))
     joined = quiet.joined(envelope, 50, 10)
     for position, level in ((25, 0.25), (50, 0.5), (55, 0.25), (60, 0.0), (150, 0.0)):
         joined.read_into(out, position)
+        assert np.allclose(out, level), position
+    exact = np.zeros((2, third_octaves.N_BANDS))
+    for position in range(-5, 50):  # up to the splice, to the bit
+        for each, found in zip((envelope, joined), exact, strict=True):
+            each.read_into(found, position)
+        assert np.array_equal(*exact)
+    cut = quiet.joined(envelope, 50, 0)
+    for position, level in ((49, 0.49), (50, 0.0), (51, 0.0)):
+        cut.read_into(out, position)
+        assert np.allclose(out, level), position
+    held = envelope.holding(((30, 70),))
+    for position, level in ((29, 0.29), (30, 0.3), (69, 0.3), (70, 0.7)):
+        held.read_into(out, position)
         assert np.allclose(out, level), position
     for position in range(300, 100_000_000, RATE):
         envelope = envelope.extended(position, out, RATE)

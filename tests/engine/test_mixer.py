@@ -1,5 +1,7 @@
 """The mixer's laws: any block sizes, exact gains, straight ramps, no surprises."""
 
+import itertools
+import random
 from collections.abc import Callable
 
 import numpy as np
@@ -13,8 +15,9 @@ from effects.bed.ducking import DuckedBed
 from effects.bed.loop_layer import LoopLayer
 from effects.bed.masking import BandEnvelope
 from effects.bed.published_layers import PublishedLayers
-from engine.control.controls import Controls, Snapshot
-from engine.live.fade import FadeKind
+from engine.control.controls import CONTROLS, Controls, Snapshot
+from engine.live.callback_log import LogEntry
+from engine.live.fade import FadeKind, FadeRequest
 from engine.live.metrics import Metrics
 from engine.live.mixer import RAMP_S, Mixer
 
@@ -140,7 +143,7 @@ def test_a_turned_gain_arrives_on_a_straight_ramp(
     np.testing.assert_allclose(
         out[late:], expected[: len(out) - late], atol=3e-6, err_msg=name
     )
-    assert (at, after) in mixer.changes
+    assert (at, after) in [(e.at, e.deed) for e in mixer.log.take()[0]]
 
 
 def test_the_bed_has_a_level_of_its_own() -> None:
@@ -179,9 +182,11 @@ def test_a_fade_is_straight_and_stays() -> None:
     source = np.full((TOTAL, 4), 0.05, np.float32)
     controls = Controls()
     mixer = Mixer(Given(source), None, RATE, lambda: controls.snapshot, Metrics())
-    mixer.fades[FadeKind.MAIN].begin(1000, 0.25, 0.0)
     out = np.zeros((TOTAL, 2), np.float32)
     for start in range(0, TOTAL, 250):
+        if start == 1000:
+            request = FadeRequest(FadeKind.MAIN, 0.25, 0.0)
+            mixer.fades[FadeKind.MAIN].ask(request)
         mixer.render(out[start : start + 250])
     late = mixer.latency
     share = np.clip((np.arange(TOTAL - late) - 1000) / 2000, 0.0, 1.0)
@@ -193,30 +198,33 @@ def test_a_rise_begins_in_silence_and_slowly() -> None:
     source = np.full((TOTAL, 4), 0.05, np.float32)
     controls = Controls()
     mixer = Mixer(Given(source), None, RATE, lambda: controls.snapshot, Metrics())
-    mixer.fades[FadeKind.SLEEP].begin(0, 4000 / RATE, 1.0, start=0.0, eased=True)
-    halfway = mixer.fades[FadeKind.SLEEP].level(2000)
+    sleep = mixer.fades[FadeKind.SLEEP]
+    sleep.ask(FadeRequest(FadeKind.SLEEP, 4000 / RATE, 1.0, 0.0, eased=True))
     out = np.zeros((TOTAL, 2), np.float32)
     for start in range(0, TOTAL, 250):
-        if start == 2000:  # turned down on its way: no step, whatever comes next
-            mixer.fades[FadeKind.SLEEP].begin(3000, 1000 / RATE, 0.0)
+        if start == 3000:  # turned down on its way: no step, whatever comes next
+            sleep.ask(FadeRequest(FadeKind.SLEEP, 1000 / RATE, 0.0))
         mixer.render(out[start : start + 250])
+        assert start != 2000 or sleep.level(2000) == 0.25
     share = np.minimum(np.arange(TOTAL - mixer.latency) / 4000, 1.0) ** 2
     fall = np.clip((np.arange(TOTAL - mixer.latency) - 3000) / 1000, 0.0, 1.0)
     share[3000:] = 0.75**2 * (1.0 - fall[3000:])
-    assert halfway == 0.25
     np.testing.assert_allclose(out[mixer.latency :, 0], 0.2 * share, atol=1e-5)
 
 
 def test_fades_on_each_others_heels_make_no_step() -> None:
-    """Each is begun before the one before it has set in, let alone arrived."""
+    """Each is begun before the one before it has arrived; of two at once, the last."""
     source = np.full((TOTAL, 4), 0.05, np.float32)
     controls = Controls()
     mixer = Mixer(Given(source), None, RATE, lambda: controls.snapshot, Metrics())
-    mixer.fades[FadeKind.MAIN].begin(250, 2000 / RATE, 0.2)
+    fade = mixer.fades[FadeKind.MAIN]
     out = np.zeros((TOTAL, 2), np.float32)
     for start in range(0, TOTAL, 250):
-        if start in (750, 1000, 1250):
-            mixer.fades[FadeKind.MAIN].begin(start + 500, 500 / RATE, 1.0)
+        if start == 250:
+            fade.ask(FadeRequest(FadeKind.MAIN, 2000 / RATE, 0.2))
+        if start in (1250, 1500, 1750):
+            fade.ask(FadeRequest(FadeKind.MAIN, 0.001, 0.0))
+            fade.ask(FadeRequest(FadeKind.MAIN, 500 / RATE, 1.0))
         mixer.render(out[start : start + 250])
     level = out[mixer.latency :, 0] / 0.2
     assert np.abs(np.diff(level)).max() < 1.2 / 500
@@ -224,3 +232,62 @@ def test_fades_on_each_others_heels_make_no_step() -> None:
     np.testing.assert_allclose(level[:1250], falling, atol=1e-4)
     assert np.all(np.diff(level[1250:2250]) > -1e-6)  # all three go up
     np.testing.assert_allclose(level[2250:], 1.0, atol=1e-4)
+
+
+class Turned:
+    """Changes of gains and fades, seen by a mixer whose stream is cut anyhow."""
+
+    def __init__(self, seed: int) -> None:
+        self.rng = random.Random(seed)
+        self.controls = Controls()
+        self.out: list[Samples] = []
+        self.mixer = Mixer(
+            Given(layers()), bed(), RATE, lambda: self.controls.snapshot, Metrics()
+        )
+
+    def play(self) -> list[LogEntry]:
+        while self.mixer.position < TOTAL:
+            if self.rng.random() < 0.6:
+                self.turn()
+            left = TOTAL - self.mixer.position
+            block = np.zeros((min(left, self.rng.choice([1, 37, 256, 300])), 2))
+            self.out.append(block.astype(np.float32))
+            self.mixer.render(self.out[-1])
+        return self.mixer.log.take()[0]
+
+    def turn(self) -> None:
+        rng = self.rng
+        kind = rng.choice(list(FadeKind))
+        if rng.random() < 0.4:
+            seconds, level = rng.choice([0.0, 0.01, 0.3, 5000.0]), rng.random()
+            start = rng.choice([None, None, 0.0])
+            eased = rng.random() < 0.5
+            request = FadeRequest(kind, seconds, level, start, eased)
+            self.mixer.fades[kind].ask(request)
+            return
+        names = ("master/gain", "tilt", "width", "effects/gain", "effects/ducking")
+        control = CONTROLS[rng.choice(names)]
+        self.controls.set(control.name, control.from_norm(rng.random()))
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_the_log_gives_the_same_samples_in_other_blocks(seed: int) -> None:
+    heard = Turned(seed)
+    entries = heard.play()
+    assert len(entries) > 5
+    snapshots = [entry for entry in entries if not isinstance(entry.deed, FadeRequest)]
+
+    def snapshot() -> Snapshot:
+        seen = [e.deed for e in snapshots if e.at <= mixer.position]
+        return seen[-1]  # type: ignore[return-value]
+
+    mixer = Mixer(Given(layers()), bed(), RATE, snapshot, Metrics())
+    cuts = sorted({entry.at for entry in entries} | {0, TOTAL, 3000})
+    again = []
+    for start, stop in itertools.pairwise(cuts):
+        for entry in entries:
+            if entry.at == start and isinstance(entry.deed, FadeRequest):
+                mixer.fades[entry.deed.kind].begin(start, entry.deed)
+        again.append(np.zeros((stop - start, 2), np.float32))
+        mixer.render(again[-1])
+    np.testing.assert_array_equal(np.concatenate(again), np.concatenate(heard.out))

@@ -2,6 +2,7 @@
 
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -14,8 +15,8 @@ from effects.bed.masking import BandEnvelope
 from engine.control.controls import Controls, Snapshot
 from engine.live import producer as producer_module
 from engine.live.metrics import Metrics
+from engine.live.music_ring import MusicRing, Splice
 from engine.live.producer import GUARD_S, Producer
-from engine.live.ring import RingBuffer
 from engine.live.ring_reader import RingReader
 from engine.sound.concealment import Concealment
 from engine.sound.music import Now
@@ -68,7 +69,7 @@ class Ramp:
         self.position = at
 
     def command(self, at: int, name: str, args: tuple[object, ...] = ()) -> None:
-        if name != "next":
+        if name not in ("next", "resume"):
             raise InputError(f"{name}: no such command")
         self.calls.append((at, name))
         self.plan += 1
@@ -78,7 +79,7 @@ class Ramp:
 class Rig:
     def __init__(self, n_samples: int | None = None) -> None:
         self.music = Ramp(n_samples)
-        self.ring = RingBuffer(10_000, 4)
+        self.ring = MusicRing(10_000, 4)
         self.metrics = Metrics()
         self.reader = RingReader(self.ring, RATE, self.metrics, 4096)
         self.controls = Controls()
@@ -97,6 +98,7 @@ class Rig:
         deadline = time.monotonic() + seconds
         while not condition():
             assert time.monotonic() < deadline, "the producer did nothing"
+            self.ring.answer()  # as a callback does between its blocks
             time.sleep(0.002)
 
     def read(self, n: int) -> Samples:
@@ -149,15 +151,15 @@ def test_a_change_is_heard_after_the_margin_and_without_a_gap(rig: Rig) -> None:
 def test_a_change_that_comes_too_late_for_its_place_gets_another(
     rig: Rig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    rewrite = rig.ring.rewrite
+    offer = rig.ring.offer
     heard: list[Samples] = []
 
-    def late(position: int, samples: Samples) -> bool:
+    def late(splice: Splice, wait: Callable[[], bool]) -> bool:
         if not heard:  # the thread was held up: the reader has passed the place
-            heard.append(rig.read(position - rig.ring.read + 100))
-        return rewrite(position, samples)
+            heard.append(rig.read(splice.at - rig.ring.read + 100))
+        return offer(splice, wait)
 
-    monkeypatch.setattr(rig.ring, "rewrite", late)
+    monkeypatch.setattr(rig.ring, "offer", late)
     rig.producer.start()
     rig.wait(lambda: rig.ring.available >= 5000)
     rig.controls.set("wiggle/amount", 1.5)
@@ -178,24 +180,15 @@ def test_a_change_that_comes_too_late_for_its_place_gets_another(
 def test_a_change_that_is_taken_back_at_once_leaves_nothing_of_an_old_plan(
     rig: Rig,
 ) -> None:
-    """It stops the writing of the change before, which has to be finished."""
+    """Of what was written before a change, nothing is heard behind its splice."""
     rig.producer.start()
     rig.wait(lambda: rig.ring.available >= 5000)
     rig.controls.set("wiggle/amount", 1.5)
-    stopped = threading.Event()
-    listen = rig.music.now
-
-    def meddle(position: int) -> Now:
-        if not stopped.is_set():  # the first that is asked for within the new plan
-            rig.controls.set("wiggle/amount", 0.3)
-            stopped.set()
-        return listen(position)
-
-    rig.music.now = meddle  # type: ignore[method-assign]
     rig.producer.wake()
-    stopped.wait(5.0)
-    time.sleep(0.02)
+    rig.wait(lambda: rig.metrics.replans == 1)
+    rig.controls.set("wiggle/amount", 0.3)
     rig.controls.set("wiggle/amount", 1.5)
+    rig.producer.wake()
     rig.read(2000)
     rig.wait(lambda: rig.ring.available >= 5000)
     rig.producer.stop()
@@ -203,6 +196,55 @@ def test_a_change_that_is_taken_back_at_once_leaves_nothing_of_an_old_plan(
     out = rig.read(4096)
     np.testing.assert_array_equal(out[:, 0], 20.0)
     np.testing.assert_allclose(out[:, 1], np.arange(2000, 6096), atol=0.1)
+
+
+def test_a_producer_that_is_far_behind_leaves_out_what_nobody_hears(rig: Rig) -> None:
+    rig.producer.prime(2.0)
+    rig.read(3500)
+    rig.read(3500)
+    made = rig.ring.written
+    rig.producer.start()
+    rig.wait(lambda: rig.ring.available >= 5000)
+    rig.producer.stop()
+    (event,) = rig.events
+    assert (event["command"], event["glide"]) == ("resume", 0)
+    assert event["heard"] == event["at"] == rig.ring.begins_at > 7000 > made
+    assert rig.music.calls == [(event["at"], "resume")]
+    rig.read(rig.ring.begins_at - rig.ring.read + 1000)
+    out = rig.read(1000)
+    np.testing.assert_array_equal(out[:, 1], np.arange(1000) + rig.ring.read - 1000)
+
+
+def test_a_producer_that_is_slower_than_the_reader_goes_on_ahead_of_it(
+    rig: Rig,
+) -> None:
+    """The first samples of a change are never made in time: some are left out."""
+    rig.producer.prime(3.0)
+    listen = rig.music.next
+    passed: list[int] = []
+
+    def slow() -> Samples | None:
+        if rig.music.plan == 1 and len(passed) < 8:
+            passed.append(1)
+            rig.read(2 * HOP)  # the reader is twice as fast
+        return listen()
+
+    rig.music.next = slow  # type: ignore[method-assign]
+    rig.producer.command("next")
+    rig.producer.start()
+    rig.wait(lambda: rig.metrics.replans == 1)
+    rig.wait(lambda: rig.ring.available >= 5000)
+    rig.producer.stop()
+    (event,) = rig.events
+    assert event["command"] == "next"
+    resumed = event["resumed"]
+    assert isinstance(resumed, int)
+    assert isinstance(event["heard"], int)
+    assert event["heard"] >= resumed > 2 * HOP
+    assert rig.music.calls[-1] == (resumed, "resume")
+    rig.read(max(0, event["heard"] - rig.ring.read) + 1000)
+    out = rig.read(1000)
+    np.testing.assert_array_equal(out[:, 1], np.arange(1000) + rig.ring.read - 1000)
 
 
 def test_changes_without_end_do_not_starve_the_reader(rig: Rig) -> None:
@@ -251,7 +293,7 @@ def test_commands_are_carried_out_and_bad_ones_change_nothing(rig: Rig) -> None:
 def test_the_end_of_the_music_is_told() -> None:
     rig = Rig(n_samples=2500)
     rig.producer.start()
-    rig.wait(lambda: rig.reader.finished)
+    rig.wait(lambda: rig.ring.finished)
     rig.producer.stop()
     assert rig.ring.written == 2500
 
@@ -264,13 +306,13 @@ def test_nothing_is_concealed_after_the_end(monkeypatch: pytest.MonkeyPatch) -> 
     concealment = rig.music.concealment
 
     def count() -> Concealment:
-        made.append(rig.reader.finished)
+        made.append(rig.ring.finished)
         return concealment()
 
     rig.music.concealment = count  # type: ignore[method-assign]
     rig.producer.prime(1.0)
     rig.producer.start()
-    rig.wait(lambda: rig.reader.finished)
+    rig.wait(lambda: rig.ring.finished)
     for _ in range(5):
         rig.producer.wake()
         time.sleep(0.02)
