@@ -160,7 +160,7 @@ def _control_row(control: Control, values: Values) -> dict[str, Any]:
     return {
         "name": control.name,
         "address": address,
-        "group": control.name.partition("/")[0],
+        "group": control.name.partition("/")[0] if "/" in control.name else "sound",
         "text": control.text,
         "type": control_type(control),
         "unit": control.unit,

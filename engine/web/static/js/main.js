@@ -2,13 +2,16 @@
 
 import { session } from "./session.js";
 
-const PARTS = ["transport"];
+const PARTS = ["transport", "listen", "drawer"];
 
 session.start();
 await session.ready;
-for (const part of PARTS) {
-  // A part that fails must not take the others with it.
-  import(`./${part}.js`)
-    .then((module) => module.start(session))
-    .catch((error) => console.error(part, error));
+const modules = PARTS.map((part) => import(`./${part}.js`));
+for (const [i, module] of modules.entries()) {
+  // In their order, and a part that fails does not take the others with it.
+  try {
+    (await module).start(session);
+  } catch (error) {
+    console.error(PARTS[i], error);
+  }
 }
