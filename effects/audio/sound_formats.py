@@ -62,12 +62,21 @@ READ_SUBTYPES = frozenset(
     | {"VORBIS", "OPUS", "MPEG_LAYER_I", "MPEG_LAYER_II", "MPEG_LAYER_III"}
 )
 READABLE = "WAV, AIFF, FLAC, Ogg Vorbis, Opus, MP3"  # for messages
-# Sounds that are not read. Folders are searched for them, so that reports name them.
-FOREIGN_ENDINGS = frozenset({".m4a", ".aac", ".wma", ".ape", ".wv", ".caf", ".au"})
+# Endings besides those that are written; what a file is, its content says.
+READ_ENDINGS = frozenset({".wave", ".bwf", ".rf64", ".aifc", ".mp2"})
+# Sounds that are read where ffmpeg is installed.
+FOREIGN_ENDINGS = frozenset(
+    {".m4a", ".m4b", ".mp4", ".mka", ".mkv", ".webm", ".aac", ".wma", ".ape", ".wv"}
+    | {".caf", ".au", ".w64", ".dsf", ".dff"}
+)
 
 
 class SoundError(InputError):
     """A sound file that cannot be read or written; the text names it and says why."""
+
+
+class UnsupportedError(SoundError):
+    """A sound file in good order, but of a kind that is not read."""
 
 
 def is_sound(path: Path) -> bool:

@@ -7,34 +7,33 @@ by an allow list, length by what was read and never by the header.
 import os
 import stat
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from effects.audio.conversion import in_wav_order, resample
+from effects.audio.foreign_sounds import decoded, foreign_kind
 from effects.audio.levels import Samples
+from effects.audio.mp3_frames import mended_mp3
 from effects.audio.sound_formats import (
-    FOREIGN_ENDINGS,
     READ_CONTAINERS,
     READ_SUBTYPES,
     READABLE,
     TAGS,
-    WRITTEN,
     SoundError,
+    UnsupportedError,
 )
+from effects.audio.wav_sizes import mended_sizes
 from effects.base.one_line import one_line, shown
 
 MAX_SECONDS = 600.0
+MPEG_ENDINGS = frozenset({".mp3", ".mp2", ".mpga"})
 MAX_CHANNELS = 8
 LOWEST_RATE, HIGHEST_RATE = 8_000, 192_000
 MOST_AMPLITUDE = 100.0  # +40 dBFS: a float file that exceeds it holds no sound
 BLOCK = 1 << 12  # samples; at most one block is lost of a file that breaks off
-
-
-class UnsupportedError(SoundError):
-    """A sound file in good order, but of a kind that is not on the allow list."""
 
 
 def read_sound(
@@ -58,7 +57,7 @@ def read_sound(
             with samples that are not finite or absurdly loud.
     """
     path = Path(path)
-    with opened(path) as file:
+    with opened(path, max_seconds) as file:
         limit = int(max_seconds * file.samplerate)
         samples = in_wav_order(_read_blocks(path, file, limit), file.format)
         file_rate = int(file.samplerate)
@@ -78,13 +77,26 @@ def read_tags(path: Path | str) -> dict[str, str]:
         SoundError: the file cannot be read.
     """
     with opened(Path(path)) as file:
-        tags = {name: str(getattr(file, name, "") or "") for name in TAGS}
+        return tags_of(file)
+
+
+def tags_of(file: Any) -> dict[str, str]:
+    """Text tags of a file that `opened` gave."""
+    tags = {name: str(getattr(file, name, "") or "") for name in TAGS}
     return {name: one_line(text) for name, text in tags.items() if text.strip()}
 
 
 @contextmanager
-def opened(path: Path) -> Iterator[Any]:
+def opened(path: Path, max_seconds: float | None = None) -> Iterator[Any]:
     """A `soundfile.SoundFile` of a file that passed all checks, to read pieces from.
+
+    What the file is, its content says. Headers that do not state the length, or a
+    wrong one, are mended on the way; what libsndfile does not read is decoded by
+    ffmpeg, where that is installed.
+
+    Args:
+        path: a regular file, not a link.
+        max_seconds: what lies beyond need not be there; None for no such limit.
 
     Raises:
         SoundError: no such file, not a format of the allow list, or broken.
@@ -92,59 +104,25 @@ def opened(path: Path) -> Iterator[Any]:
     import soundfile
 
     descriptor = _open_regular(path)
-    try:
+    with ExitStack() as stack:
+        stack.callback(os.close, descriptor)
+        head = os.pread(descriptor, 64, 0)
+        kind = foreign_kind(head)
+        source: Any = descriptor
+        if kind is not None:
+            source = stack.enter_context(decoded(path, kind, max_seconds))
+        elif head[:4] in (b"RIFF", b"RF64", b"FORM"):
+            source = mended_sizes(descriptor) or descriptor
+        elif path.suffix.lower() in MPEG_ENDINGS or head[:3] == b"ID3":
+            source = mended_mp3(descriptor) or descriptor
         try:
-            file = _open_sound(path, descriptor)
+            file = stack.enter_context(soundfile.SoundFile(source, closefd=False))
         except (soundfile.LibsndfileError, ValueError, TypeError) as error:
             raise SoundError(
                 f"{shown(path)}: not a sound that can be read here ({READABLE})"
             ) from error
-        with file:
-            _check(path, file)
-            yield file
-    finally:
-        os.close(descriptor)
-
-
-def _open_sound(path: Path, descriptor: int) -> Any:
-    import soundfile
-
-    try:
-        return soundfile.SoundFile(descriptor, closefd=False)
-    except soundfile.LibsndfileError:
-        if path.suffix.lower() not in (".mp3", ".mp2"):
-            raise
-        # Zeros or junk before the first frame of an MP3 hide what it is; by its name
-        # libsndfile looks for the frame.
-        return soundfile.SoundFile(path)
-
-
-def list_sounds(folder: Path | str) -> list[Path]:
-    """Sound files in a folder and below, sorted; links and hidden files left out.
-
-    A path that names a file gives that file alone.
-
-    Raises:
-        SoundError: there is nothing at `folder`.
-    """
-    root = Path(folder)
-    if not root.exists():
-        raise SoundError(f"{shown(root)}: no such file or folder")
-    if not root.is_dir():
-        return [root]
-    found = []
-    for directory, folders, files in os.walk(root, followlinks=False):
-        folders[:] = sorted(name for name in folders if not name.startswith("."))
-        for name in files:
-            path = Path(directory, name)
-            if name.startswith(".") or path.suffix.lower() not in (
-                WRITTEN.keys() | FOREIGN_ENDINGS
-            ):
-                continue
-            if path.is_symlink() or not path.is_file():
-                continue
-            found.append(path)
-    return sorted(found)
+        _check(path, file)
+        yield file
 
 
 def _open_regular(path: Path) -> int:

@@ -22,7 +22,8 @@ from typing import Any
 
 from effects.audio.conversion import resample
 from effects.audio.levels import Samples
-from effects.audio.sound_reader import list_sounds, read_sound, read_tags
+from effects.audio.sound_reader import read_sound, read_tags
+from effects.audio.sound_search import list_sounds
 from effects.base.errors import InputError, LatentError
 from effects.base.one_line import shown
 from effects.base.schema import decode_json

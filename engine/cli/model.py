@@ -142,7 +142,7 @@ def bench(
     check_packages("measuring", "model bench", {**TRAINING, **TRANSIENTS})
     import numpy as np
 
-    from effects.audio.sound_reader import list_sounds
+    from effects.audio.sound_search import list_sounds
     from effects.base.errors import InputError
     from effects.base.one_line import shown
     from effects.base.streams import Purpose, stream

@@ -8,6 +8,7 @@ import hashlib
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -16,15 +17,18 @@ from numpy.typing import NDArray
 
 from effects.audio.conversion import in_wav_order, resample, to_stereo
 from effects.audio.levels import Samples, peak_db, rms_db
-from effects.audio.sound_formats import FOREIGN_ENDINGS, SoundError
+from effects.audio.sound_formats import (
+    FOREIGN_ENDINGS,
+    SoundError,
+    UnsupportedError,
+)
 from effects.audio.sound_reader import (
     MOST_AMPLITUDE,
-    UnsupportedError,
-    list_sounds,
     opened,
     read_sound,
     read_tags,
 )
+from effects.audio.sound_search import list_sounds
 from effects.base.errors import InputError
 from effects.base.one_line import shown
 from effects.base.open_file import open_regular
@@ -254,9 +258,10 @@ def count_flat_tops(clip: Samples) -> int:
 
 def _is_clip_of_a_corpus(path: Path) -> bool:
     """Whether a file is a clip that was taken before: a corpus may lie among music."""
-    corpus = path.parent.parent
-    return path.parent.name == CLIPS and all(
-        (corpus / name).is_file() for name in (MANIFEST, TIMBRES)
+    return any(
+        clips.name == CLIPS
+        and all((clips.parent / name).is_file() for name in (MANIFEST, TIMBRES))
+        for clips in path.parents[:2]
     )
 
 
@@ -348,8 +353,8 @@ def _append(corpus: Corpus, path: Path, digest: str, clips: list[Clip]) -> None:
         {
             "source": "song",
             "group": digest[:16],
-            "song": tags.get("title") or shown(Path(path.name)),
-            "author": tags.get("artist", ""),
+            "title": tags.get("title") or shown(Path(path.name)),
+            "artist": tags.get("artist", ""),
             "licence": tags.get("license") or tags.get("copyright", ""),
             "song_sha256": digest,
             "start_s": round(clip.start_s, 3),
@@ -361,7 +366,16 @@ def _append(corpus: Corpus, path: Path, digest: str, clips: list[Clip]) -> None:
         }
         for clip in clips
     ]
-    corpus.append(timbres, rows, audio=[clip.samples for clip in clips])
+    corpus.append(timbres, rows, audio=[flac_bytes(clip.samples) for clip in clips])
+
+
+def flac_bytes(clip: Samples) -> bytes:
+    """A clip as a FLAC file of 16 bits."""
+    import soundfile
+
+    file = BytesIO()
+    soundfile.write(file, clip, SAMPLE_RATE, format="FLAC", subtype="PCM_16")
+    return file.getvalue()
 
 
 def _main_reason(reasons: list[str]) -> tuple[str, str]:

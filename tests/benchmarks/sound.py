@@ -20,7 +20,8 @@ from rich.table import Table
 
 from effects.audio.conversion import to_stereo
 from effects.audio.levels import Samples
-from effects.audio.sound_reader import list_sounds, read_sound
+from effects.audio.sound_reader import read_sound
+from effects.audio.sound_search import list_sounds
 from engine import api as latent
 from engine.compose import preset
 from tests.support.listening import FINE_STEP, FINE_WINDOW, RATE, measures, spectra

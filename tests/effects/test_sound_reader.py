@@ -10,7 +10,8 @@ import soundfile
 
 from effects.audio.levels import Samples
 from effects.audio.sound_formats import SoundError
-from effects.audio.sound_reader import list_sounds, read_sound
+from effects.audio.sound_reader import read_sound
+from effects.audio.sound_search import list_sounds
 from effects.audio.sound_writer import write_sound
 from tests.support.audio import residual_db
 

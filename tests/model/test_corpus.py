@@ -1,6 +1,7 @@
 """A corpus survives being killed at any byte, and says clearly what is broken."""
 
 import json
+import tracemalloc
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,9 @@ from numpy.typing import NDArray
 from effects.audio.sound_reader import read_sound
 from effects.base.errors import InputError, RunError
 from model.config import AXIS, SAMPLE_RATE
-from model.corpus.corpus import MANIFEST, REJECT, TIMBRES, VERDICTS, Corpus
+from model.corpus.corpus import MANIFEST, TIMBRES, VERDICTS_FILE, Corpus
+from model.corpus.ingest import flac_bytes
+from model.corpus.verdicts import OPEN, REJECT
 from tests.support.disk import disk_full_after
 
 N_CLIPS = 6
@@ -38,6 +41,11 @@ def filled(folder: Path, n: int = N_CLIPS) -> Corpus:
     corpus = Corpus.create(folder)
     corpus.append(timbres(0, n), rows(0, n))
     return corpus
+
+
+def rejected(folder: Path) -> set[int]:
+    verdicts = Corpus.open(folder).verdicts()
+    return {clip for clip, given in verdicts.items() if given.verdict == REJECT}
 
 
 def assert_holds_first(corpus: Corpus, n: int) -> None:
@@ -69,7 +77,7 @@ def test_an_empty_corpus_can_be_opened(tmp_path: Path) -> None:
 )
 @given(data=st.data())
 def test_killed_at_any_byte_it_goes_on(tmp_path: Path, data: st.DataObject) -> None:
-    for name in (MANIFEST, TIMBRES, VERDICTS):
+    for name in (MANIFEST, TIMBRES, VERDICTS_FILE):
         (tmp_path / name).unlink(missing_ok=True)
     filled(tmp_path)
     for name in (MANIFEST, TIMBRES):
@@ -123,14 +131,14 @@ def test_a_verdict_that_means_nothing_is_refused(
     corpus = filled(tmp_path)
     with pytest.raises(InputError, match=f"clip {clip}"):
         corpus.judge(clip, verdict)
-    assert not (tmp_path / VERDICTS).exists()
+    assert not (tmp_path / VERDICTS_FILE).exists()
 
 
 def test_audio_is_kept_and_can_be_heard(tmp_path: Path) -> None:
     corpus = filled(tmp_path)
     tone = 0.5 * np.sin(np.arange(2 * SAMPLE_RATE) * 0.05).astype(np.float32)
     stereo = np.stack([tone, -tone], axis=1)
-    corpus.append(timbres(N_CLIPS, 1), rows(N_CLIPS, 1), audio=[stereo])
+    corpus.append(timbres(N_CLIPS, 1), rows(N_CLIPS, 1), audio=[flac_bytes(stereo)])
     row = Corpus.open(tmp_path).rows()[-1]
     heard, rate = read_sound(tmp_path / str(row["file_name"]))
     assert (rate, heard.shape) == (SAMPLE_RATE, stereo.shape)
@@ -214,11 +222,11 @@ def test_a_second_program_that_adds_is_stopped(tmp_path: Path) -> None:
 def test_a_torn_verdict_is_forgotten_by_the_next(tmp_path: Path, torn: str) -> None:
     corpus = filled(tmp_path)
     corpus.judge(0, REJECT)
-    with (tmp_path / VERDICTS).open("a") as file:
+    with (tmp_path / VERDICTS_FILE).open("a") as file:
         file.write(torn)
-    assert Corpus.open(tmp_path).verdicts() == {0: REJECT}
+    assert rejected(tmp_path) == {0}
     Corpus.create(tmp_path).judge(2, REJECT)
-    assert Corpus.open(tmp_path).verdicts() == {0: REJECT, 2: REJECT}
+    assert rejected(tmp_path) == {0, 2}
 
 
 @pytest.mark.parametrize(
@@ -227,7 +235,7 @@ def test_a_torn_verdict_is_forgotten_by_the_next(tmp_path: Path, torn: str) -> N
 )
 def test_a_line_that_is_no_verdict_is_named(tmp_path: Path, line: str) -> None:
     filled(tmp_path)
-    (tmp_path / VERDICTS).write_bytes(line.encode() + b"\n")
+    (tmp_path / VERDICTS_FILE).write_bytes(line.encode() + b"\n")
     with pytest.raises(InputError, match="line 1"):
         Corpus.open(tmp_path).timbres()
 
@@ -260,3 +268,84 @@ def test_folders_in_place_of_files_are_one_clear_error(tmp_path: Path) -> None:
             Corpus.create(tmp_path / name)
         with pytest.raises(InputError, match="no corpus here"):
             Corpus.open(tmp_path / "none")
+
+
+def test_a_verdict_can_be_taken_back(tmp_path: Path) -> None:
+    corpus = filled(tmp_path)
+    corpus.judge(3, REJECT, reason="drums")
+    assert corpus.verdicts()[3].reason == "drums"
+    corpus.judge(3, OPEN)
+    assert corpus.verdicts() == {}
+
+
+def test_lines_taken_out_or_moved_by_hand_keep_their_timbres(tmp_path: Path) -> None:
+    filled(tmp_path)
+    lines = (tmp_path / MANIFEST).read_text().splitlines(keepends=True)
+    (tmp_path / MANIFEST).write_text("".join([lines[4], lines[5], lines[0]]))
+    for corpus in (Corpus.open(tmp_path), Corpus.create(tmp_path)):
+        assert corpus.ids().tolist() == [4, 5, 0]
+        assert [row["number"] for row in corpus.rows()] == [4, 5, 0]
+        np.testing.assert_allclose(
+            corpus.timbres(), timbres(0, N_CLIPS)[[4, 5, 0]], atol=1e-4
+        )
+    corpus.append(timbres(6, 1), rows(6, 1))
+    assert Corpus.open(tmp_path).ids().tolist() == [4, 5, 0, 6]
+
+
+@pytest.mark.parametrize("line", ['{"group": "a"}', '{"id": 2}', '{"id": -1}'])
+def test_a_row_without_an_id_of_its_own_is_named(tmp_path: Path, line: str) -> None:
+    filled(tmp_path)
+    with (tmp_path / MANIFEST).open("a") as file:
+        file.write(line + "\n")
+    with pytest.raises(InputError, match=r"line 7: .*remove|clip 2"):
+        Corpus.open(tmp_path)
+
+
+def test_removed_clips_are_gone_and_the_others_keep_their_ids(tmp_path: Path) -> None:
+    corpus = Corpus.create(tmp_path)
+    tone = 0.5 * np.sin(np.arange(2 * SAMPLE_RATE) * 0.05).astype(np.float32)
+    corpus.append(timbres(0, 4), rows(0, 4), audio=4 * [flac_bytes(tone[:, None])])
+    corpus.remove([1])
+    with pytest.raises(InputError, match="clip 1"):
+        corpus.remove([1])
+    again = Corpus.open(tmp_path)
+    assert again.ids().tolist() == [0, 2, 3]
+    left = {row["file_name"] for row in again.rows()}
+    on_disk = (tmp_path / "clips").rglob("*.flac")
+    assert {str(path.relative_to(tmp_path)) for path in on_disk} == left
+    corpus.append(timbres(4, 1), rows(4, 1))
+    np.testing.assert_allclose(
+        Corpus.open(tmp_path).timbres(), timbres(0, 5)[[0, 2, 3, 4]], atol=1e-4
+    )
+
+
+def test_a_corpus_of_the_older_form_is_read_and_then_converted(tmp_path: Path) -> None:
+    filled(tmp_path)
+    old = [{**row, "source": "song", "song": "Fog"} for row in rows(0, N_CLIPS)]
+    text = "".join(json.dumps(row) + "\n" for row in old)
+    (tmp_path / MANIFEST).write_text(text)
+    (tmp_path / VERDICTS_FILE).write_text('{"clip": 2, "verdict": "reject"}\n')
+    read = Corpus.open(tmp_path)
+    assert read.kept().tolist() == [0, 1, 3, 4, 5]
+    assert (tmp_path / MANIFEST).read_text() == text
+    converted = Corpus.create(tmp_path)
+    assert converted.converted
+    assert [row["title"] for row in converted.rows()] == N_CLIPS * ["Fog"]
+    assert not Corpus.create(tmp_path).converted
+    assert Corpus.open(tmp_path).kept().tolist() == [0, 1, 3, 4, 5]
+
+
+def test_many_rows_open_in_little_memory(tmp_path: Path) -> None:
+    n = 100_000
+    row = {"group": "song", "source": "x" * 500, "title": "a title"}
+    with (tmp_path / MANIFEST).open("w") as file:
+        file.writelines(json.dumps({**row, "id": i}) + "\n" for i in range(n))
+    with (tmp_path / TIMBRES).open("wb") as file:
+        file.truncate(n * ROW_BYTES)
+    tracemalloc.start()
+    corpus = Corpus.open(tmp_path)
+    assert corpus.rows()[n - 1]["id"] == n - 1
+    assert corpus.stored_timbres().shape == (n, AXIS.n_bands)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 150 * n, "the manifest holds 57 MB"

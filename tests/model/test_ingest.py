@@ -182,7 +182,7 @@ def test_the_same_seed_takes_the_same_clips_whatever_the_neighbours(
     def starts(corpus: str) -> dict[str, list[float]]:
         found: dict[str, list[float]] = {}
         for row in Corpus.open(tmp_path / corpus).rows():
-            found.setdefault(row["song"], []).append(row["start_s"])
+            found.setdefault(row["title"], []).append(row["start_s"])
         return found
 
     assert starts("one")["m.flac"] == starts("two")["m.flac"]
@@ -252,7 +252,11 @@ def test_tags_of_the_song_go_into_the_manifest(tmp_path: Path) -> None:
     add(path, tmp_path / "corpus")
     line = (tmp_path / "corpus" / "manifest.jsonl").read_text().splitlines()[0]
     row = json.loads(line)
-    assert (row["song"], row["author"], row["licence"]) == ("Fog", "Someone", "CC0-1.0")
+    assert (row["title"], row["artist"], row["licence"]) == (
+        "Fog",
+        "Someone",
+        "CC0-1.0",
+    )
 
 
 def test_an_empty_or_missing_folder_is_said(tmp_path: Path) -> None:
@@ -318,7 +322,7 @@ def test_the_clips_of_a_corpus_inside_the_music_are_no_songs(tmp_path: Path) -> 
     again = add(tmp_path, tmp_path / "corpus")
     assert (first.songs, first.known) == (1, 0)
     assert (again.songs, again.known, again.refused) == (0, 1, ())
-    assert list((tmp_path / "corpus" / "clips").iterdir())
+    assert list((tmp_path / "corpus" / "clips").rglob("*.flac"))
 
 
 def test_an_mp3_with_zeros_before_its_first_frame_is_taken(tmp_path: Path) -> None:
@@ -336,7 +340,7 @@ def test_the_centre_of_a_surround_recording_is_taken_as_mono(tmp_path: Path) -> 
     surround[:, 2] = song(12.0)[:, 0]
     soundfile.write(path, surround, SAMPLE_RATE, format="WAVEX", subtype="PCM_24")
     add(path.parent, tmp_path / "corpus")
-    for clip in (tmp_path / "corpus" / "clips").iterdir():
+    for clip in (tmp_path / "corpus" / "clips").rglob("*.flac"):
         left, right = soundfile.read(clip)[0].T
         assert np.array_equal(left, right)
     assert len(Corpus.open(tmp_path / "corpus")) == 3

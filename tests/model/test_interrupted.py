@@ -21,6 +21,7 @@ from model.config import AXIS, SAMPLE_RATE
 from model.corpus.corpus import CLIPS, MANIFEST, TIMBRES, Corpus
 from model.corpus.demo import make_demo_corpus
 from model.corpus.demo.recipe import CLIPS_PER_PATCH
+from model.corpus.ingest import flac_bytes
 from model.inference import TimbreModel
 from model.training.export import add_figures
 from model.training.fit import LAST, fit, planned_epochs
@@ -307,12 +308,13 @@ def test_clips_that_got_no_line_leave_no_audio_behind(tmp_path: Path) -> None:
     row, timbre = {"group": "new"}, np.full((1, AXIS.n_bands), 0.5, np.float32)
     held = (corpus / TIMBRES).stat().st_size
     with disk_full_after(held + 100), pytest.raises(RunError):
-        Corpus.create(corpus).append(timbre, [row], audio=[silence])
-    assert list((corpus / CLIPS).iterdir()) == []
+        Corpus.create(corpus).append(timbre, [row], audio=[flac_bytes(silence)])
+    assert list((corpus / CLIPS).rglob("*.flac")) == []
     (corpus / CLIPS / "000150.flac").touch()  # as a killed program leaves them
     (corpus / CLIPS / ".latent-0123456789abcdef.flac").touch()
+    (corpus / CLIPS / "000" / "000150.flac").touch()
     Corpus.create(corpus)
-    assert list((corpus / CLIPS).iterdir()) == []
-    Corpus.create(corpus).append(timbre, [row], audio=[silence])
+    assert list((corpus / CLIPS).rglob("*.flac")) == []
+    Corpus.create(corpus).append(timbre, [row], audio=[flac_bytes(silence)])
     line = (corpus / MANIFEST).read_text().splitlines()[-1]
     assert (corpus / json.loads(line)["file_name"]).exists()
