@@ -90,7 +90,7 @@ class Song:
         """
         path = Path(path)
         check_output(path, self.sample_rate)
-        tags = {"title": path.stem, "comment": self.card.text()}
+        tags = {"title": self.card.title, "comment": self.card.text()}
         render_to_file(graphs.build(self.settings), path, tags)
         return path
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from effects.base.errors import InputError
 from effects.base.one_line import shown
+from effects.base.whole_file import is_fifo
 
 
 @dataclass(frozen=True)
@@ -50,6 +51,8 @@ WRITTEN = {
     ".opus": SoundFormat("Opus", "OGG", "OPUS", False, _OPUS_RATES),
     ".mp3": SoundFormat("MP3", "MP3", "MPEG_LAYER_III", False, _MP3_RATES),
 }
+# What a FIFO without such an ending gets: what most programs take from a pipe.
+PCM = SoundFormat("PCM (s16le)", "RAW", "PCM_16", True)
 LOSSLESS = tuple(ending for ending, kind in WRITTEN.items() if kind.keeps_samples)
 
 TAGS = ("title", "artist", "album", "genre", "date", "comment", "license", "copyright")
@@ -91,11 +94,15 @@ def is_sound(path: Path) -> bool:
 def format_of(path: Path) -> SoundFormat:
     """The format in which a file of this ending is written.
 
+    A FIFO with another ending, or with none, gets plain PCM.
+
     Raises:
         SoundError: an ending that is not in the table.
     """
     found = WRITTEN.get(path.suffix.lower())
     if found is None:
+        if is_fifo(path):
+            return PCM
         endings = ", ".join(WRITTEN)
         trouble = f"cannot write {path.suffix!r}" if path.suffix else "has no ending"
         raise SoundError(f"{shown(path)}: {trouble}; use one of {endings}")

@@ -9,11 +9,12 @@ from typing import TypeAlias
 import numpy as np
 
 from effects.audio.conversion import resample
+from effects.audio.fifo_writer import file_into, pcm_into
 from effects.audio.levels import Samples
-from effects.audio.sound_formats import TAGS, SoundError, format_of
+from effects.audio.sound_formats import PCM, TAGS, SoundError, format_of
 from effects.base.errors import RunError
 from effects.base.one_line import one_line, shown
-from effects.base.whole_file import whole_file
+from effects.base.whole_file import is_fifo, whole_file
 
 BLOCK = 1 << 14  # samples that are handed to libsndfile at a time
 
@@ -42,6 +43,8 @@ def check_output(
             f"{shown(path)}: {kind.name} cannot hold {sample_rate} Hz; use one of "
             f"{rates} Hz, or another format"
         )
+    if is_fifo(path):
+        return
     if path.is_dir():
         raise SoundError(f"{shown(path)}: is a folder; name a file in it")
     if path.exists() and not overwrite:
@@ -75,7 +78,8 @@ def whole_sound_file(
     infinite samples become silence.
 
     Args:
-        path: of the file, replaced if it is there; its ending is in `WRITTEN`.
+        path: of the file, replaced if it is there; its ending is in `WRITTEN`. A FIFO
+            is written into, without an ending as s16le.
         sample_rate: Hz.
         tags: by the names of `TAGS`; others, and empty ones, are left out.
         channels: of the file.
@@ -89,8 +93,12 @@ def whole_sound_file(
 
     check_output(path, sample_rate)
     kind = format_of(path)
+    if kind is PCM:
+        with pcm_into(path) as write_pcm:
+            yield write_pcm
+        return
     written = 0
-    with whole_file(path) as temporary:
+    with file_into(path) if is_fifo(path) else whole_file(path) as temporary:
         try:
             with soundfile.SoundFile(
                 temporary,

@@ -26,7 +26,7 @@ class Purpose(IntEnum):
     SONG_WIGGLE = 16  # seed, song
     SONG_NOTES = 17  # seed, song
     SONG_LAYERS = 18  # seed, song
-    SONG_TITLE = 19  # seed, song
+    SONG_TITLE = 19  # seed, preset
     SONG_CENTRES = 20  # seed, run of songs
 
     PARTIAL_PHASES = 30  # seed
@@ -59,7 +59,6 @@ class Purpose(IntEnum):
     MODEL_SOUNDS = 112  # seed
 
     ALBUM_SONG = 130  # seed, song
-    ALBUM_TITLE = 131  # seed of the song
 
 
 def stream(purpose: Purpose, *keys: int | str) -> np.random.Generator:

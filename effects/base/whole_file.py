@@ -8,6 +8,7 @@ link that somebody left in the folder is never followed.
 
 import os
 import secrets
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -30,10 +31,12 @@ def whole_file(
         private: whether the owner alone may read it.
 
     Raises:
-        RunError: the folder cannot be written, or writing failed on the way, as on a
-            full disk. Other errors of the block pass through; the file is gone then,
-            too.
+        RunError: what has that name is no file, as a FIFO; the folder cannot be
+            written; or writing failed on the way, as on a full disk. Other errors of
+            the block pass through; the file is gone then, too.
     """
+    if _mode(path) not in (0, stat.S_IFREG, stat.S_IFDIR):
+        raise RunError(f"{shown(path)}: is no file, and is left as it is")
     temporary = path.with_name(f"{PREFIX}{secrets.token_hex(8)}{path.suffix}")
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
     try:
@@ -69,6 +72,19 @@ def write_whole(
     data = content.encode() if isinstance(content, str) else content
     with whole_file(path, durable=durable, private=private) as temporary:
         temporary.write_bytes(data)
+
+
+def is_fifo(path: Path) -> bool:
+    """Whether a path leads to a FIFO; False where it cannot be looked at."""
+    return _mode(path) == stat.S_IFIFO
+
+
+def _mode(path: Path) -> int:
+    """The kind of file that a path leads to, as in `stat`; 0 if there is none."""
+    try:
+        return stat.S_IFMT(path.stat().st_mode)
+    except (OSError, ValueError):
+        return 0
 
 
 def _sync(path: Path) -> None:

@@ -136,7 +136,7 @@ def make_song(folder: Path, plan: AlbumPlan, number: int, draw: bool) -> SongRow
     card = card_of(settings, graph)
     pure = moments(graph)
     blocks: list[Samples] = []
-    tags = {"title": f"Song {number}", "comment": card.text()}
+    tags = {"title": card.title, "comment": card.text()}
     part = work / f"{stem}.flac"
     with whole_sound_file(part, RENDER_RATE, tags) as write:
 
@@ -158,6 +158,7 @@ def make_song(folder: Path, plan: AlbumPlan, number: int, draw: bool) -> SongRow
         status="aside" if why else "done",
         reasons=tuple(why),
         seed=settings.seed,
+        title=card.title,
         preset=card.preset,
         key=card.key,
         pattern=card.pattern,

@@ -73,6 +73,7 @@ class SongRow:
         status: `done`, or `aside` when the gate set it aside.
         reasons: why it was set aside.
         seed: of the song.
+        title: that it was composed with; empty in albums of older versions.
         preset: name.
         key: tonic and scale, as `G dorian`.
         pattern: order of its sounds.
@@ -89,6 +90,7 @@ class SongRow:
     key: _Key
     pattern: _Text
     measures: Measures
+    title: _Text = ""
     took_s: _Seconds = 0.0
     skim_s: _Seconds | None = None
 

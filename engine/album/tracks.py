@@ -1,5 +1,6 @@
 """The tracks of a finished album: which songs, in what order, and their titles."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -7,7 +8,7 @@ from effects.base.errors import InputError
 from engine.album.order import PlacedBy, arranged
 from engine.album.review import Review
 from engine.album.state import SongRow
-from engine.album.titles import title_for
+from engine.compose.titles import unused_title
 from engine.recording.naming import safe_stem
 
 
@@ -47,9 +48,17 @@ def tracks_of(review: Review) -> list[Track]:
     for place, index in enumerate(order, 1):
         row = songs[index]
         if row.number not in titles:
-            titles[row.number] = title_for(row.seed, titles.values())
+            titles[row.number] = _title(row, titles.values())
         title = titles[row.number]
         digits = max(2, len(str(len(songs))))
         name = f"{place:0{digits}d} - {safe_stem(title)}.flac"
         tracks.append(Track(place, title, review.folder / row.file, name, row))
     return tracks
+
+
+def _title(row: SongRow, taken: Collection[str]) -> str:
+    """The song's own title, or where another has it, one like it."""
+    if row.title and row.title.casefold() not in (t.casefold() for t in taken):
+        return row.title
+    scale = row.key.split()[-1]
+    return unused_title(taken, row.seed, row.preset, scale, row.measures.brightness)

@@ -27,7 +27,7 @@ class NowStreaming:
         self, session: Session, commands: SessionCommands, radio: StreamRadio
     ) -> None:
         self._session, self._commands, self._radio = session, commands, radio
-        self._told: tuple[int, str] | None = None
+        self._told: tuple[int, str] | None = None  # number of the song, preset
         self._due = 0.0  # monotonic
 
     def poll(self) -> None:

@@ -68,6 +68,7 @@ class SessionCommands:
         self._preset = preset
         self.listeners: Callable[[], int] = lambda: 0  # of the streams; set before use
         self._song = -1
+        self._titled = (-1, "")  # the song whose title was shown last, and its title
         self._presets = tuple(presets.names())
         self._commands: dict[str, Callable[..., None]] = {
             "play": self.resume,
@@ -141,11 +142,15 @@ class SessionCommands:
             self._on_event(
                 {
                     "at": now.position,
-                    "song": {"index": now.index, "pattern": now.pattern},
+                    "song": {
+                        "index": now.index,
+                        "title": self._title(now),
+                        "pattern": now.pattern,
+                    },
                 }
             )
             if self._recorder is not None:
-                self._recorder.add_chapter(f"Song {now.index + 1}", now.position)
+                self._recorder.add_chapter(self._title(now), now.position)
         if self._recorder is not None and self._recorder.state().failure:
             self.stop_recording()
         with self._lock:
@@ -233,7 +238,7 @@ class SessionCommands:
         )
         recorder.start()
         if (now := session.now()) is not None:
-            recorder.add_chapter(f"Song {now.index + 1}", session.mixer.position)
+            recorder.add_chapter(self._title(now), session.mixer.position)
         session.add_tap(recorder.tap)
         self._recorder = recorder
 
@@ -269,7 +274,7 @@ class SessionCommands:
         controls = session.graph.controls.snapshot
         return SongStatus(
             number=now.index,
-            title=f"Song {now.index + 1}",
+            title=self._title(now),
             pattern=now.pattern,
             place=now.symbol + 1,
             progress=now.progress,
@@ -282,6 +287,14 @@ class SessionCommands:
             sounds=tuple(text_of(point) for point in now.points),
             like=now.like,
         )
+
+    def _title(self, now: Now) -> str:
+        """Title of the song; it keeps the one that it began with."""
+        index, title = self._titled
+        if index != now.index:
+            title = now.title
+            self._titled = (now.index, title)
+        return title
 
     def _recording_status(self) -> RecordingStatus | None:
         recorder = self._recorder

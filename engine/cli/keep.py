@@ -7,7 +7,7 @@ import click
 
 from effects.base.errors import InputError, RunError
 from engine.cli.durations import Duration
-from engine.cli.progress import bar
+from engine.cli.progress import bar, tell_of_fifo
 
 
 @click.command()
@@ -45,6 +45,7 @@ def keep(duration: float, out: Path | None) -> None:
         raise InputError("the session has only just begun")
     tags = {"title": out.stem, "comment": f"latent, kept from {journal.name}"}
     edits = edits_of(session.events)
+    tell_of_fifo(out, session.sample_rate)
     with (
         bar("keeping", session.sample_rate) as progress,
         whole_sound_file(out, session.sample_rate, tags) as write,

@@ -1,8 +1,13 @@
-"""Progress bars, shown on terminals only."""
+"""What is told while a sound is rendered: a bar on terminals, and a FIFO's format."""
 
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
+
+import click
+
+from effects.base.whole_file import is_fifo
 
 
 @contextmanager
@@ -29,3 +34,12 @@ def bar(what: str, per_unit: int = 1) -> Iterator[Callable[[int, int], None] | N
             progress.update(task, completed=done / per_unit, total=total / per_unit)
 
         yield report
+
+
+def tell_of_fifo(out: Path, sample_rate: int) -> None:
+    """Say what a FIFO gets: plain PCM does not say it, and its reader may be late."""
+    from effects.audio.sound_formats import format_of
+
+    if is_fifo(out):
+        kind = format_of(out).name
+        click.echo(f"latent: {out}: {kind}, {sample_rate} Hz, 2 channels", err=True)

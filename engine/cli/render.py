@@ -11,12 +11,13 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from effects.base.errors import InputError
+from effects.base.whole_file import is_fifo
 from engine.cli.options import (
     check_rate,
     composition_options,
     settings_from,
 )
-from engine.cli.progress import bar
+from engine.cli.progress import bar, tell_of_fifo
 
 if TYPE_CHECKING:
     from engine.graph import Settings
@@ -45,6 +46,8 @@ def render(
 ) -> None:
     """Render music into OUT: .flac .wav .aiff .ogg .opus .mp3 by its ending.
 
+    A FIFO is written into, without such an ending as PCM of 16 bits (s16le).
+
     The song's card, from which the same samples can be rendered again, is written
     into the file's comment and beside it.
 
@@ -64,6 +67,8 @@ def render(
     card_path(out)
     if stems:
         stem_paths(out)
+    if stems and is_fifo(out):
+        raise InputError("--stems: a FIFO takes one sound; name a file")
     if card_file is not None:
         settings = _settings_again(card_file, minutes, rate, options)
     else:
@@ -76,10 +81,11 @@ def render(
     graph = build(settings)
     card = card_of(settings, graph)
     started = time.monotonic()
-    tags = {"title": out.stem, "comment": card.text()}
+    tags = {"title": card.title, "comment": card.text()}
+    tell_of_fifo(out, settings.sample_rate)
     with bar("rendering", settings.sample_rate) as progress:
         (render_stems_to_files if stems else render_to_file)(graph, out, tags, progress)
-    beside = write_beside(card, out)
+    beside = None if is_fifo(out) else write_beside(card, out)
     _report(out, beside, card, time.monotonic() - started, as_json)
 
 
@@ -117,12 +123,12 @@ def _rate(out: Path, rate: int | None) -> int:
 
 
 def _report(
-    out: Path, beside: Path, card: "SongCard", seconds: float, as_json: bool
+    out: Path, beside: Path | None, card: "SongCard", seconds: float, as_json: bool
 ) -> None:
     if as_json:
         made = {
             "file": str(out),
-            "card": str(beside),
+            "card": None if beside is None else str(beside),
             "seed": card.seed,
             "minutes": card.seconds / 60.0,
             "sample_rate": card.sample_rate,

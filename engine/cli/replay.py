@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 import click
 
 from effects.base.errors import InputError
+from effects.base.whole_file import is_fifo
 from engine.cli.options import check_rate
-from engine.cli.progress import bar
+from engine.cli.progress import bar, tell_of_fifo
 
 if TYPE_CHECKING:
     from effects.audio.levels import Samples
@@ -51,6 +52,8 @@ def replay(
     check_output(out)
     if stems:
         stem_paths(out)
+    if stems and is_fifo(out):
+        raise InputError("--stems: a FIFO takes one sound; name a file")
     if rate is not None:
         check_rate(rate)
     loaded = load_session(session, sample_rate=rate, model=model_dir)
@@ -66,6 +69,7 @@ def replay(
     tags = {"title": out.stem, "comment": f"latent replay of {session.name}"}
     span = (round(start * scale), round(stop * scale))
     sample_rate = loaded.graph.sample_rate
+    tell_of_fifo(out, sample_rate)
     with ExitStack() as stack:
         progress = stack.enter_context(bar("rendering", sample_rate))
         if stems:

@@ -17,10 +17,12 @@ from engine.compose.face import five_sounds
 from engine.compose.grammar import Grammar, expand
 from engine.compose.loudness_plan import plan_levels
 from engine.compose.path import SongPath, lay_out
+from engine.compose.titles import song_title
 from engine.compose.tuning import Transpositions, Tuning, transpositions
 from engine.compose.wiggler import Wiggler, draw_wiggler
 from engine.control.controls import Snapshot
 from model.inference import TimbreModel
+from model.spectrum import brightness_octaves
 
 
 @dataclass(frozen=True)
@@ -29,6 +31,7 @@ class ComposedSong:
 
     Attributes:
         index: which song of the stream.
+        title: of the song, for people.
         duration: seconds.
         path: pattern and times.
         points: latents of A..E, shape (5, n_latents).
@@ -40,6 +43,7 @@ class ComposedSong:
     """
 
     index: int
+    title: str
     duration: float
     path: SongPath
     points: NDArray[np.float32]
@@ -105,8 +109,11 @@ def compose(
     path = lay_out(pattern, duration, stream(Purpose.SONG_STEPS, seed, index, preset))
     tuning = Tuning.of(controls)
     dynamics = float(controls["dynamics"])
+    bright = brightness_octaves(sounds.power, model.axis)
+    scale = str(controls["tuning/scale"])
     return ComposedSong(
         index,
+        song_title(seed, index, preset, scale, float(bright.mean())),
         duration,
         path,
         sounds.points,

@@ -39,6 +39,7 @@ class SongCard:
             that is too long to stand here, as `sha256:...`.
         effects: names to choose from; None for no bed; a text `sha256:...` in place
             of more names than fit.
+        title: of the first song.
         pattern: of the first song.
         key: tonic and scale.
         like: point that the sounds lie near, or nothing.
@@ -55,6 +56,7 @@ class SongCard:
     controls: Mapping[str, Value] = field(default_factory=dict)
     grammar: str | Mapping[str, tuple[str, ...]] = "seed"
     effects: tuple[str, ...] | str | None = ()
+    title: str = ""
     pattern: str = ""
     key: str = ""
     like: str = ""
@@ -75,6 +77,7 @@ class SongCard:
             "controls": dict(self.controls),
             "grammar": self.grammar,
             "effects": self.effects,
+            "title": self.title,
             "pattern": self.pattern,
             "key": self.key,
         }
@@ -107,6 +110,7 @@ def card_of(settings: Settings, graph: Graph) -> SongCard:
         raise ValueError("only a stream with an end has a card")
     controls = snapshot_of(settings.controls or {})
     usual = defaults()
+    first = graph.music.now(0)
     grammar: str | dict[str, tuple[str, ...]] = settings.grammar
     if settings.grammar not in grammars.bundled_names():
         grammar = dict(grammars.load(settings.grammar).rules)
@@ -120,7 +124,8 @@ def card_of(settings: Settings, graph: Graph) -> SongCard:
         controls={k: v for k, v in controls.items() if v != usual[k]},
         grammar=grammar,
         effects=None if graph.bed is None else graph.bed.names,
-        pattern=graph.music.now(0).pattern,
+        title=first.title,
+        pattern=first.pattern,
         key=f"{controls['tuning/key']} {controls['tuning/scale']}",
         like=settings.like,
     )

@@ -83,6 +83,7 @@ class _CardFile:
     effects: (
         Annotated[tuple[_Name, ...], Meta(max_length=MAX_NAMES)] | _Name | None
     ) = ()
+    title: _Name = ""
     pattern: _Rule = ""
     key: _Name = ""
     like: _Name = ""
@@ -151,6 +152,7 @@ def _checked(fields: _CardFile) -> SongCard:
         controls={name: controls[name] for name in fields.controls},
         grammar=grammar,
         effects=fields.effects,
+        title=fields.title,
         pattern=fields.pattern,
         key=fields.key,
         like=fields.like,

@@ -42,6 +42,7 @@ class Now:
     Attributes:
         position: sample of the stream.
         index: which song.
+        title: of it.
         pattern: of it.
         symbol: number of the symbol that sounds, in the pattern.
         progress: through the song, 0..1.
@@ -53,6 +54,7 @@ class Now:
 
     position: int
     index: int
+    title: str
     pattern: str
     symbol: int
     progress: float
@@ -231,6 +233,7 @@ class Music:
         return Now(
             position,
             slot.index,
+            song.title,
             song.path.pattern,
             song.path.symbol_at(seconds),
             min(1.0, seconds / slot.duration),

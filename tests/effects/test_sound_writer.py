@@ -1,5 +1,7 @@
 """Sound files are written whole or not at all, in every format of the table."""
 
+import os
+import subprocess
 from contextlib import suppress
 from pathlib import Path
 
@@ -125,3 +127,35 @@ def test_faulty_samples_never_reach_a_file(tmp_path: Path, noise: Samples) -> No
     write_sound(tmp_path / "x.wav", noise, RATE)
     samples, _ = read_sound(tmp_path / "x.wav")
     assert not samples[5:7].any()
+
+
+@pytest.mark.parametrize("name", ["pipe", "pipe.flac", "pipe.wav", "pipe.mp3"])
+def test_a_fifo_is_written_into_and_stays_one(name: str, tmp_path: Path) -> None:
+    fifo, got = tmp_path / name, tmp_path / "got"
+    os.mkfifo(fifo)
+    samples = np.linspace(-1.0, 1.0, 2 * 30_000).reshape(-1, 2).astype(np.float32)
+    with subprocess.Popen(
+        ["dd", f"if={fifo}", f"of={got}"], stderr=subprocess.DEVNULL
+    ) as reader:
+        write_sound(fifo, samples, 44_100, tags={"title": "Pipe"})
+        assert reader.wait(20.0) == 0
+    assert fifo.is_fifo()
+    if not fifo.suffix:
+        decoded = np.frombuffer(got.read_bytes(), "<i2").reshape(-1, 2) / 32_768.0
+    else:
+        decoded, rate = soundfile.read(got)
+        assert rate == 44_100
+    assert len(decoded) == pytest.approx(len(samples), abs=4000)
+    if fifo.suffix != ".mp3":
+        assert np.max(np.abs(decoded - samples)) <= 1.0 / 32_768.0
+
+
+def test_a_reader_that_goes_is_one_clear_line(tmp_path: Path) -> None:
+    fifo = tmp_path / "pipe"
+    os.mkfifo(fifo)
+    with (
+        subprocess.Popen(["head", "-c", "10", str(fifo)], stdout=subprocess.DEVNULL),
+        pytest.raises(RunError, match="its reader has gone"),
+    ):
+        write_sound(fifo, np.zeros((1_000_000, 2), np.float32), 44_100)
+    assert fifo.is_fifo()

@@ -17,7 +17,7 @@ from effects.base.errors import InputError
 from engine.album.finish import finish, gap_length
 from engine.album.order import PlacedBy, arranged, fifths_apart
 from engine.album.review import Review
-from engine.album.titles import title_for
+from engine.compose.titles import unused_title
 from engine.control.harmony import KEYS
 from tests.support import audio
 from tests.support.albums import planted_album
@@ -217,7 +217,8 @@ def test_neighbours_are_near_and_light_rises_and_falls(n: int) -> None:
 def test_titles_are_drawn_by_seed_and_never_twice() -> None:
     taken: list[str] = []
     for seed in range(300):
-        title = title_for(seed, taken)
+        title = unused_title(taken, seed, "dark", "minor", 3.0)
         assert title not in taken
         taken.append(title)
-    assert title_for(3) == title_for(3)
+    one = [unused_title((), 3, "dark", "minor", 3.0) for _ in range(2)]
+    assert one[0] == one[1]

@@ -11,6 +11,7 @@ from engine.control.commands import COMMANDS, READINGS
 from engine.control.controls import TABLE, Control
 from tests.support.osc import Dump, oscdump, oscsend
 from tests.support.playing import Player, playing
+from tests.support.titles import first_titles
 
 # Command, what is given with it, and what is then shown: to a subscriber, to the user,
 # or in the journal.
@@ -18,7 +19,7 @@ SHOWN, SAID, WRITTEN = "shown", "said", "written"
 ORDERS = [
     ("pause", "", SHOWN, r"^/latent/playing F"),
     ("play", "", SHOWN, r"^/latent/playing T"),
-    ("next", "", SHOWN, r'^/latent/song/title s "Song 2"'),
+    ("next", "", SHOWN, rf'^/latent/song/title s "{first_titles(6)[1]}"'),
     ("go", "s D", WRITTEN, "go"),
     ("preset/load", "s dark", SHOWN, r'^/latent/preset/name s "dark"'),
     ("record/start", "s Monday", SHOWN, r'^/latent/record/name s "Monday\.flac'),

@@ -61,7 +61,7 @@ class Ramp:
         """There is nothing to compose."""
 
     def now(self, position: int) -> Now:
-        return Now(position, 0, "A", 0, 0.0, 1.0, (), np.zeros((5, 32), np.float32))
+        return Now(position, 0, "", "A", 0, 0.0, 1.0, (), np.zeros((5, 32), np.float32))
 
     def replan(self, at: int, controls: Snapshot) -> None:
         self.calls.append((at, dict(controls)))

@@ -11,6 +11,7 @@ import pytest
 import soundfile as sf
 
 from effects.audio.levels import Samples
+from engine.offline.song_card_file import read_card
 from tests.support import audio
 from tests.support.signals import clicks, with_click
 
@@ -135,7 +136,7 @@ def test_other_formats_hold_the_same_song(
 
 def test_tags_tell_the_seed(song: tuple[Path, Samples]) -> None:
     with sf.SoundFile(song[0]) as file:
-        assert file.copy_metadata()["title"] == "out"
+        assert file.copy_metadata()["title"] == read_card(song[0]).title
         assert "seed 7" in file.copy_metadata()["comment"]
 
 

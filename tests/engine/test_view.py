@@ -15,6 +15,7 @@ from engine.control.controls import defaults
 from engine.control.status import RecordingStatus, SessionStatus, SongStatus
 from tests.support.command import ROOT, environment
 from tests.support.terminal import Terminal
+from tests.support.titles import first_titles
 
 PLAY = ["-m", "engine.cli.main", "play", "--no-audio", "--no-osc", "--no-effects"]
 LEFT_ALONE = ("\x1b[?1049l", "\x1b[?25h")  # the screen as it was, and the cursor
@@ -89,7 +90,8 @@ def test_clocks() -> None:
 
 def test_keys_play_it_and_the_terminal_is_left_as_it_was(tmp_path: Path) -> None:
     with Terminal([*PLAY, "--seed", "7"], environment(tmp_path)) as terminal:
-        terminal.wait_for(r"Song 1  0:0\d / ")
+        first, second = first_titles(7)
+        terminal.wait_for(rf"{first}  0:0\d / ")
         terminal.wait_for(r"pattern +\[[A-E]\][A-E]")
         assert terminal.mode != terminal.before, "keys come without a line's end"
         place = terminal.wait_for(r"-\d\d\.\d LUFS short-term")
@@ -100,7 +102,7 @@ def test_keys_play_it_and_the_terminal_is_left_as_it_was(tmp_path: Path) -> None
         place = terminal.wait_for("playing", after=place)
         place = terminal.wait_for(r"recording +latent-\S+\.flac", after=place)
         terminal.type("n")
-        place = terminal.wait_for("Song 2", after=place)
+        place = terminal.wait_for(second, after=place)
         terminal.type(" ")
         place = terminal.wait_for("paused", after=place)
         terminal.type(" xq")
@@ -116,7 +118,7 @@ def test_keys_play_it_and_the_terminal_is_left_as_it_was(tmp_path: Path) -> None
 @pytest.mark.parametrize("times", [1, 2])
 def test_signals_leave_the_terminal_as_it_was(times: int, tmp_path: Path) -> None:
     with Terminal([*PLAY, "--seed", "7"], environment(tmp_path)) as terminal:
-        terminal.wait_for("Song 1")
+        terminal.wait_for(r"song +\w+ \w+  0:0")
         assert terminal.mode != terminal.before
         for _ in range(times):
             terminal.process.send_signal(signal.SIGTERM)
@@ -164,7 +166,7 @@ def test_a_terminal_that_takes_nothing_keeps_neither_music_nor_end(
     file = tmp_path / "evening.flac"
     command = [*PLAY, "--seed", "7", "--record", str(file)]
     with Terminal(command, environment(tmp_path)) as terminal:
-        terminal.wait_for("Song 1")
+        terminal.wait_for(r"song +\w+ \w+  0:0")
         terminal.freeze()
         time.sleep(2.0)
         terminal.process.send_signal(signal.SIGTERM)
