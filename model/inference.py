@@ -6,9 +6,7 @@ it is checked before it is used, since it may come from anywhere.
 """
 
 import hashlib
-import os
 from pathlib import Path
-from threading import Timer
 from typing import Any
 
 import numpy as np
@@ -19,7 +17,9 @@ from effects.base.open_file import read_bytes
 from effects.base.streams import Purpose, stream
 from model.config import AXIS, Axis
 from model.model_json import parse_model_json
+from model.onnx_session import open_session
 from model.prior import Latents, Prior
+from model.trial import check_trial, remember
 
 Timbres = NDArray[np.float32]  # (n, n_bands), 0..1
 
@@ -28,7 +28,6 @@ BUNDLED = Path(__file__).parent / "bundled"
 MAX_BYTES = 128 * 2**20  # of one network; the bundled ones have under 20 MB
 MAX_JSON_BYTES = 16 * 2**20  # the bundled one has 0.3 MB
 MAX_BATCH = 1024  # rows decoded at once, so that memory stays bounded
-PROBE_SECONDS = 10.0  # a network that takes longer than this is refused
 
 
 class TimbreModel:
@@ -55,6 +54,7 @@ class TimbreModel:
         self.prior = _prior(folder, self.metadata)
         self.hash = _digest(files)
         _check_hashes(folder, self.metadata, files)
+        self._try(folder, files, unfinished=unfinished)
         self._decoder = _session(folder / "decoder.onnx", files["decoder.onnx"])
         self._encoder = _session(folder / "encoder.onnx", files["encoder.onnx"])
         self._probe(folder)
@@ -146,6 +146,20 @@ class TimbreModel:
         rows = np.ascontiguousarray(values, np.float32)
         return np.nan_to_num(rows) if not np.all(np.isfinite(rows)) else rows
 
+    def _try(self, folder: Path, files: dict[str, bytes], *, unfinished: bool) -> None:
+        """Let networks that nobody here has made or run pass a trial first."""
+        if folder.samefile(BUNDLED):
+            return
+        networks = files["decoder.onnx"], files["encoder.onnx"]
+        if unfinished:  # it is made here and now
+            remember(*networks)
+            return
+        wrong = check_trial(
+            *networks, n_latents=self.n_latents, n_bands=self.axis.n_bands
+        )
+        if wrong:
+            raise InputError(f"{folder}: {wrong}")
+
     def _probe(self, folder: Path) -> None:
         """Run both networks once on known points, and check their outputs."""
         rng = stream(Purpose.MODEL_CHECK)
@@ -212,60 +226,23 @@ def _check_hashes(
             )
 
 
-def _onnxruntime() -> Any:
-    """The package onnxruntime, with its telemetry off.
-
-    As published (1.32 was measured), it queues usage events for its vendor and writes
-    them, with an identifier of the device, to ~/.cache/Microsoft. It reads the variable
-    once, when it is loaded; `disable_telemetry_events` comes too late, both files are
-    there by then. A value that the user has set stays.
-    """
-    os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
-    import onnxruntime
-
-    return onnxruntime
-
-
 def _session(path: Path, content: bytes) -> Any:
-    # Every reference to weights in another file has the key "location"; a model
-    # that would read other files of this machine is never opened.
-    if b"location" in content:
-        raise InputError(f"{path} keeps weights in another file: refused")
-    onnxruntime = _onnxruntime()
-    onnxruntime.set_default_logger_severity(4)  # faults are raised, not printed
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = 1
-    options.inter_op_num_threads = 1
-    # Spinning worker threads would starve the audio callback.
-    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     try:
-        return onnxruntime.InferenceSession(
-            content, options, providers=["CPUExecutionProvider"]
-        )
-    except Exception as error:  # the errors of onnxruntime share no base class
-        raise InputError(f"{path} is no readable ONNX file") from error
+        return open_session(content)
+    except InputError as error:
+        raise InputError(f"{path} {error}") from error
 
 
 def _run(path: Path, session: Any, feed: dict[str, NDArray[np.float32]]) -> Any:
     expected = {"z": ["spectrum"], "spectrum": ["mean", "logvar"]}
     (name,) = feed
-    options = _onnxruntime().RunOptions()
-
-    def give_up() -> None:
-        options.terminate = True
-
-    timer = Timer(PROBE_SECONDS, give_up)
-    timer.daemon = True
-    timer.start()
     try:
-        return session.run(expected[name], feed, options)
+        return session.run(expected[name], feed)
     except Exception as error:  # the same
         raise InputError(
             f"{path} does not fit: needs {name} float32 [n, {feed[name].shape[1]}]"
             f" -> {', '.join(expected[name])}"
         ) from error
-    finally:
-        timer.cancel()
 
 
 def _check_output(path: Path, outputs: Any, *shapes: tuple[int, int]) -> None:

@@ -11,6 +11,7 @@ from types import FrameType
 
 END_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 AGAIN_S = 5.0  # longer than cleaning up takes
+SOON_S = 0.02  # by when the destructor that swallowed a signal has returned
 
 _asked: list[int] = []  # signals that have raised
 
@@ -42,8 +43,10 @@ def raise_on_signals() -> None:
     for number in _handled():
         signal.signal(number, _raise_stopped)
     # An exception is swallowed when a signal meets a destructor or a weak reference's
-    # callback. The alarm raises it again until the process ends.
+    # callback. The alarm raises it again until the process ends, and soon where Python
+    # tells that it did so.
     signal.signal(signal.SIGALRM, _raise_again)
+    sys.unraisablehook = _swallowed
 
 
 def hand_over() -> int | None:
@@ -93,6 +96,13 @@ def _raise_stopped(number: int, frame: FrameType | None) -> None:
 
 def _raise_again(number: int, frame: FrameType | None) -> None:
     raise Stopped(_asked[-1])
+
+
+def _swallowed(fault: "sys.UnraisableHookArgs") -> None:
+    if isinstance(fault.exc_value, Stopped):
+        signal.setitimer(signal.ITIMER_REAL, SOON_S, AGAIN_S)
+    else:
+        sys.__unraisablehook__(fault)
 
 
 def _end_at_once(number: int, frame: FrameType | None) -> None:

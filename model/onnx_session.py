@@ -1,0 +1,44 @@
+"""Opening a network with onnxruntime: on one thread, quietly, telling nobody."""
+
+import os
+from typing import Any
+
+from effects.base.errors import InputError
+
+
+def _onnxruntime() -> Any:
+    """The package onnxruntime, with its telemetry off.
+
+    As published (1.32 was measured), it queues usage events for its vendor and writes
+    them, with an identifier of the device, to ~/.cache/Microsoft. It reads the variable
+    once, when it is loaded; `disable_telemetry_events` comes too late, both files are
+    there by then. A value that the user has set stays.
+    """
+    os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
+    import onnxruntime
+
+    return onnxruntime
+
+
+def open_session(content: bytes) -> Any:
+    """Open a network on one thread.
+
+    Args:
+        content: of an ONNX file that keeps all its weights.
+
+    Raises:
+        InputError: the end of a sentence about what is wrong.
+    """
+    onnxruntime = _onnxruntime()
+    onnxruntime.set_default_logger_severity(4)  # faults are raised, not printed
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = 1
+    options.inter_op_num_threads = 1
+    # Spinning worker threads would starve the audio callback.
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    try:
+        return onnxruntime.InferenceSession(
+            content, options, providers=["CPUExecutionProvider"]
+        )
+    except Exception as error:  # the errors of onnxruntime share no base class
+        raise InputError("is no readable ONNX file") from error
