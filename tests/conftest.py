@@ -32,6 +32,8 @@ SLOW_MODULES = frozenset(
         "test_bin_own_music",
         "test_composition",
         "test_container",
+        "test_curate",
+        "test_curation",
         "test_demo",
         "test_examples",
         "test_export",

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from effects.base.paths import data_dir
+from engine.cli.corpus_options import corpus_option, default_corpus, json_option
+from engine.cli.curate import curate
 from engine.cli.packages import TRANSIENTS, check_packages
 from engine.cli.progress import bar
 from engine.cli.quiet import libraries_silenced
@@ -19,23 +20,6 @@ if TYPE_CHECKING:
 SHOWN = 20  # number of refused files that are named; the rest are counted
 
 
-def default_corpus() -> Path:
-    """Folder of the corpus without --corpus."""
-    return data_dir() / "corpus"
-
-
-corpus_option = click.option(
-    "--corpus",
-    "corpus_dir",
-    type=click.Path(path_type=Path, file_okay=False),
-    default=None,
-    help="Folder of the corpus [default: in the data folder].",
-)
-json_option = click.option(
-    "--json", "as_json", is_flag=True, help="Print the result as JSON."
-)
-
-
 @click.group()
 def corpus() -> None:
     """Gather the music that a model is trained on.
@@ -44,6 +28,9 @@ def corpus() -> None:
     Example:
       latent corpus add ~/Music/ambient && latent train
     """
+
+
+corpus.add_command(curate)
 
 
 @corpus.command()

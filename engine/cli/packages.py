@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from effects.base.errors import RunError
 
 TRANSIENTS = {"librosa": "librosa"}
+CURATION = {"sklearn": "scikit-learn"}
 TRAINING = {"torch": "torch", "onnx": "onnx", "sklearn": "scikit-learn"}
 
 

@@ -15,7 +15,7 @@ import click
 
 from effects.base.errors import InputError
 from effects.base.paths import data_dir
-from engine.cli.corpus import corpus_option, default_corpus, json_option
+from engine.cli.corpus_options import corpus_option, default_corpus, json_option
 from engine.cli.packages import TRAINING, check_packages
 
 if TYPE_CHECKING:

@@ -29,12 +29,15 @@ class ClipVerdict(msgspec.Struct, omit_defaults=True):
         verdict: `KEEP`, `REJECT` or `OPEN`.
         reason: for a rejection, in a word.
         by: who or what decided, if it was not the user one clip at a time.
+        next: id of the clip that was to be judged then, with which curation goes on;
+            -1 if there was none.
     """
 
     clip: int
     verdict: Literal["keep", "reject", "open"]
     reason: str = ""
     by: str = ""
+    next: int = -1
 
 
 def read_verdicts(path: Path) -> dict[int, ClipVerdict]:

@@ -1,0 +1,1 @@
+"""Clips heard while they are judged."""
