@@ -83,7 +83,7 @@ def addresses() -> None:
     for control in TABLE:
         kind = {"f": "f", "T": "T/F", "s": "s"}[control_type(control)]
         click.echo(f"{ROOT}{control.name:28s} {kind:6s} {control.text}")
-        click.echo(f"{ROOT}{control.name + NORM:28s} {'f':6s} As a position 0..1.")
+        click.echo(f"{ROOT}{NORM + control.name:28s} {'f':6s} As a position 0..1.")
     for command in COMMANDS:
         click.echo(f"{ROOT}{command.name:28s} {command.types or '-':6s} {command.text}")
     for reading in READINGS:

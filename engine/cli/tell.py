@@ -10,6 +10,7 @@ from engine.cli.options import ControlNumber
 from engine.cli.stream_options import endpoint
 from engine.control.commands import (
     COMMANDS_BY_NAME,
+    FORMER_READINGS,
     READINGS_BY_NAME,
     Argument,
     Command,
@@ -22,7 +23,7 @@ from engine.osc.server import HOST, PORT
 SHOWN = (
     *("status", "song/title", "song/pattern", "song/progress", "preset/name"),
     *("effects/now", "effects/chosen", "master/gain", "record/name"),
-    *("sleep/remaining", "listeners"),
+    *("sleep-remaining", "listeners"),
 )
 # Shorter words for what is said often.
 WORDS = {
@@ -86,8 +87,9 @@ def _name(what: str) -> str:
     known = (*CONTROLS, *COMMANDS_BY_NAME, *READINGS_BY_NAME)
     if what in WORDS or what in known:
         return WORDS.get(what, what)
-    if what in FORMER_NAMES:
-        return FORMER_NAMES[what]
+    former = {**FORMER_NAMES, **FORMER_READINGS}
+    if what in former:
+        return former[what]
     ending = dict.fromkeys(name for name in known if name.endswith(f"/{what}"))
     if len(ending) == 1:
         return next(iter(ending))

@@ -18,7 +18,10 @@ from engine.control.controls import CONTROLS, Control
 from engine.control.status import RecordingStatus, SessionStatus, SongStatus
 
 ROOT = "/latent/"
-NORM = "/norm"  # behind a control: the same control as a position 0..1
+NORM = "norm/"  # before a control: the same control as a position 0..1
+FORMER_READINGS: Mapping[str, str] = MappingProxyType(
+    {"sleep/remaining": "sleep-remaining"}
+)
 
 Argument: TypeAlias = float | bool | str
 
@@ -225,6 +228,7 @@ COMMANDS: tuple[Command, ...] = (
         0.0,
         720.0,
         "min",
+        shown_by="sleep-remaining",
     ),
 )
 
@@ -393,7 +397,7 @@ READINGS: tuple[Reading, ...] = (
         lambda s: (s.chosen,),
     ),
     Reading(
-        "sleep/remaining",
+        "sleep-remaining",
         "Time until it ends.",
         "f",
         lambda s: (s.sleep_min,),

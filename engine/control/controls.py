@@ -99,7 +99,7 @@ class Control:
             InputError: the position is not a finite number.
         """
         if not math.isfinite(position):
-            raise InputError(f"{self.name}/norm: {position} is not a finite number")
+            raise InputError(f"norm/{self.name}: {position} is not a finite number")
         position = min(max(position, 0.0), 1.0)
         if self.choices:
             return self.choices[round(position * (len(self.choices) - 1))]

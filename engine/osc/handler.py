@@ -20,6 +20,7 @@ from effects.base.errors import InputError, LatentError
 from engine.control.callbacks import Say
 from engine.control.commands import (
     COMMANDS_BY_NAME,
+    FORMER_READINGS,
     READINGS_BY_NAME,
     ROOT,
     Actions,
@@ -186,6 +187,8 @@ class OscHandler:
     def _answer(self, request: OscRequest) -> list[bytes]:
         address = request.address
         name = address.removeprefix(ROOT)
+        if name in FORMER_READINGS:
+            name, address = FORMER_READINGS[name], ROOT + FORMER_READINGS[name]
         if is_pattern(address):
             return self._query(request)
         if address in ADDRESSES:

@@ -48,6 +48,11 @@ class LayoutItem:
     args: tuple[Argument, ...] = ()
 
 
+def norm_address(item: LayoutItem) -> str:
+    """The address of an item's control as a position 0..1."""
+    return item.address.replace(ROOT, ROOT + NORM, 1)
+
+
 def items(presets: Sequence[str], reply_port: int) -> list[LayoutItem]:
     """Return the items of a surface: texts, controls in their order, buttons.
 
@@ -147,9 +152,9 @@ def _widget(item: LayoutItem, place: int, target: str) -> dict[str, Any]:
             "html": f"<small>{item.label} {control.unit}</small>",
         }
     elif item.shape == "switch":
-        # The address with /norm has numbers, which all versions compare alike.
+        # The address below norm/ has numbers, which all versions compare alike.
         widget |= {"type": "button", "mode": "toggle", "on": 1, "off": 0}
-        widget |= {"address": item.address + NORM, "typeTags": "f"}
+        widget |= {"address": norm_address(item), "typeTags": "f"}
     elif item.shape == "choice" and control is not None:
         widget |= {"type": "dropdown", "values": list(control.choices)}
         widget |= {"label": f"{item.label}: %value", "typeTags": "s"}

@@ -22,10 +22,9 @@ MAX_PACKET = 1400  # bytes that fit one frame of any network
 
 def control_message(control: Control, value: Value, *, norm: bool = False) -> bytes:
     """Return the packet with a control's value, or with its position 0..1."""
-    address = ROOT + control.name
     if norm:
-        return message(address + NORM, "f", (control.to_norm(value),))
-    return message(address, control_type(control), (value,))
+        return message(ROOT + NORM + control.name, "f", (control.to_norm(value),))
+    return message(ROOT + control.name, control_type(control), (value,))
 
 
 def reading_message(reading: Reading, values: tuple[Argument, ...]) -> bytes:

@@ -4,13 +4,16 @@ The format follows https://github.com/Vidvox/OSCQueryProposal.
 """
 
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any, TypeAlias
 
 from engine.control.commands import (
     COMMANDS,
     NORM,
     READINGS,
+    READINGS_BY_NAME,
     ROOT,
+    Argument,
     Command,
     Reading,
     control_type,
@@ -35,6 +38,13 @@ ATTRIBUTES = (
 )
 
 
+# Some clients refuse a whole tree for one node without a value, or for one that has
+# both a value and nodes below it. So every leaf has one, and nothing lies below it.
+_BLANK: Mapping[str, Argument] = MappingProxyType(
+    {"f": 0.0, "i": 0, "s": "", "T": False, "F": False}
+)
+
+
 def tree(values: Mapping[str, Any], status: SessionStatus | None) -> Node:
     """Return the whole namespace as an OSCQuery node.
 
@@ -46,7 +56,7 @@ def tree(values: Mapping[str, Any], status: SessionStatus | None) -> Node:
     for control in TABLE:
         value = values[control.name]
         _put(root, ROOT + control.name, _of_control(control, value))
-        _put(root, ROOT + control.name + NORM, _of_norm(control, value))
+        _put(root, ROOT + NORM + control.name, _of_norm(control, value))
     for command in COMMANDS:
         _put(root, ROOT + command.name, _of_command(command, status))
     for reading in READINGS:
@@ -116,7 +126,10 @@ def _of_norm(control: Control, value: Any) -> Node:
 def _of_command(command: Command, status: SessionStatus | None) -> Node:
     node: Node = {"ACCESS": WRITE, "DESCRIPTION": command.text}
     # Without an argument: a switch, which does something only when turned on.
-    node["TYPE"] = command.types or "T"
+    node["TYPE"] = kind = command.types or "T"
+    shown = READINGS_BY_NAME.get(command.shown_by)
+    values = shown.values(status) if shown is not None else None
+    node["VALUE"] = list(values or _blank(kind))
     choices = command.choices_in(status)
     if choices:
         node["RANGE"] = [{"VALS": list(choices)}]
@@ -129,10 +142,14 @@ def _of_command(command: Command, status: SessionStatus | None) -> Node:
 
 def _of_reading(reading: Reading, status: SessionStatus | None) -> Node:
     values = reading.values(status)
-    types = reading_types(reading, len(values) if values is not None else 1)
+    types = reading_types(reading, len(values or _blank(reading.types)))
     node: Node = {"TYPE": types, "ACCESS": READ, "DESCRIPTION": reading.text}
-    if values is not None:
-        node["VALUE"] = list(values)
+    node["VALUE"] = list(values or _blank(types))
     if reading.unit:
         node["UNIT"] = [reading.unit] * len(types)
     return node
+
+
+def _blank(types: str) -> list[Argument]:
+    """Values of OSC types that stand for what is not known now."""
+    return [_BLANK[kind] for kind in types.rstrip("*")]

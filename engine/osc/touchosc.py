@@ -3,7 +3,7 @@
 `.tosc` is an XML tree, compressed by zlib: nodes of properties (b, i, f, s, c colour,
 r rectangle), values and messages, as TouchOSC's editor writes it (format 3, which later
 editors read). Host and ports are set in TouchOSC itself; `connect` tells Latent on
-which port it listens. Faders only have 0 to 1 and use the addresses with `/norm`.
+which port it listens. Faders only have 0 to 1 and use the addresses below `norm/`.
 """
 
 import uuid
@@ -11,8 +11,8 @@ import zlib
 from collections.abc import Sequence
 from xml.etree import ElementTree as ET
 
-from engine.control.commands import NORM, Argument
-from engine.osc.layout import CELL, COLUMNS, LayoutItem, place_of
+from engine.control.commands import Argument
+from engine.osc.layout import CELL, COLUMNS, LayoutItem, norm_address, place_of
 
 _COLOURS = {
     "fader": (0.35, 0.6, 0.75),
@@ -79,7 +79,7 @@ def _controls(item: LayoutItem, left: int, top: int) -> list[ET.Element]:
         if item.control.choices:
             _property(made, "b", "grid", "1")
             _property(made, "i", "gridSteps", str(len(item.control.choices)))
-    _message(made, item.address + NORM, value)
+    _message(made, norm_address(item), value)
     half = width // 2
     label = _label(
         item.label + " label", item.label, (*label_frame[:2], half, lower[3])

@@ -9,20 +9,25 @@ from engine.control.commands import NORM, READINGS, ROOT, Argument
 from engine.control.controls import CONTROLS, FORMER_NAMES, Control, Snapshot, Value
 from engine.osc.clients import TokenBucket
 from engine.osc.guard import is_pattern, matching
-from engine.osc.messages import control_message
+from engine.osc.messages import control_message, message
 
+_FORMER_NORM = "/norm"  # behind a control, until version 0.2.0
 # Address -> control, and whether its value is a position 0..1 on the range.
 ADDRESSES: Mapping[str, tuple[Control, bool]] = MappingProxyType(
     {
-        ROOT + name + suffix: (CONTROLS[FORMER_NAMES.get(name, name)], bool(suffix))
+        address: (CONTROLS[FORMER_NAMES.get(name, name)], is_norm)
         for name in (*CONTROLS, *FORMER_NAMES)
-        for suffix in ("", NORM)
+        for address, is_norm in (
+            (ROOT + name, False),
+            (ROOT + NORM + name, True),
+            (ROOT + name + _FORMER_NORM, True),
+        )
     }
 )
 REPEATS = (20.0, 10.0)  # unchanged values that are echoed a second, and at once
 # Patterns stand for the names of today alone, or a control would answer twice.
 _MATCHABLE = (
-    *(ROOT + name + suffix for name in CONTROLS for suffix in ("", NORM)),
+    *(ROOT + below + name for name in CONTROLS for below in ("", NORM)),
     *(ROOT + reading.name for reading in READINGS),
 )
 
@@ -50,14 +55,17 @@ def value_at(address: str, argument: Argument) -> tuple[str, Value]:
     if not is_norm:
         return control.name, control.check(argument)
     if isinstance(argument, str):
-        raise InputError(f"{control.name}{NORM}: {argument!r:.60} is not a number")
+        raise InputError(f"{NORM}{control.name}: {argument!r:.60} is not a number")
     return control.name, control.from_norm(float(argument))
 
 
 def value_message(address: str, snapshot: Snapshot) -> bytes:
     """Return the packet with the value at an address."""
     control, is_norm = ADDRESSES[address]
-    return control_message(control, snapshot[control.name], norm=is_norm)
+    value = snapshot[control.name]
+    if address.endswith(_FORMER_NORM):  # whoever asks there listens there
+        return message(address, "f", (control.to_norm(value),))
+    return control_message(control, value, norm=is_norm)
 
 
 class Echoes:

@@ -135,7 +135,7 @@ def test_the_command_lists_addresses(capsys: pytest.CaptureFixture[str]) -> None
     listed = {line.split()[0] for line in run(capsys, "osc", "addresses").splitlines()}
     assert {
         "/latent/tilt",
-        "/latent/tilt/norm",
+        "/latent/norm/tilt",
         "/latent/next",
         "/latent/now",
     } <= listed

@@ -102,7 +102,7 @@ def test_a_clamped_value_is_sent_back_to_the_fader() -> None:
     handler.tick(0.0)
     ((reply, _),) = handler.handle(number("/latent/tilt", 40.0), HERE, 1.0)
     assert unpacked(reply) == [("/latent/tilt", 12.0)]
-    assert ("/latent/tilt/norm", 1.0) in sent_to(handler, HERE, 1.0)
+    assert ("/latent/norm/tilt", 1.0) in sent_to(handler, HERE, 1.0)
 
 
 def test_readings_come_at_their_rates() -> None:

@@ -213,7 +213,7 @@ def test_the_costliest_packet_that_passes_is_cheap() -> None:
             packet(address.format(f"{at:02d}{n}" + "x" * 80), "f", bytes(4))
             for n, address in enumerate(long)
         ]
-        fill = [number("/latent/wiggle/amount/norm", 0.5)] * (128 - 8)
+        fill = [number("/latent/norm/wiggle/amount", 0.5)] * (128 - 8)
         datagram = bundle(*parts, *fill)
         assert refusal(datagram) is None
         worst = max(worst, _time(handler, datagram))

@@ -129,9 +129,9 @@ def test_what_touchosc_sends_is_understood(document: ET.Element) -> None:
         sent.append(packet(address, types, data))
     done = {row[0] for row in understood(*sent).done}
     assert {"next", "go", "play", "preset/load", "keep", "sleep"} <= done
-    ours = {ROOT + c.name + suffix for c in TABLE for suffix in ("", NORM)}
+    ours = {ROOT + below + c.name for c in TABLE for below in ("", NORM)}
     assert shown <= ours | {ROOT + reading.name for reading in READINGS}
-    assert {ROOT + control.name + NORM for control in TABLE} <= shown
+    assert {ROOT + NORM + control.name for control in TABLE} <= shown
 
 
 def test_the_same_surface_is_the_same_file() -> None:

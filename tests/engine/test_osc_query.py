@@ -53,6 +53,9 @@ def test_the_tree_has_every_control_command_and_reading(server: QueryServer) -> 
             leaves[node["FULL_PATH"]] = node
         for name, child in node.get("CONTENTS", {}).items():
             assert child["FULL_PATH"].endswith("/" + name)
+            # What python-oscquery asks of every node, or it refuses the whole tree.
+            assert ("VALUE" in child) == (child["ACCESS"] != 0) != ("CONTENTS" in child)
+            assert child["ACCESS"] == 0 or len(child["VALUE"]) == len(child["TYPE"]) > 0
             walk(child)
 
     assert root is not None
@@ -67,7 +70,7 @@ def test_the_tree_has_every_control_command_and_reading(server: QueryServer) -> 
         elif leaf["TYPE"] == "f":
             assert leaf["RANGE"] == [{"MIN": control.low, "MAX": control.high}]
             assert leaf["CLIPMODE"] == ["both"]
-        assert leaves[f"/latent/{control.name}/norm"]["TYPE"] == "f"
+        assert leaves[f"/latent/norm/{control.name}"]["TYPE"] == "f"
     assert {f"/latent/{c.name}" for c in COMMANDS} <= leaves.keys()
     assert all(leaves[f"/latent/{c.name}"]["ACCESS"] == 2 for c in COMMANDS)
     assert {f"/latent/{r.name}" for r in READINGS} <= leaves.keys()
@@ -87,7 +90,7 @@ def test_a_value_is_the_one_in_force(server: QueryServer) -> None:
 
 def test_what_is_not_there_is_said_by_the_status(server: QueryServer) -> None:
     assert get(server, "/latent/nothing") == (404, None)
-    assert get(server, "/latent/next?VALUE") == (204, None)
+    assert get(server, "/latent/next?UNIT") == (204, None)
     assert get(server, "/latent/tilt?EVIL") == (400, None)
 
 
@@ -171,7 +174,7 @@ def test_a_status_that_fails_costs_the_readings_alone() -> None:
     server.start()
     try:
         assert get(server, "/latent/tilt?VALUE") == (200, {"VALUE": [0.0]})
-        assert get(server, "/latent/song/title?VALUE") == (204, None)
+        assert get(server, "/latent/song/title?VALUE") == (200, {"VALUE": [""]})
     finally:
         server.stop()
 

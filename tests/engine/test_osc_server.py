@@ -75,16 +75,16 @@ EXCHANGES = [
     ("/latent/wiggle/amount d 1.25", r"^/latent/wiggle/amount f 1\.25"),
     ("/latent/wiggle/amount h 2", r"^/latent/wiggle/amount f 2\.0"),
     ("/latent/wiggle/amount f 99", r"^/latent/wiggle/amount f 2\.0"),
-    ("/latent/wiggle/amount/norm f 0.25", r"^/latent/wiggle/amount f 0\.5"),
-    ("/latent/wiggle/amount f 1", r"^/latent/wiggle/amount/norm f 0\.5"),
+    ("/latent/norm/wiggle/amount f 0.25", r"^/latent/wiggle/amount f 0\.5"),
+    ("/latent/wiggle/amount f 1", r"^/latent/norm/wiggle/amount f 0\.5"),
     ("/latent/rank/pitch f -1", r"^/latent/rank/pitch f -1\.0"),
     ("/latent/master/mute T", r"^/latent/master/mute T"),
     ("/latent/master/mute i 1", r"^/latent/master/mute T"),
     ("/latent/hold F", r"^/latent/hold F"),
-    ("/latent/hold f 1", r"^/latent/hold/norm f 1\.0"),
+    ("/latent/hold f 1", r"^/latent/norm/hold f 1\.0"),
     ("/latent/tuning/key s G#", r'^/latent/tuning/key s "G#"'),
     ("/latent/tuning/key i 0", r'^/latent/tuning/key s "C"'),
-    ("/latent/tuning/scale/norm f 0", r'^/latent/tuning/scale s "chromatic"'),
+    ("/latent/norm/tuning/scale f 0", r'^/latent/tuning/scale s "chromatic"'),
     ("/latent/wiggle/amount", r"^/latent/wiggle/amount f 0\.35"),
     ("/latent/hold", r"^/latent/hold F"),
     ("/latent/tuning/key", r'^/latent/tuning/key s "D"'),
@@ -159,8 +159,14 @@ def test_oscsend_gives_every_command(stage: Stage, client: Client) -> None:
 def test_the_sender_gets_the_value_in_force(client: Client) -> None:
     client.send(number("/latent/wiggle/amount", 7.0))
     assert client.receive() == [("/latent/wiggle/amount", 2.0)]
-    client.send(packet("/latent/wiggle/amount/norm"))
-    assert client.receive() == [("/latent/wiggle/amount/norm", 1.0)]
+    client.send(packet("/latent/norm/wiggle/amount"))
+    assert client.receive() == [("/latent/norm/wiggle/amount", 1.0)]
+    client.send(number("/latent/wiggle/amount/norm", 0.5))  # as until version 0.2.0
+    assert client.receive() == [("/latent/wiggle/amount/norm", 0.5)]
+    client.send(number("/latent/norm/wiggle/amount", 1.0))
+    assert client.receive() == [("/latent/norm/wiggle/amount", 1.0)]
+    client.send(packet("/latent/sleep/remaining"))
+    assert client.receive()[0][0] == "/latent/sleep-remaining"
     client.send(packet("/latent/wiggle/amount", tags=None))
     assert client.receive() == [("/latent/wiggle/amount", 2.0)]
 

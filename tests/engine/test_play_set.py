@@ -29,8 +29,8 @@ ORDERS = [
     ("keep", "f 2", SAID, r"keeping the last 2 s"),
     ("midi/learn", "s tilt", SHOWN, r'error ss "/latent/midi/learn" ".*no such'),
     ("midi/forget", "s tilt", SHOWN, r'error ss "/latent/midi/forget" ".*no such'),
-    ("sleep", "i 30", SHOWN, r"^/latent/sleep/remaining f (29|30)\."),
-    ("sleep", "i 0", SHOWN, r"^/latent/sleep/remaining f 0\.0"),
+    ("sleep", "i 30", SHOWN, r"^/latent/sleep-remaining f (29|30)\."),
+    ("sleep", "i 0", SHOWN, r"^/latent/sleep-remaining f 0\.0"),
 ]
 QUERIED_LATER = {"record/stop", "stop"}  # at the end of the set
 

@@ -109,7 +109,7 @@ def test_pausing_keeps_hold(player: Player, home: Path) -> None:
         (["keep"], "keep: takes one argument, got 0"),
         (["playing", "1"], "playing: is shown, not set"),
         (["nonsense"], "nonsense: neither a command nor a control"),
-        (["brightness/norm"], "neither a command nor a control"),
+        (["norm/brightness"], "neither a command nor a control"),
     ],
 )
 def test_what_does_not_fit_is_refused_in_one_line(

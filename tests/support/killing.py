@@ -53,7 +53,7 @@ def kill_while_recording(home: Path, name: str, rng: np.random.Generator) -> Los
         end = time.monotonic() + rng.uniform(0.3, LONGEST_S)
         while time.monotonic() < end:
             turned = str(rng.choice(TURNED))
-            client.send(number(f"/latent/{turned}/norm", rng.uniform(0.3, 0.9)))
+            client.send(number(f"/latent/norm/{turned}", rng.uniform(0.3, 0.9)))
             time.sleep(min(0.15, max(0.0, end - time.monotonic())))
         client.send(packet("/latent/status"))
         uptime = float(str(client.until("/latent/status")[2]))

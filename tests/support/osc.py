@@ -125,7 +125,7 @@ def sweep(port: int, seconds: float, hz: int) -> int:
     while (elapsed := time.monotonic() - began) < seconds:
         name = names[n_sent % len(names)]
         position = 0.6 + 0.3 * math.sin(3.0 * elapsed + n_sent % len(names))
-        client.send(number(f"/latent/{name}/norm", position))
+        client.send(number(f"/latent/norm/{name}", position))
         n_sent += 1
         time.sleep(max(0.0, began + n_sent / hz - time.monotonic()))
     client.close()
