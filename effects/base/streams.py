@@ -57,6 +57,8 @@ class Purpose(IntEnum):
     TRAINING = 110  # seed
     MODEL_CHECK = 111
     MODEL_SOUNDS = 112  # seed
+    MODEL_MAP = 113
+    AUDITION = 114
 
     ALBUM_SONG = 130  # seed, song
 

@@ -59,9 +59,27 @@ def check(folder: Path | None) -> None:
       latent model check ~/models/mine
     """
     from model.inference import TimbreModel
+    from model.timbre_map import load_map
 
     loaded = TimbreModel.load(folder)
+    load_map(loaded, folder)
     click.echo(f"{loaded.name}: can be played, {loaded.n_latents} latents", err=True)
+
+
+@model.command("map")
+@click.argument("folder", type=Path)
+def lay_out_map(folder: Path) -> None:
+    """Lay out the map of a model that was trained before there were maps.
+
+    \b
+    Example:
+      latent model map ~/models/mine
+    """
+    check_packages("laying out a map", "model map", TRAINING)
+    from model.training.export import add_map
+
+    changed = add_map(folder)
+    click.echo(f"{changed.name}: has a map; its hash is {changed.hash[:12]}", err=True)
 
 
 @model.command()

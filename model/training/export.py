@@ -25,7 +25,9 @@ from model.config import AXIS, CLIP_SECONDS, N_LATENTS, SAMPLE_RATE
 from model.inference import ONNX_FILES, TimbreModel
 from model.model_json import FORMAT, FORMAT_VERSION
 from model.prior import Latents, Prior
+from model.timbre_map import MAP_FILE, MAX_POINTS
 from model.training.fit_prior import fit_prior
+from model.training.lay_out import lay_out, write_map
 from model.training.model_card import write_model_card
 from model.training.vae import VAE
 
@@ -80,6 +82,7 @@ def export(
         model = TimbreModel.load(partial, unfinished=True)
         _check_parity(network, mean, scale, model, rng)
         metadata["statistics"] = _statistics(model, train, rng)
+        metadata["files"][MAP_FILE] = write_map(partial, lay_out(model, len(train)))
         _write_json(partial / "model.json", metadata)
         write_model_card(partial / "CARD.md", metadata)
         _move_into_place(partial, out_dir)
@@ -88,6 +91,29 @@ def export(
     finally:
         shutil.rmtree(partial, ignore_errors=True)
     return TimbreModel.load(out_dir)
+
+
+def add_map(model_dir: Path, n_clips: int = MAX_POINTS) -> TimbreModel:
+    """Lay out the map of a model that has none, or another, and store it.
+
+    Args:
+        model_dir: a model folder.
+        n_clips: that it was trained on.
+
+    Returns:
+        The model with its map, loaded again.
+
+    Raises:
+        InputError: it is no model folder.
+        RunError: it cannot be written.
+    """
+    model = TimbreModel.load(model_dir)
+    stored = write_map(model_dir, lay_out(model, n_clips))
+    metadata = json.loads((model_dir / "model.json").read_text())
+    metadata["files"][MAP_FILE] = stored
+    _write_json(model_dir / "model.json", metadata)
+    write_model_card(model_dir / "CARD.md", metadata)
+    return TimbreModel.load(model_dir)
 
 
 def add_figures(model_dir: Path, figures: dict[str, Any]) -> TimbreModel:
@@ -354,5 +380,5 @@ def _move_into_place(partial: Path, out_dir: Path) -> None:
     out_dir.mkdir(parents=True, exist_ok=True)
     # model.json last: until it is replaced, its hashes do not fit the new files, and
     # the folder is refused.
-    for name in (*ONNX_FILES, "CARD.md", "model.json"):
+    for name in (*ONNX_FILES, MAP_FILE, "CARD.md", "model.json"):
         os.replace(partial / name, out_dir / name)

@@ -10,8 +10,10 @@ import torch
 from effects.base.errors import RunError
 from model.config import AXIS, N_LATENTS
 from model.inference import TimbreModel
+from model.timbre_map import load_map, map_sounds
 from model.training import export as export_module
-from model.training.export import add_figures, export
+from model.training.export import add_figures, add_map, export
+from model.training.lay_out import lay_out
 from model.training.model_card import model_card
 from model.training.vae import build
 from tests.support.timbres import TINY, harmonic_timbres, tiny_model
@@ -122,3 +124,16 @@ def test_a_model_takes_the_place_of_an_older_one(tmp_path: Path) -> None:
     tiny_model(tmp_path / "m")
     newer = tiny_model(tmp_path / "m", arch="seed")
     assert TimbreModel.load(tmp_path / "m").hash == newer.hash
+
+
+def test_an_exported_model_has_a_map_of_its_own(tmp_path: Path) -> None:
+    model = tiny_model(tmp_path / "m")
+    found = load_map(model, tmp_path / "m")
+    stored = model.metadata["files"]["map.json"]
+    assert (tmp_path / "m" / "map.json").stat().st_size == stored["bytes"]
+    np.testing.assert_array_equal(found.z, map_sounds(model, len(found.z)))
+    again = lay_out(model, len(found.z) // 2)
+    np.testing.assert_allclose(again.places, found.places, atol=1e-4)
+    (tmp_path / "m" / "map.json").unlink()
+    add_map(tmp_path / "m", 150)
+    assert len(load_map(TimbreModel.load(tmp_path / "m"), tmp_path / "m").z) == 300
