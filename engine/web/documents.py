@@ -9,11 +9,12 @@ from starlette.routing import BaseRoute, Route
 
 from engine.compose import preset as presets
 from engine.web.server import WebContext
+from engine.web.space_routes import space_routes
 
 
 def documents(context: WebContext) -> Sequence[BaseRoute]:
     """Routes of all documents."""
-    return [Route("/api/presets/{name}", _preset)]
+    return [Route("/api/presets/{name}", _preset), *space_routes(context)]
 
 
 async def _preset(request: Request) -> Response:

@@ -53,12 +53,14 @@ class WebContext:
         session: that is spoken to.
         hub: of the pages.
         feed: of the master; None while no session answers.
+        on_told: called with everything that the session tells.
     """
 
     access: Access
     session: SessionClient
     hub: Hub
     feed: LiveFeed | None = field(default=None)
+    on_told: list[Callable[[str, list[Argument]], None]] = field(default_factory=list)
 
     def require_change(self, request: Request) -> None:
         """Let only those through who may change something.
@@ -150,6 +152,8 @@ class PageServer:
         if address == "/latent/now" and args and self.context.feed is not None:
             self.context.feed.picture.begin(int(args[0]) + 1)
         self._hub.tell(address, args)
+        for told in self.context.on_told:
+            told(address, args)
 
     def _on_session(self, answers: bool) -> None:
         if self._feeding is not None:

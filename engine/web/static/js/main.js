@@ -2,7 +2,7 @@
 
 import { session } from "./session.js";
 
-const PARTS = ["transport", "listen", "drawer"];
+const PARTS = ["transport", "playing", "sky", "horizon", "space", "listen", "drawer"];
 
 session.start();
 await session.ready;

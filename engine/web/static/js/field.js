@@ -1,0 +1,79 @@
+// The map as numbers: where its sounds lie, and how places become pixels.
+//
+// Places run from -1 to 1, up is positive. A tall screen turns the map by a quarter, so
+// that it always lies along the longer side.
+
+function bytesOf(text) {
+  return Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0));
+}
+
+export class Field {
+  constructor() {
+    this.n = 0;
+    this.places = new Int16Array(0);
+    this.measures = {};
+    this.ranges = {};
+    this.box = { left: 0, top: 0, width: 1, height: 1 };
+    this.turned = false;
+  }
+
+  // Take what /api/space answers.
+  fill(space) {
+    this.n = space.points;
+    this.places = new Int16Array(bytesOf(space.places).buffer);
+    for (const name of ["pitch", "brightness", "weirdness"]) {
+      this.measures[name] = bytesOf(space[name]);
+    }
+    this.ranges = space.ranges;
+  }
+
+  // Lay the map into a box of pixels.
+  fit(left, top, width, height) {
+    this.box = { left, top, width: Math.max(1, width), height: Math.max(1, height) };
+    this.turned = height > 1.15 * width;
+  }
+
+  toScreen([x, y]) {
+    const { left, top, width, height } = this.box;
+    const [across, down] = this.turned ? [y, x] : [x, -y];
+    return [left + 0.5 * width * (across + 1), top + 0.5 * height * (down + 1)];
+  }
+
+  place(index) {
+    return [this.places[2 * index] / 32767, this.places[2 * index + 1] / 32767];
+  }
+
+  // The sound nearest to a pixel: its number, and how far away it is in pixels.
+  nearest(px, py) {
+    const { left, top, width, height } = this.box;
+    const across = (2 * (px - left)) / width - 1;
+    const down = (2 * (py - top)) / height - 1;
+    const [x, y] = this.turned ? [down, across] : [across, -down];
+    const [sx, sy] = this.turned ? [height, width] : [width, height];
+    let best = -1;
+    let least = Infinity;
+    for (let i = 0; i < this.n; i++) {
+      const dx = (this.places[2 * i] / 32767 - x) * sx;
+      const dy = (this.places[2 * i + 1] / 32767 - y) * sy;
+      const away = dx * dx + dy * dy;
+      if (away < least) { least = away; best = i; }
+    }
+    return { index: best, away: 0.5 * Math.sqrt(least) };
+  }
+
+  // The nearest sound in one direction (dx, dy in pixels), for the arrow keys.
+  neighbour(index, dx, dy) {
+    const [x0, y0] = this.toScreen(this.place(index));
+    let best = index;
+    let least = Infinity;
+    for (let i = 0; i < this.n; i++) {
+      const [x, y] = this.toScreen(this.place(i));
+      const along = (x - x0) * dx + (y - y0) * dy;
+      if (i === index || along < 6) continue;
+      const aside = Math.abs((x - x0) * dy - (y - y0) * dx);
+      const far = along + 2.5 * aside;
+      if (far < least) { least = far; best = i; }
+    }
+    return best;
+  }
+}

@@ -1,0 +1,188 @@
+// The horizon: what sounds as a skyline on it, thirty times a second, and below it the
+// song so far, as in still water: time from left to right, low sounds at the shore.
+
+import { channels, isDark, onTheme, tokens } from "./palette.js";
+import { horizonLine } from "./sky.js";
+
+const BANDS = 96;
+const FLOOR = 60; // of 255: what is softer is not drawn
+
+class Horizon {
+  constructor(session) {
+    this.session = session;
+    this.columns = new Map(); // number -> levels
+    this.number = null;
+    this.columnS = 0.5;
+    this.shown = new Float32Array(BANDS);
+    this.canvas = document.createElement("canvas");
+    this.canvas.className = "layer horizon";
+    this.canvas.setAttribute("aria-hidden", "true");
+    this.water = document.createElement("canvas"); // a pixel for each column and band
+  }
+
+  start() {
+    document.getElementById("sky").append(this.canvas);
+    this.resize();
+    addEventListener("resize", () => this.resize());
+    addEventListener("latent-bare", () => this.resize());
+    onTheme(() => this.repaint());
+    this.session.onSpectrum((levels, peaks) => this.takeLevels(levels, peaks));
+    this.session.onColumn((number, levels) => this.takeColumn(number, levels));
+    this.session.on("/latent/now", (number) => this.takeSong(number));
+    this.session.on("/latent/song/length", () => this.repaint());
+    document.addEventListener("visibilitychange", () => {
+      if (!document.hidden) this.takePicture(); // columns passed by meanwhile
+    });
+    new MutationObserver(() => this.repaint()).observe(document.documentElement, {
+      attributeFilter: ["style"], // another accent
+    });
+  }
+
+  takeSong(number) {
+    if (number === this.number) return;
+    this.number = number;
+    this.columns.clear();
+    this.repaint();
+    this.takePicture();
+  }
+
+  async takePicture() {
+    const answer = await this.session.fetch("/api/song").catch(() => null);
+    if (!answer) return;
+    const song = await answer.json();
+    const bytes = Uint8Array.from(atob(song.columns), (letter) => letter.charCodeAt(0));
+    this.columnS = song.column_s;
+    for (let i = 0; i < bytes.length / BANDS; i++) {
+      this.columns.set(song.first + i, bytes.subarray(i * BANDS, (i + 1) * BANDS));
+    }
+    this.repaint();
+  }
+
+  takeColumn(number, levels) {
+    this.columns.set(number, levels.slice());
+    this.paintColumn(number);
+  }
+
+  takeLevels(levels, peaks) {
+    const still = matchMedia("(prefers-reduced-motion: reduce)").matches;
+    const fall = still ? 0.04 : 0.22;
+    for (let i = 0; i < BANDS; i++) {
+      const level = Math.max(0, levels[i] - FLOOR) / (255 - FLOOR);
+      this.shown[i] += (level > this.shown[i] ? (still ? 0.08 : 0.5) : fall) * (level - this.shown[i]);
+    }
+    this.peaks = peaks;
+    this.draw();
+  }
+
+  resize() {
+    const scale = Math.min(2, devicePixelRatio || 1);
+    this.width = innerWidth;
+    this.line = horizonLine(innerHeight);
+    this.rise = Math.min(150, 0.16 * innerHeight);
+    this.depth = Math.max(48, Math.min(132, 0.13 * innerHeight));
+    const height = this.rise + this.depth;
+    this.canvas.style.top = `${this.line - this.rise}px`;
+    this.canvas.style.height = `${height}px`;
+    this.canvas.width = Math.round(this.width * scale);
+    this.canvas.height = Math.round(height * scale);
+    this.canvas.getContext("2d").setTransform(scale, 0, 0, scale, 0, 0);
+    this.repaint();
+  }
+
+  get nColumns() {
+    const length = this.session.value("/latent/song/length")?.[0] || 300;
+    const last = this.columns.size ? Math.max(...this.columns.keys()) + 1 : 0;
+    return Math.max(1, Math.ceil(length / this.columnS), last);
+  }
+
+  repaint() {
+    this.water.width = this.nColumns;
+    this.water.height = BANDS;
+    this.colour = channels(tokens().accent);
+    for (const number of this.columns.keys()) this.paintColumn(number);
+    this.draw();
+  }
+
+  paintColumn(number) {
+    if (number >= this.water.width) { this.repaint(); return; }
+    const levels = this.columns.get(number);
+    const context = this.water.getContext("2d");
+    const image = context.createImageData(1, BANDS);
+    const [red, green, blue] = this.colour;
+    const most = isDark() ? 235 : 225;
+    for (let i = 0; i < BANDS; i++) {
+      const level = Math.max(0, levels[i] - FLOOR) / (255 - FLOOR);
+      const lit = Math.min(1, 1.9 * level) ** 1.7;
+      // The loudest turns to white at night, to ink by day.
+      const towards = isDark() ? 255 : 20;
+      const white = 0.6 * Math.max(0, lit - 0.6);
+      image.data[4 * i] = red + white * (towards - red);
+      image.data[4 * i + 1] = green + white * (towards - green);
+      image.data[4 * i + 2] = blue + white * (towards - blue);
+      image.data[4 * i + 3] = most * lit;
+    }
+    context.putImageData(image, number, 0);
+  }
+
+  draw() {
+    const context = this.canvas.getContext("2d");
+    const { accent, ink, ground } = tokens();
+    const { width, rise, depth } = this;
+    context.clearRect(0, 0, width, rise + depth);
+    context.imageSmoothingEnabled = true;
+    context.imageSmoothingQuality = "high";
+    context.globalAlpha = 1;
+    context.drawImage(this.water, 0, rise + 1, width, depth);
+    const veil = context.createLinearGradient(0, rise, 0, rise + depth);
+    const [red, green, blue] = channels(ground);
+    veil.addColorStop(0.45, `rgb(${red} ${green} ${blue} / 0)`);
+    veil.addColorStop(1, ground);
+    context.fillStyle = veil;
+    context.fillRect(0, rise + 1, width, depth);
+    this.drawSkyline(context, { accent, ground }, rise, width);
+    context.globalAlpha = 0.55;
+    context.fillStyle = accent;
+    context.fillRect(0, rise, width, 1);
+    const progress = this.session.value("/latent/song/progress")?.[0] ?? 0;
+    context.globalAlpha = 1;
+    context.fillStyle = ink;
+    context.fillRect(Math.round(progress * width) - 1, rise - 3, 2, 9);
+  }
+
+  drawSkyline(context, { accent, ground }, rise, width) {
+    const step = width / (BANDS - 1);
+    const path = new Path2D();
+    let [px, py] = [-2, rise - this.shown[0] * rise * 0.92];
+    path.moveTo(px, py);
+    for (let i = 1; i < BANDS; i++) {
+      const [x, y] = [i * step, rise - this.shown[i] * rise * 0.92];
+      path.quadraticCurveTo(px, py, 0.5 * (px + x), 0.5 * (py + y));
+      [px, py] = [x, y];
+    }
+    path.lineTo(width + 2, py);
+    const hills = new Path2D(path);
+    hills.lineTo(width + 2, rise);
+    hills.lineTo(-2, rise);
+    const fill = context.createLinearGradient(0, 0, 0, rise);
+    const [red, green, blue] = channels(ground);
+    fill.addColorStop(0, `rgb(${red} ${green} ${blue} / 0.55)`);
+    fill.addColorStop(1, ground); // hills stand before the stars
+    context.globalAlpha = 1;
+    context.fillStyle = fill;
+    context.fill(hills);
+    const light = context.createLinearGradient(0, 0, 0, rise);
+    const [r, g, b] = channels(accent);
+    light.addColorStop(0, `rgb(${r} ${g} ${b} / ${isDark() ? 0.32 : 0.26})`);
+    light.addColorStop(1, `rgb(${r} ${g} ${b} / 0.05)`);
+    context.fillStyle = light;
+    context.fill(hills);
+    context.globalAlpha = 0.75;
+    context.lineWidth = 1;
+    context.strokeStyle = accent;
+    context.stroke(path);
+  }
+}
+
+export function start(session) {
+  new Horizon(session).start();
+}
