@@ -71,14 +71,9 @@ def addresses() -> None:
     Example:
       latent osc addresses | grep song
     """
-    from engine.control.commands import (
-        COMMANDS,
-        NORM,
-        READINGS,
-        ROOT,
-        control_type,
-    )
+    from engine.control.commands import COMMANDS, NORM, ROOT, control_type
     from engine.control.controls import TABLE
+    from engine.control.readings import READINGS
 
     for control in TABLE:
         kind = {"f": "f", "T": "T/F", "s": "s"}[control_type(control)]

@@ -11,12 +11,12 @@ from engine.cli.stream_options import endpoint
 from engine.control.commands import (
     COMMANDS_BY_NAME,
     FORMER_READINGS,
-    READINGS_BY_NAME,
     Argument,
     Command,
     control_type,
 )
 from engine.control.controls import CONTROLS, FORMER_NAMES, Control
+from engine.control.readings import READINGS_BY_NAME
 from engine.osc.client import OscClient
 from engine.osc.server import HOST, PORT
 

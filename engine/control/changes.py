@@ -3,8 +3,9 @@
 from collections.abc import Callable
 from typing import TypeAlias
 
-from engine.control.commands import READINGS, ROOT, Argument
+from engine.control.commands import ROOT, Argument
 from engine.control.controls import Controls
+from engine.control.readings import READINGS
 from engine.control.status import SessionStatus
 
 Told: TypeAlias = tuple[str, tuple[Argument, ...]]  # address and arguments

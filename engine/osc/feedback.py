@@ -3,8 +3,9 @@
 from collections.abc import Callable, Iterable
 from typing import TypeAlias
 
-from engine.control.commands import READINGS, Argument
+from engine.control.commands import Argument
 from engine.control.controls import CONTROLS, Controls, Snapshot
+from engine.control.readings import READINGS
 from engine.control.status import SessionStatus
 from engine.osc.clients import Address, Subscribers
 from engine.osc.messages import bundled, control_message, reading_message

@@ -21,12 +21,12 @@ from engine.control.callbacks import Say
 from engine.control.commands import (
     COMMANDS_BY_NAME,
     FORMER_READINGS,
-    READINGS_BY_NAME,
     ROOT,
     Actions,
     Command,
 )
 from engine.control.controls import CONTROLS, Controls, Value
+from engine.control.readings import READINGS_BY_NAME
 from engine.control.status import SessionStatus
 from engine.osc.clients import Address, Subscribers, TokenBucket
 from engine.osc.feedback import Feedback, Packet

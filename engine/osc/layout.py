@@ -9,14 +9,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
 
-from engine.control.commands import (
-    COMMANDS,
-    NORM,
-    READINGS,
-    ROOT,
-    Argument,
-)
+from engine.control.commands import COMMANDS, NORM, ROOT, Argument
 from engine.control.controls import TABLE, Control
+from engine.control.readings import READINGS
 
 COLUMNS = 4
 CELL = (250, 64)  # width and height in points

@@ -6,16 +6,9 @@ from functools import lru_cache
 
 from pythonosc.parsing import osc_types
 
-from engine.control.commands import (
-    NORM,
-    ROOT,
-    Argument,
-    Reading,
-    control_type,
-    reading_types,
-    typed,
-)
+from engine.control.commands import NORM, ROOT, Argument, control_type
 from engine.control.controls import Control, Value
+from engine.control.readings import Reading, reading_types, typed
 
 MAX_PACKET = 1400  # bytes that fit one frame of any network
 

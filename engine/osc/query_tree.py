@@ -10,16 +10,13 @@ from typing import Any, TypeAlias
 from engine.control.commands import (
     COMMANDS,
     NORM,
-    READINGS,
-    READINGS_BY_NAME,
     ROOT,
     Argument,
     Command,
-    Reading,
     control_type,
-    reading_types,
 )
 from engine.control.controls import TABLE, Control
+from engine.control.readings import READINGS, READINGS_BY_NAME, Reading, reading_types
 from engine.control.status import SessionStatus
 
 Node: TypeAlias = dict[str, Any]

@@ -5,8 +5,9 @@ from functools import lru_cache
 from types import MappingProxyType
 
 from effects.base.errors import InputError
-from engine.control.commands import NORM, READINGS, ROOT, Argument
+from engine.control.commands import NORM, ROOT, Argument
 from engine.control.controls import CONTROLS, FORMER_NAMES, Control, Snapshot, Value
+from engine.control.readings import READINGS
 from engine.osc.clients import TokenBucket
 from engine.osc.guard import is_pattern, matching
 from engine.osc.messages import control_message, message

@@ -16,14 +16,9 @@ from dataclasses import dataclass, field, replace
 
 from effects.base.errors import InputError, LatentError
 from engine.control.changes import Changes, Told
-from engine.control.commands import (
-    COMMANDS_BY_NAME,
-    READINGS_BY_NAME,
-    ROOT,
-    Actions,
-    Argument,
-)
+from engine.control.commands import COMMANDS_BY_NAME, ROOT, Actions, Argument
 from engine.control.controls import CONTROLS, FORMER_NAMES, Controls
+from engine.control.readings import READINGS_BY_NAME
 from engine.live.mixer import MasterSink
 from engine.streams.radio import RingTap
 from engine.streams.shared_ring import SharedRing

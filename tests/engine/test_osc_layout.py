@@ -10,13 +10,9 @@ from xml.etree import ElementTree as ET
 import pytest
 
 from engine.cli.main import main
-from engine.control.commands import (
-    COMMANDS,
-    NORM,
-    READINGS,
-    ROOT,
-)
+from engine.control.commands import COMMANDS, NORM, ROOT
 from engine.control.controls import TABLE, Controls
+from engine.control.readings import READINGS
 from engine.osc.handler import OscHandler
 from engine.osc.layout import items, open_stage_control
 from engine.osc.messages import message

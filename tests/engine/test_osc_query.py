@@ -10,8 +10,9 @@ from typing import Any
 
 import pytest
 
-from engine.control.commands import COMMANDS, READINGS
+from engine.control.commands import COMMANDS
 from engine.control.controls import TABLE, Controls
+from engine.control.readings import READINGS
 from engine.control.status import SessionStatus
 from engine.osc.query import MAX_CLIENTS, NO_ZEROCONF, SERVICE, QueryServer
 from tests.support.osc import FakeSession

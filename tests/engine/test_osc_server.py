@@ -12,8 +12,9 @@ import numpy as np
 import pytest
 
 from effects.base.errors import InputError, RunError
-from engine.control.commands import COMMANDS, READINGS
+from engine.control.commands import COMMANDS
 from engine.control.controls import TABLE, Controls
+from engine.control.readings import READINGS
 from engine.osc.handler import OscHandler
 from engine.osc.server import OscServer, OscSettings, is_neighbour
 from tests.support.osc import (

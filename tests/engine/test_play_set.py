@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from engine.control.commands import COMMANDS, READINGS
+from engine.control.commands import COMMANDS
 from engine.control.controls import TABLE, Control
+from engine.control.readings import READINGS
 from tests.support.osc import Dump, oscdump, oscsend
 from tests.support.playing import Player, playing
 from tests.support.titles import first_titles
