@@ -215,6 +215,8 @@ def _open(sd: Any, device: Device, rate: int, ring: DeviceEnd) -> Any:
             device=device.index,
             latency=LATENCY_S,
             callback=callback,
+            # Called when the device is gone, not on a stop: there is none.
+            finished_callback=lambda: os._exit(0),
         )
         ring.patience_s = PATIENCE * float(stream.latency)
         stream.start()

@@ -19,9 +19,7 @@ from engine.live.metrics import Metrics
 from engine.live.output import Output
 from engine.live.pacer import Pacer
 
-AGAIN_S = 0.2  # from the end of a process to the next one
-REST_S = 1.0  # the same, when processes end at once again and again
-AT_ONCE_S = 1.0
+REST_S = 1.0  # from the beginning of a process to the next one, at least
 
 
 @dataclass(frozen=True)
@@ -69,7 +67,7 @@ class DeviceWatch:
         self._playing: Output | None = None  # the same, while it is played to
         self._n_xruns = 0  # of the processes before
         self._lost_at: float | None = None  # monotonic, while there is no device
-        self._began_at, self._again_at = 0.0, 0.0  # of processes, monotonic
+        self._again_at = 0.0  # monotonic; the next process begins then at the earliest
 
     def prepare(self) -> None:
         """Have a device opened, while other things are done."""
@@ -159,11 +157,10 @@ class DeviceWatch:
 
     def _start_output(self, *, patient: bool) -> None:
         assert self._choice is not None
-        self._began_at = time.monotonic()
+        self._again_at = time.monotonic() + REST_S
         try:
             self._output = Output(self._choice.name, self._rate, patient=patient)
         except OSError as error:  # no memory, no descriptors
-            self._again_at = self._began_at + REST_S
             if not patient:
                 raise RunError(f"cannot start the device's process: {error}") from error
 
@@ -174,9 +171,6 @@ class DeviceWatch:
         self._pacer.detach()
         self._n_xruns += output.xruns
         output.close()
-        now = time.monotonic()
-        rest_s = REST_S if now - self._began_at < AT_ONCE_S else AGAIN_S
-        self._again_at = now + rest_s
 
     def _lose(self, output: Output) -> None:
         """Tell that the device shows no life."""

@@ -6,6 +6,7 @@ a sink is captured from the sink's monitor, bit for bit.
 """
 
 import os
+import signal
 import subprocess
 import tempfile
 import time
@@ -98,6 +99,25 @@ class VirtualAudio:
             self._server.kill()
             self._server.wait()
         self._server = None
+
+    def crash(self) -> None:
+        """Kill the server."""
+        assert self._server is not None
+        self._server.kill()
+        self._server.wait()
+        self._server = None
+        for left in self.folder.glob("native"):  # its socket
+            left.unlink()
+
+    @contextmanager
+    def frozen(self) -> Iterator[None]:
+        """Let the server stand still, as a hung one does, while the block runs."""
+        assert self._server is not None
+        self._server.send_signal(signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            self._server.send_signal(signal.SIGCONT)
 
     def load_sink(self, name: str = "latent") -> None:
         """Plug a sink in (again)."""
