@@ -20,7 +20,7 @@ from engine.sound.bed import Bed, When
 LEAD_S = 0.5  # from the mixer to a change of effects
 EVERY_S = 1.0  # between looks at what has to be loaded
 AHEAD_EVERY_S = 0.25  # between looks at which frames have to be made
-JOIN_S = 2.0
+JOIN_S = 0.3  # a loop that is being made may take longer: it is left to the end
 
 
 class BedKeeper:

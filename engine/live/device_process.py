@@ -25,7 +25,7 @@ from engine.live.device_ring import CHANNELS, Counter, DeviceEnd, RingPlan
 from engine.live.devices import NO_PORTAUDIO, Device, choose
 
 LATENCY_S = 0.2  # hides a tenth of a second in which the session stands still
-PATIENCE = 0.6  # share of the latency for which the callback waits for samples
+PATIENCE = 0.7  # share of the latency for which the callback waits for samples
 AGAIN_S = 0.5  # between looks for a device
 LOAD_EVERY_S = 0.5
 

@@ -88,7 +88,7 @@ def playing(
         ready: enter the block once it plays.
     """
     port = free_port()
-    command = [sys.executable, "-m", "engine.cli.main", "play", "--osc", str(port)]
+    command = [sys.executable, "-m", "engine.cli", "play", "--osc", str(port)]
     command += ["--no-audio"] if env is None else []
     with subprocess.Popen(
         [*command, *map(str, args)],
