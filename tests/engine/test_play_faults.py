@@ -15,7 +15,7 @@ from effects.base.errors import LatentError
 from engine.live.output import Output
 from tests.support.command import ROOT, environment
 from tests.support.device_faults import (
-    FaultyDevice,
+    KINDS,
     children_of,
     is_running,
     run_faults,
@@ -58,8 +58,7 @@ def test_a_session_outlives_every_fault_and_its_recording_is_whole(
     tmp_path: Path,
 ) -> None:
     rng = np.random.default_rng(4)
-    kinds = list(FaultyDevice(VirtualAudio(), rng).kinds)
-    run = run_faults(tmp_path, itertools.cycle(kinds), 10, rng)
+    run = run_faults(tmp_path, itertools.cycle(KINDS), 10, rng)
     late = [fault for fault in run.faults if fault.back_s > BACK_S]
     assert not late
     assert (run.exit_code, run.children) == (0, ())

@@ -21,6 +21,7 @@ from tests.support.playing import Player, playing
 from tests.support.virtual_audio import VirtualAudio
 
 RATE = 48_000
+KINDS = ("suspend", "move", "remove", "rate", "kill server", "stop server")
 OTHER_RATES = (44_100, 96_000, 48_000)
 HELD_S = (0.1, 4.0)  # that a fault lasts: shorter and longer than it takes to notice
 RESTS_S = (0.3, 1.5)  # between two faults
@@ -81,19 +82,20 @@ class FaultyDevice:
     def __init__(self, device: VirtualAudio, rng: np.random.Generator) -> None:
         self._device, self._rng = device, rng
         self._rates = itertools.cycle(OTHER_RATES)
-        self.kinds: dict[str, Callable[[float], None]] = {
-            "suspend": self._suspend,
-            "move": self._move,
-            "remove": self._remove,
-            "rate": self._change_rate,
-            "kill server": self._kill,
-            "stop server": self._stop,
-        }
+        makers: tuple[Callable[[float], None], ...] = (
+            self._suspend,
+            self._move,
+            self._remove,
+            self._change_rate,
+            self._kill,
+            self._stop,
+        )
+        self._makers = dict(zip(KINDS, makers, strict=True))
 
     def make(self, kind: str) -> Fault:
         """Make a fault, end it, and wait for sound."""
         held_s = float(self._rng.uniform(*HELD_S))
-        self.kinds[kind](held_s)
+        self._makers[kind](held_s)
         ended = time.monotonic()
         back_s = float("inf")
         with self._device.capture() as capture:
