@@ -39,6 +39,8 @@ class Settings:
             for none.
         preset: name of the preset that the controls came from; patterns depend on it
             beside the seed.
+        song: of the radio without end that is played alone, with a duration; None for
+            a stream from its first song on.
     """
 
     seed: int
@@ -50,6 +52,7 @@ class Settings:
     effects: tuple[str, ...] | None = ()
     like: str = ""
     preset: str = ""
+    song: int | None = None
 
 
 @dataclass(frozen=True)
@@ -100,6 +103,7 @@ def build(settings: Settings) -> Graph:
         target_lufs=_music_lufs(with_bed=settings.effects is not None),
         like=settings.like,
         preset=settings.preset,
+        song=settings.song,
     )
     bed = None
     if settings.effects is not None:

@@ -3,14 +3,13 @@
 import time
 
 import numpy as np
-from numpy.typing import NDArray
 
 from engine.app.session_commands import SessionCommands
 from engine.live.session import Session
+from engine.streams.cover import cover_spectra
 from engine.streams.messages import Playing
 from engine.streams.radio import StreamRadio
 
-N_BANDS = 96  # of a cover
 EVERY_S = 0.5  # between looks at what plays
 
 
@@ -50,11 +49,3 @@ class NowStreaming:
                 cover_spectra(timbres),
             )
         )
-
-
-def cover_spectra(timbres: NDArray[np.float32]) -> tuple[tuple[int, ...], ...]:
-    """Timbres of shape (n, n_bands), 0..1, as fewer levels 0..255 for a cover."""
-    parts = np.array_split(timbres, N_BANDS, axis=1)
-    levels = np.stack([part.mean(axis=1) for part in parts], axis=1)
-    steps = np.clip(np.rint(255.0 * levels), 0, 255).astype(int)
-    return tuple(tuple(row) for row in steps.tolist())

@@ -13,8 +13,10 @@ from types import MappingProxyType
 from effects.audio.level_meter import MeterLevels
 from effects.audio.levels import amplitude_to_db
 from effects.base.errors import InputError
+from engine.app.playing_song import PlayingSong
 from engine.app.sleep_timer import SleepTimer
 from engine.compose import preset as presets
+from engine.compose import preset_file
 from engine.compose.chords import chord_name
 from engine.compose.likeness import point_of, text_of
 from engine.control.callbacks import OnEvent, Say
@@ -66,6 +68,7 @@ class SessionCommands:
         self._held_before_pause = False
         self._sleep_timer = SleepTimer(session, sleep_fade_s)
         self._preset = preset
+        self._playing = PlayingSong(session.graph, on_event)
         self.listeners: Callable[[], int] = lambda: 0  # of the streams; set before use
         self._song = -1
         self._titled = (-1, "")  # the song whose title was shown last, and its title
@@ -77,6 +80,9 @@ class SessionCommands:
             "next": lambda: session.producer.command("next"),
             "go": lambda point="": session.producer.command("go", point),
             "preset/load": self.load_preset,
+            "preset/save": self.save_preset,
+            "song/like": lambda: self._judge(liked=True),
+            "song/dislike": lambda: self._judge(liked=False),
             "record/start": self.start_recording,
             "record/stop": self.stop_recording,
             "like": self._start_from,
@@ -210,6 +216,26 @@ class SessionCommands:
         self._session.graph.controls.update({**preset.controls, **instead})
         self._preset = name
 
+    def save_preset(self, name: str) -> None:
+        """Save the controls in force as a preset of the user's own.
+
+        Raises:
+            InputError: a bundled preset has this name.
+            RunError: it cannot be written.
+        """
+        graph = self._session.graph
+        chosen = None if graph.bed is None else graph.settings.effects
+        preset_file.save(
+            name,
+            graph.controls.snapshot,
+            description=f"As it was played, from {self._preset or 'the defaults'}.",
+            grammar=graph.settings.grammar,
+            effects=chosen or (),
+        )
+        self._presets = tuple(presets.names())
+        self._preset = name
+        self._say(f"saved preset {name}")
+
     def start_recording(self, name: str | Path = "") -> None:
         """Record into a new file.
 
@@ -264,6 +290,12 @@ class SessionCommands:
             point_of(like, self._session.graph.model.n_latents)
         self._session.producer.command("like", like)
 
+    def _judge(self, *, liked: bool) -> None:
+        now = self._session.now()
+        if now is None:
+            raise InputError("no song plays yet")
+        self._playing.judge(now, self._session.mixer.position, liked=liked)
+
     def _set(self, name: str, value: Argument) -> None:
         self._session.graph.controls.set(name, value)
 
@@ -286,6 +318,8 @@ class SessionCommands:
             chord=chord_name(controls, now.pattern[now.symbol]),
             sounds=tuple(text_of(point) for point in now.points),
             like=now.like,
+            card=self._playing.card_line(now),
+            verdict=self._playing.verdict(now),
         )
 
     def _title(self, now: Now) -> str:

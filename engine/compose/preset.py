@@ -40,6 +40,11 @@ class Preset:
     grammar: str = "seed"
 
 
+def bundled_names() -> list[str]:
+    """Names of the bundled presets."""
+    return sorted(_bundled())
+
+
 def names() -> list[str]:
     """Names of the bundled presets and of the user's own."""
     own = config_dir() / "presets"

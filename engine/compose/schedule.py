@@ -63,6 +63,8 @@ class SongSchedule:
         duration: seconds, or None for a schedule without end.
         like: point that all sounds lie near, see `likeness`; or nothing.
         preset: name that patterns depend on beside the seed.
+        song: of the radio without end that begins this schedule, where it has an
+            end of its own; None for a programme from the first song on.
     """
 
     def __init__(
@@ -75,7 +77,10 @@ class SongSchedule:
         duration: float | None,
         like: str = "",
         preset: str = "",
+        song: int | None = None,
     ) -> None:
+        self._first = song or 0
+        self._is_radio = duration is None or song is not None
         self._model, self._grammar, self._controls = model, grammar, controls
         self._seed, self._duration = seed, duration
         self._likes = [(0, like)]  # first song, and the point from it on
@@ -86,7 +91,7 @@ class SongSchedule:
     def at(self, tau: float) -> list[Slot]:
         """The songs that sound at `tau` seconds: one, or two while one gives way."""
         if not self._slots:
-            self._append(0, 0.0)
+            self._append(self._first, 0.0)
         while self._slots[-1].next_start <= tau:
             last = self._slots[-1]
             self._append(last.index + 1, last.next_start)
@@ -180,7 +185,7 @@ class SongSchedule:
             fades=self._fades(slot),
             like=like,
             preset=self._preset,
-            is_endless=self._duration is None,
+            is_endless=self._is_radio,
         )
 
     def _fades(self, slot: Slot) -> tuple[float, float]:
@@ -188,7 +193,10 @@ class SongSchedule:
         if self._duration is None:
             return 0.0, 0.0
         fade_in, fade_out = fade_lengths(self._duration)
-        return fade_in if slot.index == 0 else 0.0, fade_out if slot.is_last else 0.0
+        return (
+            fade_in if slot.index == self._first else 0.0,
+            fade_out if slot.is_last else 0.0,
+        )
 
 
 def mix_weight(slot: Slot, sounding: list[Slot], tau: float) -> float:

@@ -123,7 +123,17 @@ def _check_point(text: str) -> None:
 # What a MIDI message can be bound to: controls, and commands that need no argument.
 _BINDABLE = (
     *CONTROLS,
-    *("play", "pause", "stop", "next", "record/start", "record/stop", "effects/next"),
+    *(
+        "play",
+        "pause",
+        "stop",
+        "next",
+        "record/start",
+        "record/stop",
+        "effects/next",
+        "song/like",
+        "song/dislike",
+    ),
 )
 COMMANDS: tuple[Command, ...] = (
     Command("play", "Begin, or go on after a pause."),
@@ -146,6 +156,13 @@ COMMANDS: tuple[Command, ...] = (
         check_text=_check_point,
     ),
     Command("preset/load", "Take a preset's values.", "s", listed=lambda s: s.presets),
+    Command(
+        "preset/save",
+        "Save the controls in force as a preset of this name.",
+        "s",
+    ),
+    Command("song/like", "Note that the song is liked."),
+    Command("song/dislike", "Note that the song is not liked."),
     Command("record/start", "Begin a recording.", "s", optional=True),
     Command("record/stop", "End the recording."),
     Command("keep", "Save what was just heard.", "f", 1.0, 43_200.0, "s"),

@@ -13,7 +13,7 @@ from engine.control.status import RecordingStatus, SessionStatus, SongStatus
 
 _LARGEST = 3.0e38  # a little below the largest 32-bit float
 _INFINITY = 200.0  # sent for infinity: silence in dB is below any level, here -200
-_LONGEST_TEXT = 200
+_LONGEST_TEXT = 1200  # letters: a song card is a little shorter
 
 
 @dataclass(frozen=True)
@@ -159,6 +159,19 @@ READINGS: tuple[Reading, ...] = (
         "The point that its sounds lie near; empty without one.",
         "s",
         _song(lambda s: (s.like,)),
+    ),
+    Reading(
+        "song/card",
+        "The card of the song, from which it is rendered again, as one line.",
+        "s",
+        _song(lambda s: (s.card,)),
+        0.5,
+    ),
+    Reading(
+        "verdict/now",
+        "1 if the song was liked, -1 if not, 0 without a verdict.",
+        "i",
+        _song(lambda s: (s.verdict,)),
     ),
     Reading(
         "headroom",

@@ -24,6 +24,8 @@ class SongStatus:
             nothing without chords.
         sounds: points of A..E, each as `compose.likeness` writes it.
         like: point that they lie near, or empty.
+        card: of the song, as one line.
+        verdict: of its listener: 1 liked, -1 not, 0 none.
     """
 
     number: int
@@ -39,6 +41,8 @@ class SongStatus:
     chord: tuple[int, str] = (0, "")
     sounds: tuple[str, ...] = ()
     like: str = ""
+    card: str = ""
+    verdict: int = 0
 
     @property
     def symbol(self) -> str:

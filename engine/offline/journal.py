@@ -2,8 +2,9 @@
 
 The first row is the header: what the session began with. Each further row is an event
 at a sample: `set` (controls by name), `command` with `args`, `conceal`, `song`,
-`underrun`, `recording`, `device`, `lost`. A killed process can tear the last row only,
-and reading leaves that one out; everything else is checked strictly.
+`judged` (whether its listener likes it), `underrun`, `recording`, `device`, `lost`. A
+killed process can tear the last row only, and reading leaves that one out; everything
+else is checked strictly.
 """
 
 from collections.abc import Mapping
@@ -25,7 +26,7 @@ MAX_BYTES = 1 << 30  # of a journal that is read
 MAX_SAMPLE = 1 << 53  # a double holds every integer below
 KINDS = (
     *("set", "command", "conceal"),
-    *("song", "underrun", "recording", "device", "lost"),
+    *("song", "judged", "underrun", "recording", "device", "lost"),
 )
 
 Sample: TypeAlias = Annotated[int, Meta(ge=0, lt=MAX_SAMPLE)]
@@ -102,6 +103,7 @@ class JournalEvent(TypedDict, total=False):
     command: Name
     args: Annotated[list[Argument], Meta(max_length=100)]
     song: Object
+    judged: Object
     underrun: Count
     recording: Object
     device: Object

@@ -14,12 +14,14 @@ from pathlib import Path
 from effects.base.errors import InputError
 from engine.compose import grammar as grammars
 from engine.compose.grammar import Grammar
-from engine.control.controls import Value, defaults, snapshot_of
+from engine.control.controls import CONTROLS, Snapshot, Value, defaults, snapshot_of
 from engine.graph import Graph, Settings
+from engine.sound.music import Now
 from engine.version import VERSION
 from model.inference import TimbreModel
 
 FORMAT = 2  # since version 0.2.0
+LEAST_S = 3.0  # of a card's song
 MAX_TEXT = 1000  # bytes of a card as it is written
 
 
@@ -43,6 +45,8 @@ class SongCard:
         pattern: of the first song.
         key: tonic and scale.
         like: point that the sounds lie near, or nothing.
+        song: number, from 0, of the song of a radio that it is alone; None for a
+            programme from the first song on.
         format: of the card.
         latent: version that wrote it.
     """
@@ -60,6 +64,7 @@ class SongCard:
     pattern: str = ""
     key: str = ""
     like: str = ""
+    song: int | None = None
     format: int = FORMAT
     latent: str = VERSION
 
@@ -83,6 +88,8 @@ class SongCard:
         }
         if self.like:
             fields["like"] = self.like
+        if self.song is not None:
+            fields["song"] = self.song
         shorter: dict[str, object] = {"pattern": self.pattern[:64]}
         if isinstance(self.effects, tuple):
             shorter["effects"] = _digest("\n".join(self.effects))
@@ -94,6 +101,46 @@ class SongCard:
                 fields[name] = value
                 written = _written(self.seed, fields)
         return written
+
+    def line(self) -> str:
+        """The song card as one line, for links and messages."""
+        return " ".join(self.text().splitlines()[1:])
+
+
+def card_of_song(
+    graph: Graph, settings: Settings, controls: Snapshot, now: Now
+) -> SongCard:
+    """The card of one song of a session, alone, from its beginning to its end.
+
+    It is the song as these controls make it; the session may have had others earlier.
+
+    Args:
+        graph: that is played.
+        settings: of the session, with the point that the song's sounds lie near.
+        controls: in force.
+        now: the song.
+    """
+    usual = defaults()
+    # One song, whatever length the session now asks of its songs.
+    length = CONTROLS["song/minutes"].check(now.length / 60.0)
+    of_song = {**controls, "song/minutes": length, "hold": False}
+    is_radio = settings.duration is None or settings.song is not None
+    return SongCard(
+        seed=settings.seed,
+        seconds=max(LEAST_S, now.length),
+        sample_rate=settings.sample_rate,
+        model=graph.model.hash,
+        model_name=graph.model.name,
+        preset=settings.preset,
+        controls={k: v for k, v in of_song.items() if v != usual[k]},
+        grammar=_grammar_of(settings),
+        effects=None if graph.bed is None else graph.bed.names,
+        title=now.title,
+        pattern=now.pattern,
+        key=f"{controls['tuning/key']} {controls['tuning/scale']}",
+        like=settings.like,
+        song=now.index if is_radio else None,
+    )
 
 
 def card_of(settings: Settings, graph: Graph) -> SongCard:
@@ -111,9 +158,6 @@ def card_of(settings: Settings, graph: Graph) -> SongCard:
     controls = snapshot_of(settings.controls or {})
     usual = defaults()
     first = graph.music.now(0)
-    grammar: str | dict[str, tuple[str, ...]] = settings.grammar
-    if settings.grammar not in grammars.bundled_names():
-        grammar = dict(grammars.load(settings.grammar).rules)
     return SongCard(
         seed=settings.seed,
         seconds=settings.duration,
@@ -122,12 +166,13 @@ def card_of(settings: Settings, graph: Graph) -> SongCard:
         model_name=graph.model.name,
         preset=settings.preset,
         controls={k: v for k, v in controls.items() if v != usual[k]},
-        grammar=grammar,
+        grammar=_grammar_of(settings),
         effects=None if graph.bed is None else graph.bed.names,
         title=first.title,
         pattern=first.pattern,
         key=f"{controls['tuning/key']} {controls['tuning/scale']}",
         like=settings.like,
+        song=settings.song,
     )
 
 
@@ -165,7 +210,15 @@ def settings_from_card(
         effects=effects,
         like=card.like,
         preset=card.preset,
+        song=card.song,
     )
+
+
+def _grammar_of(settings: Settings) -> str | dict[str, tuple[str, ...]]:
+    """A bundled grammar's name, or the rules of another."""
+    if settings.grammar in grammars.bundled_names():
+        return settings.grammar
+    return dict(grammars.load(settings.grammar).rules)
 
 
 def _grammar(wanted: str | Mapping[str, tuple[str, ...]], given: str | None) -> str:

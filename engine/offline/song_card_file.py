@@ -22,6 +22,7 @@ from engine.offline.song_card import FORMAT, SongCard, rules_text
 
 SUFFIX = ".card"
 MAX_FILE = 64 * 1024  # bytes of a file that is read as a card
+MAX_SONG = 1_000_000  # an hour each: more than a hundred years
 MAX_NAMES = 200  # effects by name; more do not fit in `MAX_TEXT` bytes
 
 _Name: TypeAlias = Annotated[str, Meta(max_length=200)]
@@ -87,6 +88,7 @@ class _CardFile:
     pattern: _Rule = ""
     key: _Name = ""
     like: _Name = ""
+    song: Annotated[int, Meta(ge=0, le=MAX_SONG)] | None = None
     latent: _Name = ""
 
 
@@ -156,5 +158,6 @@ def _checked(fields: _CardFile) -> SongCard:
         pattern=fields.pattern,
         key=fields.key,
         like=fields.like,
+        song=fields.song,
         latent=fields.latent,
     )

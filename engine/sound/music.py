@@ -86,6 +86,7 @@ class Music:
         target_lufs: integrated loudness of the music.
         like: point that all sounds lie near, see `likeness`; or nothing.
         preset: name that patterns depend on beside the seed.
+        song: of a radio, that it begins with; see `SongSchedule`.
     """
 
     def __init__(
@@ -100,6 +101,7 @@ class Music:
         target_lufs: float = -18.0,
         like: str = "",
         preset: str = "",
+        song: int | None = None,
     ) -> None:
         self.sample_rate = sample_rate
         self.position = 0  # the next sample that `next` yields
@@ -119,6 +121,7 @@ class Music:
             duration=duration,
             like=like,
             preset=preset,
+            song=song,
         )
         self._nodes = NodeSource(
             model, self._schedule, seed, self._frames, target_lufs, controls

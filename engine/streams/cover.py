@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 PIXELS = 600
+N_BANDS = 96  # of a cover
 _INNER, _OUTER = 0.12, 0.96  # radii of the lowest and the highest band
 _STEPS = 24  # between two symbols of the pattern
 # From black by violet and orange to yellow, evenly lighter.
@@ -64,6 +65,14 @@ def png(pixels: NDArray[np.uint8]) -> bytes:
             (b"IEND", b""),
         )
     )
+
+
+def cover_spectra(timbres: NDArray[np.float32]) -> tuple[tuple[int, ...], ...]:
+    """Timbres of shape (n, n_bands), 0..1, as fewer levels 0..255 for a cover."""
+    parts = np.array_split(timbres, N_BANDS, axis=1)
+    levels = np.stack([part.mean(axis=1) for part in parts], axis=1)
+    steps = np.clip(np.rint(255.0 * levels), 0, 255).astype(int)
+    return tuple(tuple(row) for row in steps.tolist())
 
 
 def _crc(data: bytes) -> bytes:

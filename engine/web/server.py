@@ -7,6 +7,7 @@ import socket
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from importlib import resources
+from pathlib import Path
 from typing import Any
 
 import uvicorn
@@ -24,6 +25,7 @@ from starlette.routing import BaseRoute, Route, WebSocketRoute
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
+from effects.base.errors import LatentError
 from engine.control.commands import Argument
 from engine.streams.encoder import FORMATS
 from engine.web.access import HEADERS, Access
@@ -32,6 +34,7 @@ from engine.web.live import MAX_LISTENERS, LiveFeed, LiveListener
 from engine.web.messages import MAX_MESSAGE
 from engine.web.session_client import SessionClient
 from engine.web.spectrum import BANDS, COLUMN_S, HIGH_HZ, LOW_HZ
+from model.inference import TimbreModel
 
 MAX_CONNECTIONS = 512
 STATIC_KINDS = {
@@ -61,6 +64,8 @@ class WebContext:
     hub: Hub
     feed: LiveFeed | None = field(default=None)
     on_told: list[Callable[[str, list[Argument]], None]] = field(default_factory=list)
+    _model: tuple[str, TimbreModel] | None = field(default=None, init=False)
+    _loading: asyncio.Lock = field(default_factory=asyncio.Lock, init=False)
 
     def require_change(self, request: Request) -> None:
         """Let only those through who may change something.
@@ -70,6 +75,25 @@ class WebContext:
         """
         if not self.access.allows_request(request.headers, request.query_params):
             raise HTTPException(401, "needs the token")
+
+    async def model(self) -> TimbreModel:
+        """Return the session's model, loaded when it is first asked for.
+
+        Raises:
+            HTTPException: 503 while there is no session, or it cannot be loaded.
+        """
+        facts = self.session.facts
+        if facts is None:
+            raise HTTPException(503, "no session answers", {"Retry-After": "1"})
+        async with self._loading:
+            if self._model is None or self._model[0] != facts.model:
+                folder = Path(facts.model) if facts.model else None
+                try:
+                    loaded = await asyncio.to_thread(TimbreModel.load, folder)
+                except LatentError as error:
+                    raise HTTPException(503, str(error)) from None
+                self._model = facts.model, loaded
+            return self._model[1]
 
     def require_feed(self) -> LiveFeed:
         """Return the feed of the session.

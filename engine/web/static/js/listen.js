@@ -25,7 +25,7 @@ export function start(session) {
     live.sounds = sounds;
     if (!sounds) since = performance.now();
   });
-  Object.assign(listening, { live, radio });
+  Object.assign(listening, { live, radio, stop: () => choose("off") });
 
   const key = button("Listen here", PATHS.off, () => choose(mode === "off" ? best() : "off"), "l");
   key.classList.add("stroked");

@@ -2,7 +2,9 @@
 
 import { session } from "./session.js";
 
-const PARTS = ["transport", "playing", "sky", "horizon", "space", "listen", "drawer"];
+const PARTS = [
+  "transport", "playing", "sky", "horizon", "space", "listen", "drawer", "keep",
+];
 
 session.start();
 await session.ready;
