@@ -131,8 +131,8 @@ _BINDABLE = (
         "record/start",
         "record/stop",
         "effects/next",
-        "song/like",
-        "song/dislike",
+        "verdict/like",
+        "verdict/dislike",
     ),
 )
 COMMANDS: tuple[Command, ...] = (
@@ -161,8 +161,8 @@ COMMANDS: tuple[Command, ...] = (
         "Save the controls in force as a preset of this name.",
         "s",
     ),
-    Command("song/like", "Note that the song is liked."),
-    Command("song/dislike", "Note that the song is not liked."),
+    Command("verdict/like", "Note that the song is liked."),
+    Command("verdict/dislike", "Note that the song is not liked."),
     Command("record/start", "Begin a recording.", "s", optional=True),
     Command("record/stop", "End the recording."),
     Command("keep", "Save what was just heard.", "f", 1.0, 43_200.0, "s"),

@@ -39,7 +39,12 @@ def understood(*packets: bytes) -> FakeSession:
 def test_a_surface_has_everything() -> None:
     addresses = {item.address for item in SURFACE}
     assert {ROOT + control.name for control in TABLE} <= addresses
-    commands = {ROOT + c.name for c in COMMANDS if not c.name.startswith("midi/")}
+    # A name that is made up cannot be given by a button.
+    commands = {
+        ROOT + c.name
+        for c in COMMANDS
+        if not c.name.startswith("midi/") and c.name != "preset/save"
+    }
     assert commands <= addresses
     assert len({item.label for item in SURFACE}) == len(SURFACE)
 

@@ -195,7 +195,8 @@ class Page:
         deadline = time.monotonic() + timeout
         while time.monotonic() < deadline:
             try:
-                if value := self.run(script):
+                value = self.run(script)
+                if value or value == {}:  # an element comes as an empty object
                     return value
             except PageError as error:
                 if "context" not in str(error):  # a document that goes

@@ -34,9 +34,9 @@ export function start(session) {
   }
   document.querySelector("#transport button:nth-child(2)").after(like, dislike);
   function judge(verdict) {
-    session.send(verdict > 0 ? "/latent/song/like" : "/latent/song/dislike");
+    session.send(verdict > 0 ? "/latent/verdict/like" : "/latent/verdict/dislike");
   }
-  session.on("/latent/song/liked", (verdict) => {
+  session.on("/latent/verdict/now", (verdict) => {
     like.setAttribute("aria-pressed", String(verdict > 0));
     dislike.setAttribute("aria-pressed", String(verdict < 0));
   });
@@ -203,7 +203,8 @@ function describe(text) {
   try {
     const card = JSON.parse(text);
     const length = clock(card.seconds);
-    return `A song from a link: ${card.preset || "no preset"}, ${card.key}, ${length}.`;
+    const title = card.title ? `\u201c${card.title}\u201d` : "A song from a link";
+    return `${title}: ${card.preset || "no preset"}, ${card.key}, ${length}`;
   } catch {
     return "This link holds no song.";
   }
