@@ -15,6 +15,7 @@ from engine.app.keep_jobs import KeepJobs
 from engine.app.now_streaming import NowStreaming
 from engine.app.options import AppOptions
 from engine.app.preset_rotation import PresetRotation
+from engine.app.service_manager import ServiceManager
 from engine.app.session_commands import SessionCommands
 from engine.control.callbacks import Say
 from engine.graph import Graph
@@ -82,6 +83,7 @@ class App:
         self.radio: StreamRadio | None = None  # once started, if there is one
         self._now_streaming: NowStreaming | None = None
         self._surfaces: list[Surface] = []  # that were started
+        self._manager = ServiceManager(self.session)
         self._ticked = time.monotonic()
 
     def run(
@@ -111,9 +113,11 @@ class App:
             on_playing()
             if wake_s is None and sleep_s is not None:
                 self.commands.sleep(sleep_s)
+            self._manager.ready()
             self._say(f"playing, seed {self.session.graph.settings.seed}; Ctrl-C ends")
             self.session.run(lambda: self._poll(poll))
         finally:
+            self._manager.stopping()
             for surface in reversed(self._surfaces):
                 surface.stop()
             self.commands.close()
@@ -230,6 +234,7 @@ class App:
 
     def _poll(self, poll: Callable[[], None]) -> None:
         self.commands.poll()
+        self._manager.poll()
         poll()
         self._keep_jobs.report()
         if self._rotation is not None:

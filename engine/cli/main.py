@@ -37,6 +37,7 @@ FAMILIES = {
     "keep": "Save the last DURATION (as 90, 10m, 1h) of the session that plays now.",
     "recover": "Repair FLAC recordings that were cut off.",
     "osc": "Open Sound Control: layouts and addresses.",
+    "service": "Play as a service: from login on, started again when it fails.",
     "tell": "Tell the session that plays what to do, or ask what it does.",
     "web": "Serve the page of the session that plays, at [HOST:]PORT.",
     "config": "Defaults for flags, kept in a file.",
