@@ -27,7 +27,8 @@ from engine.osc.query import QueryServer
 from engine.osc.server import OscServer
 from engine.recording.recovery import repair_all
 from engine.streams.radio import StreamRadio
-from engine.surfaces.midi import MidiBridge, MidiInputs
+from engine.surfaces.midi import MidiBridge
+from engine.surfaces.midi_inputs import MidiInputs
 from engine.surfaces.mpris import MediaKeys
 from engine.surfaces.mqtt import MqttSurface
 from engine.web.link import SessionLink

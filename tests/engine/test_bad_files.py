@@ -18,7 +18,7 @@ from engine.compose import grammar, preset
 from engine.offline.journal import Header, read_journal
 from engine.offline.journal_writer import JournalWriter
 from engine.offline.song_card_file import parse_card
-from engine.surfaces import midi
+from engine.surfaces import midi_bindings
 from model.inference import TimbreModel
 from tests.support.command import ROOT, environment
 
@@ -179,7 +179,7 @@ def test_midi_bindings_that_do_not_fit_are_one_line(
 ) -> None:
     (tmp_path / "midi.json").write_text(json.dumps([row]))
     with pytest.raises(InputError, match="not a list of MIDI bindings"):
-        midi.load(tmp_path / "midi.json")
+        midi_bindings.load(tmp_path / "midi.json")
 
 
 @given(st.text(max_size=300) | st.text(alphabet='{}[]":,.\n=a1\\', max_size=300))

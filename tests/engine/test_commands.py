@@ -6,5 +6,7 @@ from engine.control.readings import READINGS
 
 
 def test_no_address_is_two_things() -> None:
-    names = [each.name for each in (*TABLE, *COMMANDS, *READINGS)]
+    names = [control.name for control in TABLE]
+    names += [command.name for command in COMMANDS]
+    names += [reading.name for reading in READINGS]
     assert sorted(names) == sorted(set(names))

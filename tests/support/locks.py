@@ -26,8 +26,8 @@ def wanted(extra: str | None = None) -> list[str]:
 
 
 def requirements(extra: str | None = None) -> list[Requirement]:
-    """What `wanted` says, taken apart."""
-    return [Requirement(text) for text in wanted(extra)]
+    """What `wanted` says for this system, taken apart."""
+    return [each for each in map(Requirement, wanted(extra)) if _applies(each)]
 
 
 def project_table(tool: str) -> dict[str, Any]:
