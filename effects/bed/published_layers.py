@@ -4,13 +4,10 @@ A control thread replaces one reference to a tuple; the callback reads it. No lo
 taken on either side.
 """
 
-import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from effects.bed.loop_layer import LoopLayer
-
-ANSWER_EVERY_S = 0.005  # that a control thread looks for the callback's answer
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,23 +38,22 @@ class PublishedLayers:
         self._layers = tuple(layers)  # one reference, swapped whole
 
     def offer(
-        self, layers: Iterable[LoopLayer], until: int, give_up: Callable[[], bool]
+        self, layers: Iterable[LoopLayer], until: int, wait: Callable[[], bool]
     ) -> bool:
         """Control thread: play these, if it is not too late; waits for the callback.
 
         Args:
             layers: as for `replace`.
             until: the position from which they differ from those in force.
-            give_up: asked while it waits whether to go on.
+            wait: called until the callback has answered; false to give up.
 
         Returns:
             Whether they are in force, from a position that is not past `until`.
         """
         offer = self._offer = _Offer(tuple(layers), until)
         while self._answered is not offer:
-            if give_up():
+            if not wait():
                 return False
-            time.sleep(ANSWER_EVERY_S)
         return self._taken
 
     def answer(self, position: int) -> tuple[LoopLayer, ...]:

@@ -14,12 +14,14 @@ from effects.base.errors import LatentError
 from effects.bed.mix import mix_text
 from engine.control.callbacks import Event, OnEvent, Say
 from engine.control.controls import Controls
+from engine.live.clock import REAL_CLOCK, Clock
 from engine.live.mixer import Mixer
 from engine.sound.bed import Bed, When
 
 LEAD_S = 0.5  # from the mixer to a change of effects
 EVERY_S = 1.0  # between looks at what has to be loaded
 AHEAD_EVERY_S = 0.25  # between looks at which frames have to be made
+ANSWER_EVERY_S = 0.005  # that the callback's answer is looked for
 JOIN_S = 0.3  # a loop that is being made may take longer: it is left to the end
 
 
@@ -33,6 +35,7 @@ class BedKeeper:
         sample_rate: Hz.
         say: takes one line for the user.
         on_event: takes rows for the journal.
+        clock: of the session.
     """
 
     def __init__(
@@ -43,19 +46,19 @@ class BedKeeper:
         sample_rate: int,
         say: Say,
         on_event: OnEvent,
+        clock: Clock = REAL_CLOCK,
     ) -> None:
         self._bed, self._controls, self._mixer = bed, controls, mixer
         self._rate, self._say, self._on_event = sample_rate, say, on_event
+        self._clock = clock
         self._commands: queue.SimpleQueue[tuple[str, tuple[object, ...]]]
         self._commands = queue.SimpleQueue()
         self._wanted = threading.Event()
         self._stopping = threading.Event()
         self._changed_at = 0  # sample of the last change
         self.chosen = ""  # the effects that were asked for last, as a mix
-        self._thread = threading.Thread(target=self._run, name="bed", daemon=True)
-        self._frames_thread = threading.Thread(
-            target=self._make_ahead, name="bed-frames", daemon=True
-        )
+        self._thread = clock.thread(self._run, "bed")
+        self._frames_thread = clock.thread(self._make_ahead, "bed-frames")
 
     def start(self) -> None:
         """Make the first frames, and start both threads."""
@@ -84,12 +87,12 @@ class BedKeeper:
         self._wanted.set()
 
     def _make_ahead(self) -> None:
-        while not self._stopping.wait(AHEAD_EVERY_S):
+        while not self._clock.wait(self._stopping, AHEAD_EVERY_S):
             self._mixer.make_bed_ahead()
 
     def _run(self) -> None:
         while not self._stopping.is_set():
-            self._wanted.wait(EVERY_S)
+            self._clock.wait(self._wanted, EVERY_S)
             self._wanted.clear()
             try:
                 self._change()
@@ -117,10 +120,13 @@ class BedKeeper:
         lead_s = LEAD_S
         while not self._stopping.is_set():
             self._changed_at = at = self._next_change(lead_s)
-            if attempt(When(self._mixer.position, at, self._stopping.is_set)):
+            if attempt(When(self._mixer.position, at, self._wait_for_answer)):
                 self._on_event({"at": at, **row})
                 return
             lead_s *= 2.0
+
+    def _wait_for_answer(self) -> bool:
+        return not self._clock.wait(self._stopping, ANSWER_EVERY_S)
 
     def _next_change(self, lead_s: float = LEAD_S) -> int:
         """Return the sample for a change; changes keep their order."""

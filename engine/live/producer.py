@@ -10,7 +10,6 @@ delays it keeps a concealment loop of the ring's last sound.
 
 import queue
 import threading
-import time
 from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -22,6 +21,7 @@ from effects.audio.levels import Samples, db_to_amplitude
 from effects.base.errors import InputError
 from engine.control.callbacks import OnEvent
 from engine.control.controls import CONTROLS, Controls, Snapshot
+from engine.live.clock import REAL_CLOCK, Clock
 from engine.live.loop_crossfade import grid_of, starved_of
 from engine.live.metrics import Metrics
 from engine.live.music_ring import MusicRing, Splice
@@ -67,6 +67,7 @@ class Producer:
         controls: whose changes are followed.
         metrics: `frames`, `replans` and `bad_frames` are counted here.
         on_event: takes a row for the journal of every change, with its samples.
+        clock: of the session.
 
     Raises:
         ValueError: the ring holds no two hops.
@@ -80,6 +81,7 @@ class Producer:
         controls: Controls,
         metrics: Metrics,
         on_event: OnEvent,
+        clock: Clock = REAL_CLOCK,
     ) -> None:
         self.failure: BaseException | None = None
         self.positions: deque[Now] = deque(
@@ -87,6 +89,7 @@ class Producer:
         )  # of the music, where each hop begins
         self._music, self._ring, self._reader = music, ring, reader
         self._controls, self._metrics, self._on_event = controls, metrics, on_event
+        self._clock = clock
         # Space is left for a hop that begins just before, and one after a splice.
         self._ahead = ring.capacity - 2 * round(CONTROLS["hop"].high * self._rate)
         self._enough = round(ENOUGH_S * self._rate)
@@ -103,7 +106,7 @@ class Producer:
         self._concealed: NDArray[np.float64] | None = None  # band powers of the loop
         self._concealed_at = 0.0  # monotonic time at which the loop was made
         self._hop_s = 0.0  # longest time that a hop took lately
-        self._thread = threading.Thread(target=self._run, name="producer", daemon=True)
+        self._thread = clock.thread(self._run, "producer")
 
     def prime(self, seconds: float) -> None:
         """Fill the ring with the first seconds, before the thread is started."""
@@ -151,8 +154,9 @@ class Producer:
         elif not self._produce():
             self._music.compose_ahead()
             self._keep_concealment()
+            idle_s = 0.1 * self._ahead / self._rate
             waits = self._has_changes()
-            self._wake.wait(REPLAN_EVERY_S if waits else 0.1 * self._ahead / self._rate)
+            self._clock.wait(self._wake, REPLAN_EVERY_S if waits else idle_s)
             self._wake.clear()
 
     @property
@@ -161,7 +165,7 @@ class Producer:
 
     def _may_change(self) -> bool:
         """Whether enough of the last change is made, and it was not just now."""
-        if time.monotonic() - self._changed_at < REPLAN_EVERY_S:
+        if self._clock.now() - self._changed_at < REPLAN_EVERY_S:
             return False
         ahead = self._ring.written - self._ring.read
         is_enough = max(ahead, self._since_change) >= self._enough
@@ -172,9 +176,9 @@ class Producer:
         return late > BEHIND_S * self._rate and not self._ring.finished
 
     def _next_hop(self) -> Samples | None:
-        started = time.monotonic()
+        started = self._clock.now()
         hop = self._music.next()
-        self._hop_s = max(time.monotonic() - started, HOP_DECAY * self._hop_s)
+        self._hop_s = max(self._clock.now() - started, HOP_DECAY * self._hop_s)
         return hop
 
     def _produce(self) -> bool:
@@ -197,7 +201,7 @@ class Producer:
         """Make the loop again if the music has moved on and nothing else waits."""
         if self._ring.finished or self._has_changes():
             return  # after the end nothing is late
-        if time.monotonic() < self._concealed_at + CONCEALMENT_EVERY_S:
+        if self._clock.now() < self._concealed_at + CONCEALMENT_EVERY_S:
             return
         made, ending = self._concealed, self._music.ending
         if made is None or unlikeness(made, ending) > CONCEALMENT_LIKE_DB:
@@ -208,7 +212,7 @@ class Producer:
     def _renew_concealment(self) -> None:
         self._concealed = self._music.ending
         self._reader.concealment = self._music.concealment()
-        self._concealed_at = time.monotonic()
+        self._concealed_at = self._clock.now()
 
     def _level_concealment(self) -> None:
         """Make the loop as loud as the sound at the ring's end."""
@@ -291,14 +295,14 @@ class Producer:
             event["glide"] = glide
         self._on_event(event)
         self._metrics.replans += 1
-        self._changed_at = time.monotonic()
+        self._changed_at = self._clock.now()
         self._since_change = len(first)
         while self.positions and self.positions[-1].position >= heard:
             self.positions.pop()
         self.positions.append(self._music.now(heard))
 
     def _wait_for_answer(self) -> bool:
-        return not self._stopping.wait(ANSWER_EVERY_S)
+        return not self._clock.wait(self._stopping, ANSWER_EVERY_S)
 
     @property
     def _has_ended(self) -> bool:

@@ -9,7 +9,6 @@ counters that one side writes.
 import gc
 import sys
 import threading
-import time
 from collections.abc import Callable
 
 from effects.base.errors import InputError, RunError
@@ -18,6 +17,7 @@ from engine.control.controls import CONTROLS
 from engine.graph import Graph
 from engine.live.bed_keeper import BedKeeper
 from engine.live.change_log import ChangeLog
+from engine.live.clock import REAL_CLOCK, Clock
 from engine.live.device_watch import DeviceChoice, DeviceWatch
 from engine.live.fade import FadeKind, FadeRequest
 from engine.live.metrics import Metrics
@@ -44,6 +44,7 @@ class Session:
         choice: of the device; None plays to nobody, in real time.
         say: takes one line for the user.
         on_event: takes rows for the journal: every change, with its sample.
+        clock: that its threads live by.
     """
 
     def __init__(
@@ -52,15 +53,16 @@ class Session:
         choice: DeviceChoice | None,
         say: Say,
         on_event: OnEvent = lambda event: None,
+        clock: Clock = REAL_CLOCK,
     ) -> None:
-        self.graph = graph
+        self.graph, self._clock = graph, clock
         self.metrics = Metrics()
         rate, controls = graph.sample_rate, graph.controls
         capacity = round((AHEAD_S + 2 * CONTROLS["hop"].high) * rate)
         self.ring = MusicRing(capacity, N_LAYERS)
         reader = RingReader(self.ring, rate, self.metrics, MAX_BLOCK)
         self.producer = Producer(
-            graph.music, self.ring, reader, controls, self.metrics, on_event
+            graph.music, self.ring, reader, controls, self.metrics, on_event, clock
         )
         self.mixer = Mixer(
             reader, graph.ducked_bed(), rate, lambda: controls.snapshot, self.metrics
@@ -75,7 +77,7 @@ class Session:
             on_event,
         )
         self._bed = (
-            BedKeeper(graph.bed, controls, self.mixer, rate, say, on_event)
+            BedKeeper(graph.bed, controls, self.mixer, rate, say, on_event, clock)
             if graph.bed is not None
             else None
         )
@@ -113,7 +115,9 @@ class Session:
             RunError: a part of the session died and could not be revived.
         """
         try:
-            while not self._stopping.wait(POLL_S) and not self._has_ended():
+            while (
+                not self._clock.wait(self._stopping, POLL_S) and not self._has_ended()
+            ):
                 self._changes.report(self.mixer.position)
                 poll()
                 if self.producer.failure is not None:
@@ -206,9 +210,9 @@ class Session:
         lasts = FADE_LEAD_S + STOP_FADE_S + self.device.latency_s + 0.05
         silent_at = self.mixer.position + round(lasts * self.graph.sample_rate)
         self.fade(FadeKind.MAIN, STOP_FADE_S, 0.0)
-        deadline = time.monotonic() + lasts + 0.5
-        while self.mixer.position < silent_at and time.monotonic() < deadline:
-            time.sleep(0.01)
+        deadline = self._clock.now() + lasts + 0.5
+        while self.mixer.position < silent_at and self._clock.now() < deadline:
+            self._clock.sleep(0.01)
 
 
 def _steady_interpreter() -> None:

@@ -31,12 +31,13 @@ class When:
     Attributes:
         position: sample that has not been heard yet.
         at: sample from which the change is to hold.
-        give_up: asked while the callback has not said whether it was in time.
+        wait: called until the callback has said whether it was in time; false to
+            give up.
     """
 
     position: int
     at: int
-    give_up: Callable[[], bool]
+    wait: Callable[[], bool]
 
 
 class Bed:
@@ -142,7 +143,7 @@ class Bed:
     def _try(self, schedule: EffectSchedule, when: When) -> bool:
         near_s = (when.at - when.position) / self._sample_rate + NEAR_S
         layers = self._load(schedule, when.position, near_s)
-        if not self.layers.offer(layers, when.at, when.give_up):
+        if not self.layers.offer(layers, when.at, when.wait):
             return False
         self._schedule, self._next_at = schedule, 0
         return True

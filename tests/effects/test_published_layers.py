@@ -21,7 +21,7 @@ def test_an_offer_is_taken_only_if_it_is_in_time(late: bool) -> None:
     published.replace([first])
     answers: list[bool] = []
     thread = threading.Thread(
-        target=lambda: answers.append(published.offer([second], 2048, lambda: False))
+        target=lambda: answers.append(published.offer([second], 2048, lambda: True))
     )
     thread.start()
     while published._answered is published._offer:
@@ -33,4 +33,4 @@ def test_an_offer_is_taken_only_if_it_is_in_time(late: bool) -> None:
 
 
 def test_an_offer_that_is_never_answered_can_be_given_up() -> None:
-    assert not PublishedLayers().offer([], 0, lambda: True)
+    assert not PublishedLayers().offer([], 0, lambda: False)

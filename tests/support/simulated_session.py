@@ -1,0 +1,220 @@
+"""A live session in simulated time: all of it but the sound device, and always the same.
+
+Producer, ring, mixer, bed, fades, commands, recorder and journal are the real ones. The
+device asks for blocks of any length in simulated time. What takes time on a real
+machine (to make music, to load a loop) takes simulated time that the caller decides.
+"""
+
+import random
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from effects.audio.levels import Samples
+from effects.shelf.loops import Loop
+from engine.app.session_commands import SessionCommands
+from engine.graph import Graph
+from engine.live.metrics import Metrics
+from engine.live.session import Session
+from engine.offline.journal import JournalEvent
+from engine.osc.handler import OscHandler
+from tests.support.simulated_clock import SimulatedClock
+
+SENDER = ("127.0.0.1", 9000)
+MOST_WAITING_S = 20.0  # in a tap, before simulated time waits for its reader
+
+
+class SimulatedDevice:
+    """Asks for blocks in simulated time; stands in the place of a `DeviceWatch`.
+
+    Args:
+        session: whose mixer is asked.
+        clock: of the session.
+        cut: gives the length of the next block, in samples.
+        rest: called after each block, in real time.
+    """
+
+    latency_s, load, away_s, name = 0.0, 0.0, 0.0, "simulated"
+
+    def __init__(
+        self,
+        session: Session,
+        clock: SimulatedClock,
+        cut: Callable[[], int],
+        rest: Callable[[], None],
+    ) -> None:
+        self._mixer, self._metrics = session.mixer, session.metrics
+        self._rate, self._clock = session.graph.sample_rate, clock
+        self._cut, self._rest = cut, rest
+        self._thread = clock.thread(self._run, "device")
+        self._closing = False
+        self.is_open = False
+
+    def prepare(self) -> None:
+        """There is nothing to prepare."""
+
+    def open(self) -> None:
+        """There is nothing to open."""
+
+    def start(self) -> None:
+        """Begin to ask for blocks."""
+        self.is_open = True
+        self._thread.start()
+
+    def poll(self) -> None:
+        """It never goes away."""
+
+    def close(self) -> None:
+        """Ask for nothing more."""
+        self._closing = True
+        if self.is_open:
+            self._thread.join()
+        self.is_open = False
+
+    def _run(self) -> None:
+        block = np.zeros((1 << 15, 2), np.float32)
+        while not self._closing:
+            n = self._cut()
+            self._mixer.render(block[:n])
+            self._metrics.blocks += 1
+            self._metrics.block = n
+            self._rest()
+            self._clock.sleep(n / self._rate)
+
+
+@dataclass
+class Kept:
+    """A tap that keeps all."""
+
+    blocks: list[Samples] = field(default_factory=list)
+
+    def write(self, samples: Samples) -> bool:
+        """Keep a block."""
+        self.blocks.append(samples.copy())
+        return True
+
+
+@dataclass(frozen=True)
+class Pace:
+    """How long things take, in simulated seconds; each is asked anew every time.
+
+    Attributes:
+        slab_s: to make a slab of music.
+        loop_s: to load a loop.
+        cut: length of the next block, in samples.
+    """
+
+    slab_s: Callable[[], float] = lambda: 0.02
+    loop_s: Callable[[], float] = lambda: 0.0
+    cut: Callable[[], int] = lambda: 960
+
+
+@dataclass
+class SimulatedSession:
+    """A session that is played in simulated time, from beginning to end.
+
+    Args:
+        graph: what sounds.
+        pace: how long things take.
+        recordings: folder of what is recorded.
+        act: what is done from outside, in a thread of the simulation.
+    """
+
+    graph: Graph
+    pace: Pace
+    recordings: Path
+    act: "Callable[[SimulatedSession], None]"
+
+    def __post_init__(self) -> None:
+        """Build the session around the graph."""
+        self.clock = SimulatedClock()
+        self.events: list[JournalEvent] = []
+        self.said: list[str] = []
+        _slow(self.graph, self.pace, self.clock)
+        self.session = Session(
+            self.graph, None, self.said.append, self._on_event, self.clock
+        )
+        self.session.device = SimulatedDevice(  # type: ignore[assignment]
+            self.session, self.clock, self.pace.cut, self._rest
+        )
+        self.commands = SessionCommands(
+            self.session,
+            self.recordings,
+            lambda seconds: None,
+            self.said.append,
+            self._on_event,
+        )
+        self.osc = OscHandler(self.graph.controls, self.commands)
+
+    @property
+    def metrics(self) -> Metrics:
+        """Counters of the session."""
+        return self.session.metrics
+
+    def play(self) -> None:
+        """Play until it has ended or was stopped."""
+        self.clock.thread(lambda: self.act(self), "act").start()
+        self.session.start()
+        self.session.run(self.commands.poll)
+        self.commands.close()
+
+    def send(self, packet: bytes) -> None:
+        """Within `act`: an OSC packet."""
+        self.osc.handle(packet, SENDER, self.clock.now())
+
+    def sleep(self, seconds: float) -> None:
+        """Within `act`: let time pass."""
+        self.clock.sleep(seconds)
+
+    def _on_event(self, event: object) -> None:
+        assert isinstance(event, dict)
+        self.events.append(dict(event))  # type: ignore[arg-type]
+
+    def _rest(self) -> None:
+        """Let a recorder, which lives by the machine's time, keep up."""
+        recorder = self.commands._recorder
+        most = MOST_WAITING_S * self.graph.sample_rate
+        while recorder is not None and recorder.tap.available > most:
+            if not recorder.state().active:
+                return
+            time.sleep(0.01)
+
+
+def _slow(graph: Graph, pace: Pace, clock: SimulatedClock) -> None:
+    """Have the making of music and the loading of loops take simulated time."""
+    make = graph.music.next
+
+    def make_slowly() -> Samples | None:
+        made = make()
+        clock.sleep(pace.slab_s())
+        return made
+
+    graph.music.next = make_slowly  # type: ignore[method-assign]
+    if graph.bed is None:
+        return
+    load = graph.bed._library.load
+
+    def load_slowly(name: str, sample_rate: int) -> Loop:
+        loop = load(name, sample_rate)
+        clock.sleep(pace.loop_s())
+        return loop
+
+    graph.bed._library = _Shelf(graph.bed._library, load_slowly)  # type: ignore[assignment]
+
+
+class _Shelf:
+    """A library of effects with another `load`."""
+
+    def __init__(self, library: object, load: Callable[[str, int], Loop]) -> None:
+        self._library, self.load = library, load
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self._library, name)
+
+
+def any_of(rng: random.Random, values: Sequence[int]) -> Callable[[], int]:
+    """One of these values at a time."""
+    return lambda: rng.choice(values)
