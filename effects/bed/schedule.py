@@ -105,6 +105,10 @@ class EffectSchedule:
         """The effects that were asked for and play, or fade in, at a time."""
         return self._timeline.span_at(time_s).chosen
 
+    def waits_at(self, time_s: float) -> bool:
+        """Whether the order stands still at a time, since a loop was not there."""
+        return self._timeline.span_at(time_s).waits
+
     def _slots_between(self, begin_s: float, end_s: float) -> range:
         """Numbers of the slots whose regions may sound in [begin_s, end_s)."""
         # What fades out at `begin_s` was left up to a crossfade earlier.

@@ -15,7 +15,7 @@ from effects.bed.mix import Mix
 from effects.bed.order import OrderBasis, effect_in, slot_at, slot_begin
 
 FOREVER = float("inf")
-KINDS = ("next", "mix", "all", "settings")
+KINDS = ("next", "mix", "all", "settings", "wait", "resume")
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,8 @@ class BedEvent:
     Attributes:
         time_s: from which it holds.
         kind: "next" goes on to the next effect, "mix" to chosen ones, "all" from
-            there back to the order, and "settings" changes the settings.
+            there back to the order, and "settings" changes the settings. "wait" stops
+            the clock, since a loop is not there yet, and "resume" lets it go on.
         mix: the chosen effects; they need not be in the order.
         settings: the new ones.
     """
@@ -60,17 +61,19 @@ class ClockSpan:
         clock: of the slots, at `start_s`, in dwell times.
         settings: in force.
         chosen: effects that play while the clock stands still, or none.
+        waits: the clock stands still until a loop is there.
     """
 
     start_s: float
     clock: float
     settings: BedSettings
     chosen: Mix = ()
+    waits: bool = False
 
     @property
     def speed(self) -> float:
         """Dwell times a second."""
-        return 0.0 if self.chosen else 1.0 / self.settings.dwell_s
+        return 0.0 if self.chosen or self.waits else 1.0 / self.settings.dwell_s
 
     def clock_at(self, time_s: float) -> float:
         """The clock at a time in the span."""
@@ -146,17 +149,19 @@ def timeline_of(
     for event in events:
         last = spans[-1]
         clock = last.clock_at(event.time_s)
-        settings, chosen = last.settings, last.chosen
+        settings, chosen, waits = last.settings, last.chosen, last.waits
         if event.kind == "settings":
             settings = event.settings
+        elif event.kind in ("wait", "resume"):
+            waits = event.kind == "wait"
         elif event.kind != "next" and event.mix == chosen:
             continue  # it is so already
         else:
             clock = _next_slot(names, basis, clock, chosen)
-            chosen = event.mix if event.kind == "mix" else ()
+            chosen, waits = (event.mix if event.kind == "mix" else ()), False
         if last.start_s == event.time_s:  # of events at one time the last counts
             spans.pop()
-        spans.append(ClockSpan(event.time_s, clock, settings, chosen))
+        spans.append(ClockSpan(event.time_s, clock, settings, chosen, waits))
     return Timeline(names, basis, tuple(spans))
 
 

@@ -145,6 +145,13 @@ class Library:
                 self._held.popitem(last=False)
         return loop
 
+    def is_there(self, name: str, sample_rate: int) -> bool:
+        """Whether a loop can be loaded at once; else it may take seconds to be made."""
+        identity = self.identity(name)
+        with self._guard:
+            held = (name, identity, sample_rate) in self._held
+        return held or self._loops.is_kept(name, identity, sample_rate)
+
     def store(self, loop: Loop, details: dict[str, Any] | None = None) -> None:
         """Put a loop of the user's own on the shelf, in place of one of its name.
 

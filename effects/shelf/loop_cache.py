@@ -68,6 +68,10 @@ class LoopCache:
         fits = samples.dtype == np.float32 and samples.shape == (n, 2)
         return loop if fits and power.shape == (N_BANDS,) else None
 
+    def is_kept(self, name: str, identity: str, sample_rate: int) -> bool:
+        """Whether there is a loop to read; arguments as for `read`."""
+        return _facts(self._path(name, identity, sample_rate)) is not None
+
     def keep(self, loop: Loop, identity: str) -> Loop:
         """Keep a loop, in place of others that the effect had under this rate.
 

@@ -8,20 +8,22 @@ thread, which waits for no loop, makes the frames that the mixer adds.
 import queue
 import threading
 from collections.abc import Callable
-from functools import partial
 
 from effects.base.errors import LatentError
 from effects.bed.mix import mix_text
+from effects.bed.schedule import EffectSchedule
 from engine.control.callbacks import Event, OnEvent, Say
 from engine.control.controls import Controls
 from engine.live.clock import REAL_CLOCK, Clock
+from engine.live.live_bed import LiveBed
 from engine.live.mixer import Mixer
-from engine.sound.bed import Bed, When
+from engine.sound.bed import Bed
 
 LEAD_S = 0.5  # from the mixer to a change of effects
 EVERY_S = 1.0  # between looks at what has to be loaded
 AHEAD_EVERY_S = 0.25  # between looks at which frames have to be made
 ANSWER_EVERY_S = 0.005  # that the callback's answer is looked for
+AGAIN_S = 10.0  # until a loop that could not be loaded is tried again
 JOIN_S = 0.3  # a loop that is being made may take longer: it is left to the end
 
 
@@ -49,16 +51,28 @@ class BedKeeper:
         clock: Clock = REAL_CLOCK,
     ) -> None:
         self._bed, self._controls, self._mixer = bed, controls, mixer
-        self._rate, self._say, self._on_event = sample_rate, say, on_event
+        self._rate, self._say = sample_rate, say
         self._clock = clock
         self._commands: queue.SimpleQueue[tuple[str, tuple[object, ...]]]
         self._commands = queue.SimpleQueue()
         self._wanted = threading.Event()
         self._stopping = threading.Event()
         self._changed_at = 0  # sample of the last change
+        self._look_at = 0.0  # when loops are looked for again, by the clock
+        self._live = LiveBed(
+            bed, lambda: mixer.position, self._wait_for_answer, on_event
+        )
         self.chosen = ""  # the effects that were asked for last, as a mix
         self._thread = clock.thread(self._run, "bed")
         self._frames_thread = clock.thread(self._make_ahead, "bed-frames")
+
+    def begin(self, seconds: float) -> None:
+        """Before `start`: load the first seconds.
+
+        Raises:
+            InputError: a loop cannot be loaded.
+        """
+        self._live.begin(seconds)
 
     def start(self) -> None:
         """Make the first frames, and start both threads."""
@@ -96,32 +110,47 @@ class BedKeeper:
             self._wanted.clear()
             try:
                 self._change()
-                self._bed.prepare(self._mixer.position)
+                if self._clock.now() >= self._look_at:
+                    self._live.extend()
             except LatentError as error:
                 self._say(f"effects: {error}")
+                self._look_at = self._clock.now() + AGAIN_S
 
     def _change(self) -> None:
         """Carry out commands and changed controls, and write them to the journal."""
         bed = self._bed
         while not self._commands.empty():
             name, args = self._commands.get_nowait()
-            if bed.is_so(self._next_change(), name, args):
-                continue
-            bed.rehearse(self._next_change(), name, args)
-            row = {"command": name, "args": list(args)}
-            self._change_ahead(partial(bed.try_command, name, args), row)
-            bed.prepare(self._mixer.position)
+            if not bed.is_so(self._next_change(), name, args):
+                self._command(name, args)
         if turned := bed.turned(self._controls.snapshot):
-            bed.rehearse_turn(self._next_change(), turned)
-            self._change_ahead(partial(bed.try_turn, turned), {"set": dict(turned)})
+            self._change_ahead(
+                lambda at: bed.turned_to(at, turned),
+                lambda at: bed.turn(at, turned),
+                {"set": dict(turned)},
+            )
+        if self._live.waits and self._clock.now() >= self._look_at:
+            self._command("effects/resume", ())
 
-    def _change_ahead(self, attempt: Callable[[When], bool], row: Event) -> None:
+    def _command(self, name: str, args: tuple[object, ...]) -> None:
+        self._change_ahead(
+            lambda at: self._bed.commanded(at, name, args),
+            lambda at: self._bed.command(at, name, args),
+            {"command": name, "args": list(args)},
+        )
+
+    def _change_ahead(
+        self,
+        changed: Callable[[int], EffectSchedule],
+        make: Callable[[int], None],
+        row: Event,
+    ) -> None:
         """Attempt a change ever farther ahead, until the mixer had not come by."""
+        self._live.rehearse(self._next_change(), changed)
         lead_s = LEAD_S
         while not self._stopping.is_set():
             self._changed_at = at = self._next_change(lead_s)
-            if attempt(When(self._mixer.position, at, self._wait_for_answer)):
-                self._on_event({"at": at, **row})
+            if self._live.try_change(at, changed, make, row):
                 return
             lead_s *= 2.0
 

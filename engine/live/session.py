@@ -96,8 +96,8 @@ class Session:
         """
         self.device.prepare()
         _steady_interpreter()
-        if self.graph.bed is not None:
-            self.graph.bed.prepare(0, FIRST_BED_S)
+        if self._bed is not None:
+            self._bed.begin(FIRST_BED_S)
         self.producer.prime(PRIME_S)
         self.device.open()
         self.producer.start()

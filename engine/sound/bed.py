@@ -1,11 +1,12 @@
 """The bed: which loops lie under the music, prepared ahead of their time.
 
-`prepare` is called by the thread that may load files; the mixer reads the layers. What
-plays at a sample depends on names, seed and controls alone.
+Loops are loaded by a thread that may take its time, offline by `prepare`, live by
+`engine.live.live_bed`; the mixer reads the layers. What plays at a sample depends on
+names, seed, controls and commands alone.
 """
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import replace
 
 from effects.bed.layers import layers_between
 from effects.bed.loop_layer import LoopLayer
@@ -21,23 +22,14 @@ from model.inference import TimbreModel
 
 LOOK_AHEAD_S = 60.0
 PREPARE_EVERY_S = 10.0
-NEAR_S = 4.0  # of a change, loaded before it is made and heard before the rest is
+PAST_S = 0.25  # behind the next sample, in which frames begin that are not made yet
 
-
-@dataclass(frozen=True)
-class When:
-    """For what a live bed does.
-
-    Attributes:
-        position: sample that has not been heard yet.
-        at: sample from which the change is to hold.
-        wait: called until the callback has said whether it was in time; false to
-            give up.
-    """
-
-    position: int
-    at: int
-    wait: Callable[[], bool]
+# Commands that need no effect; the last two are the session's own, for its journal.
+KIND_OF = {
+    "effects/next": "next",
+    "effects/wait": "wait",
+    "effects/resume": "resume",
+}
 
 
 class Bed:
@@ -70,13 +62,13 @@ class Bed:
     ) -> None:
         self.layers = PublishedLayers()  # what the mixer plays
         self._library = library or shared_library()
-        self._sample_rate, self._n_samples = sample_rate, n_samples
+        self.sample_rate, self._n_samples = sample_rate, n_samples
         self._values = _values(controls.snapshot)
         # Once each: the loops of all of them are held in memory.
         chosen = tuple(dict.fromkeys(self._library.entry(n).name for n in names))
         self._available = tuple(self._library.names())
         chosen = chosen or self._available
-        self._schedule = EffectSchedule(
+        self.schedule = EffectSchedule(
             chosen,
             seed,
             similarity=self._library.similarity(
@@ -89,7 +81,7 @@ class Bed:
     @property
     def names(self) -> tuple[str, ...]:
         """The effects to choose from."""
-        return self._schedule.names
+        return self.schedule.names
 
     @property
     def available(self) -> tuple[str, ...]:
@@ -98,8 +90,8 @@ class Bed:
 
     def sounding(self, position: int) -> tuple[str, ...]:
         """Names of the effects that sound at a sample."""
-        seconds = position / self._sample_rate
-        regions = self._schedule.regions_between(seconds, seconds + 0.01)
+        seconds = position / self.sample_rate
+        regions = self.schedule.regions_between(seconds, seconds + 0.01)
         return tuple(region.name for region in regions)
 
     def check(self, name: str, args: tuple[object, ...] = ()) -> Mix:
@@ -117,36 +109,7 @@ class Bed:
         """Whether a command would change nothing from sample `at` on."""
         if name == "effects/next":
             return False
-        return self._schedule.chosen_at(at / self._sample_rate) == _asked_for(
-            name, args
-        )
-
-    def rehearse(self, at: int, name: str, args: tuple[object, ...] = ()) -> None:
-        """Load what a command at about sample `at` will need, without doing it."""
-        self._load(self._commanded(at, name, args), at, NEAR_S)
-
-    def rehearse_turn(self, at: int, values: Mapping[str, Value]) -> None:
-        """Load what turned controls will need, without turning them."""
-        self._load(self._turned(at, values), at, NEAR_S)
-
-    def try_command(self, name: str, args: tuple[object, ...], when: When) -> bool:
-        """Live: `command`, unless it is too late for it when its loops are there."""
-        return self._try(self._commanded(when.at, name, args), when)
-
-    def try_turn(self, values: Mapping[str, Value], when: When) -> bool:
-        """Live: `turn`, unless it is too late for it when its loops are there."""
-        done = self._try(self._turned(when.at, values), when)
-        if done:
-            self._values = {**self._values, **values}
-        return done
-
-    def _try(self, schedule: EffectSchedule, when: When) -> bool:
-        near_s = (when.at - when.position) / self._sample_rate + NEAR_S
-        layers = self._load(schedule, when.position, near_s)
-        if not self.layers.offer(layers, when.at, when.wait):
-            return False
-        self._schedule, self._next_at = schedule, 0
-        return True
+        return self.schedule.chosen_at(at / self.sample_rate) == _asked_for(name, args)
 
     def command(self, at: int, name: str, args: tuple[object, ...] = ()) -> None:
         """From sample `at` on, do what `name` says.
@@ -157,15 +120,15 @@ class Bed:
         Raises:
             InputError: there is no such effect, or it is no mix.
         """
-        self._schedule = self._commanded(at, name, args)
-        self._next_at = 0
+        self.adopt(self.commanded(at, name, args))
 
-    def _commanded(
-        self, at: int, name: str, args: tuple[object, ...]
+    def commanded(
+        self, at: int, name: str, args: tuple[object, ...] = ()
     ) -> EffectSchedule:
+        """What a command from sample `at` on would make of the schedule."""
         mix = self.check(name, args)
-        kind = "next" if name == "effects/next" else "mix" if mix else "all"
-        return self._schedule.with_event(BedEvent(at / self._sample_rate, kind, mix))
+        kind = KIND_OF.get(name) or ("mix" if mix else "all")
+        return self.schedule.with_event(BedEvent(at / self.sample_rate, kind, mix))
 
     def turned(self, snapshot: Snapshot) -> Mapping[str, Value]:
         """The bed's own controls that are not as they were when it was told last."""
@@ -174,43 +137,66 @@ class Bed:
 
     def turn(self, at: int, values: Mapping[str, Value]) -> None:
         """From sample `at` on, effects follow one another under these controls."""
-        self._schedule = self._turned(at, values)
+        schedule = self.turned_to(at, values)
         self._values = {**self._values, **values}
-        self._next_at = 0
+        self.adopt(schedule)
 
-    def _turned(self, at: int, values: Mapping[str, Value]) -> EffectSchedule:
+    def turned_to(self, at: int, values: Mapping[str, Value]) -> EffectSchedule:
+        """What turned controls would make of the schedule from sample `at` on."""
         settings = _settings({**self._values, **values})
-        event = BedEvent(at / self._sample_rate, "settings", settings=settings)
-        return self._schedule.with_event(event)
+        event = BedEvent(at / self.sample_rate, "settings", settings=settings)
+        return self.schedule.with_event(event)
 
-    def prepare(self, position: int, ahead_s: float = LOOK_AHEAD_S) -> None:
-        """Make sure that the loops of the time ahead are there.
+    def adopt(self, schedule: EffectSchedule) -> None:
+        """Go on by another schedule, which is the same up to what comes next."""
+        self.schedule, self._next_at = schedule, 0
+
+    @property
+    def look_ahead_s(self) -> float:
+        """Seconds for which loops are held: for quick changes, what the shelf keeps."""
+        dwell_s = float(self._values["effects/dwell"])
+        return min(LOOK_AHEAD_S, max(10.0, 1.5 * dwell_s))
+
+    def prepare(self, position: int) -> None:
+        """Offline: make sure that the loops of the time ahead are there.
 
         Args:
             position: the sample that comes next.
-            ahead_s: seconds to look ahead; loops are loaded for all that sounds then.
 
         Raises:
             InputError: a loop cannot be loaded.
         """
         if position < self._next_at:
             return
-        changed = self._next_at == 0
-        # Of quick changes, no more is held than the library keeps.
-        dwell_s = float(self._values["effects/dwell"])
-        ahead_s = min(ahead_s, max(10.0, 1.5 * dwell_s))
+        ahead_s = self.look_ahead_s
         every_s = min(PREPARE_EVERY_S, ahead_s / 4.0)
-        self._next_at = position + round(every_s * self._sample_rate)
-        if changed and ahead_s > NEAR_S:  # the rest may take seconds to be made
-            self.layers.replace(self._load(self._schedule, position, NEAR_S))
-        self.layers.replace(self._load(self._schedule, position, ahead_s))
+        self._next_at = position + round(every_s * self.sample_rate)
+        end = position + round(ahead_s * self.sample_rate)
+        self.layers.replace(self.layers_of(self.schedule, position, end))
 
-    def _load(
-        self, schedule: EffectSchedule, begin: int, seconds: float
+    def is_there(self, name: str) -> bool:
+        """Whether an effect's loop can be loaded at once."""
+        return self._library.is_there(name, self.sample_rate)
+
+    def load(self, name: str) -> None:
+        """Have an effect's loop at hand; it may take seconds to be made.
+
+        Raises:
+            InputError: it cannot be loaded.
+        """
+        self._library.load(name, self.sample_rate)
+
+    def layers_of(
+        self, schedule: EffectSchedule, begin: int, end: int
     ) -> list[LoopLayer]:
-        end = begin + round(seconds * self._sample_rate)
+        """What sounds at samples [begin, end) by a schedule; its loops are loaded.
+
+        Raises:
+            InputError: a loop cannot be loaded.
+        """
+        begin -= round(PAST_S * self.sample_rate)
         load = self._library.load
-        found = layers_between(schedule, load, self._sample_rate, begin, end)
+        found = layers_between(schedule, load, self.sample_rate, begin, end)
         return [self._within(layer) for layer in found]
 
     def _within(self, layer: LoopLayer) -> LoopLayer:
@@ -218,7 +204,7 @@ class Bed:
         total = self._n_samples
         if total is None or (layer.stop is not None and layer.stop <= total):
             return layer
-        fade = min(round(FADE_OUT_S * self._sample_rate), total // 8)
+        fade = min(round(FADE_OUT_S * self.sample_rate), total // 8)
         return replace(layer, stop=total, fade_out=fade)
 
 

@@ -70,7 +70,7 @@ class _Played:
         self.keeper = BedKeeper(
             self.bed, self.controls, self.mixer, RATE, print, self.events.append
         )
-        self.bed.prepare(0)
+        self.keeper.begin(10.0)
         if kept:
             self.keeper.start()
 

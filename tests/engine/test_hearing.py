@@ -94,7 +94,7 @@ def test_the_order_follows_what_is_heard(library: Library, model: TimbreModel) -
         library=library,
         model=model,
     )
-    similarity = bed._schedule.similarity
+    similarity = bed.schedule.similarity
     assert similarity is not None
     assert np.array_equal(similarity, matrix)
 

@@ -1,4 +1,4 @@
-"""A live session in simulated time: all of it but the sound device, and always the same.
+"""A live session in simulated time: all but the sound device, always the same.
 
 Producer, ring, mixer, bed, fades, commands, recorder and journal are the real ones. The
 device asks for blocks of any length in simulated time. What takes time on a real
@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from effects.audio.levels import Samples
+from effects.shelf.library import Library
 from effects.shelf.loops import Loop
 from engine.app.session_commands import SessionCommands
 from engine.graph import Graph
@@ -24,6 +25,7 @@ from engine.osc.handler import OscHandler
 from tests.support.simulated_clock import SimulatedClock
 
 SENDER = ("127.0.0.1", 9000)
+FORGET_EVERY = 9  # loads: that loop has to be made again
 MOST_WAITING_S = 20.0  # in a tap, before simulated time waits for its reader
 
 
@@ -195,21 +197,32 @@ def _slow(graph: Graph, pace: Pace, clock: SimulatedClock) -> None:
     graph.music.next = make_slowly  # type: ignore[method-assign]
     if graph.bed is None:
         return
-    load = graph.bed._library.load
+    graph.bed._library = _SlowShelf(graph.bed._library, pace, clock)  # type: ignore[assignment]
 
-    def load_slowly(name: str, sample_rate: int) -> Loop:
-        loop = load(name, sample_rate)
-        clock.sleep(pace.loop_s())
+
+class _SlowShelf:
+    """A library of effects whose loops may take time to be made."""
+
+    def __init__(self, library: Library, pace: Pace, clock: SimulatedClock) -> None:
+        self._library, self._pace, self._clock = library, pace, clock
+        self._takes_s: dict[str, float] = {}  # what is not there yet
+        self._loads = 0
+
+    def is_there(self, name: str, sample_rate: int) -> bool:
+        """Whether a loop can be loaded at once."""
+        return self._time_of(name) == 0.0
+
+    def load(self, name: str, sample_rate: int) -> Loop:
+        """A loop, in its time; then it may be forgotten."""
+        loop = self._library.load(name, sample_rate)
+        self._clock.sleep(self._time_of(name))
+        self._loads += 1
+        is_forgotten = self._loads % FORGET_EVERY == 0
+        self._takes_s[name] = self._pace.loop_s() if is_forgotten else 0.0
         return loop
 
-    graph.bed._library = _Shelf(graph.bed._library, load_slowly)  # type: ignore[assignment]
-
-
-class _Shelf:
-    """A library of effects with another `load`."""
-
-    def __init__(self, library: object, load: Callable[[str, int], Loop]) -> None:
-        self._library, self.load = library, load
+    def _time_of(self, name: str) -> float:
+        return self._takes_s.setdefault(name, self._pace.loop_s())
 
     def __getattr__(self, name: str) -> object:
         return getattr(self._library, name)

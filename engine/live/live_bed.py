@@ -1,0 +1,145 @@
+"""A bed that plays: what the mixer has of it is known to be there, at any time to come.
+
+What is published to the mixer holds for ever: behind the time for which loops are
+loaded, the order of effects stands still, and what sounds then goes on. Before that
+time comes, more is loaded and offered. Should a loop be late, the mixer has come by:
+the order has waited, which is written to the journal, and goes on when the loop is
+there. So no effect is missing where its crossfade begins, however slow the disk is.
+"""
+
+from collections.abc import Callable
+
+from effects.bed.loop_layer import LoopLayer
+from effects.bed.schedule import EffectSchedule
+from effects.bed.timeline import BedEvent
+from engine.control.callbacks import Event, OnEvent
+from engine.sound.bed import Bed
+
+NEAR_S = 4.0  # behind a change, of which the loops are loaded before it is made
+MARGIN_S = 0.5  # from where the order waits to an effect that is not there yet
+
+
+class LiveBed:
+    """Publishes a bed to a mixer, and makes its changes. One thread calls it.
+
+    Args:
+        bed: that plays.
+        position: gives the mixer's.
+        wait: waits a moment for the mixer's answer; false to give up.
+        on_event: takes rows for the journal.
+    """
+
+    def __init__(
+        self,
+        bed: Bed,
+        position: Callable[[], int],
+        wait: Callable[[], bool],
+        on_event: OnEvent,
+    ) -> None:
+        self._bed, self._position = bed, position
+        self._wait, self._on_event = wait, on_event
+        self._known = 0  # sample up to which what is published knows its loops
+
+    def begin(self, seconds: float) -> None:
+        """Before the mixer runs: publish the first seconds.
+
+        Raises:
+            InputError: a loop cannot be loaded.
+        """
+        self._known = self._samples(seconds)
+        waiting = self._waiting(self._bed.schedule, self._known)
+        self._bed.layers.replace(self._bed.layers_of(waiting, 0, self._known))
+
+    @property
+    def waits(self) -> bool:
+        """Whether the order stands still, since a loop was late."""
+        return self._bed.schedule.waits_at(self._known / self._bed.sample_rate)
+
+    def try_change(
+        self,
+        at: int,
+        changed: Callable[[int], EffectSchedule],
+        make: Callable[[int], None],
+        row: Event,
+    ) -> bool:
+        """Make a change from sample `at` on, unless the mixer has come by.
+
+        Args:
+            at: the sample.
+            changed: gives the schedule with the change from a sample on.
+            make: makes it in the bed.
+            row: for the journal.
+
+        Returns:
+            Whether it was made.
+
+        Raises:
+            InputError: a loop cannot be loaded.
+        """
+        position, known = self._position(), at + self._samples(NEAR_S)
+        waiting = self._waiting(changed(at), known)
+        layers = self._bed.layers_of(waiting, position, known)
+        differs_at = at if self.waits else min(self._known, at)
+        if not self._offer(layers, differs_at):
+            return False
+        make(at)
+        self._known = known
+        self._on_event({"at": at, **row})
+        return True
+
+    def rehearse(self, at: int, changed: Callable[[int], EffectSchedule]) -> None:
+        """Load what a change at about sample `at` will need, without making it."""
+        end = at + self._samples(NEAR_S)
+        self._bed.layers_of(self._waiting(changed(at), end), at, end)
+
+    def extend(self) -> None:
+        """Load what comes next, and publish it; what may take long, piece by piece.
+
+        Raises:
+            InputError: a loop cannot be loaded.
+        """
+        bed, position = self._bed, self._position()
+        end = position + self._samples(bed.look_ahead_s)
+        if self.waits or self._known - position > 0.75 * (end - position):
+            return
+        rate = bed.sample_rate
+        for region in bed.schedule.regions_between(position / rate, end / rate):
+            if not bed.is_there(region.name):
+                self._publish(round((region.start_s - MARGIN_S) * rate))
+                bed.load(region.name)
+        self._publish(end)
+
+    def _publish(self, known: int) -> None:
+        """Have the order stand still at a later sample than it would now."""
+        if known <= self._known:
+            return
+        schedule = self._waiting(self._bed.schedule, known)
+        layers = self._bed.layers_of(schedule, self._position(), known)
+        if self._offer(layers, self._known):
+            self._known = known
+
+    def _offer(self, layers: list[LoopLayer], until: int) -> bool:
+        """Offer layers that differ from a sample on; note when the order has waited."""
+        gave_up = False
+
+        def wait() -> bool:
+            nonlocal gave_up
+            gave_up = not self._wait()
+            return not gave_up
+
+        if self._bed.layers.offer(layers, until, wait):
+            return True
+        if not gave_up and until == self._known and not self.waits:
+            self._note_wait()
+        return False
+
+    def _note_wait(self) -> None:
+        """The mixer has come to where the order stands still."""
+        self._bed.command(self._known, "effects/wait")
+        self._on_event({"at": self._known, "command": "effects/wait", "args": []})
+
+    def _waiting(self, schedule: EffectSchedule, at: int) -> EffectSchedule:
+        return schedule.with_event(BedEvent(at / self._bed.sample_rate, "wait"))
+
+    def _samples(self, seconds: float) -> int:
+        return round(seconds * self._bed.sample_rate)
