@@ -71,6 +71,7 @@ SLOW_MODULES = frozenset(
         "test_replay",
         "test_reproduce",
         "test_song_card",
+        "test_simulated_session",
         "test_start",
         "test_stems",
         "test_stream_encoder",

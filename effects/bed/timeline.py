@@ -117,6 +117,8 @@ class Timeline:
         for span, end_s in zip(reversed(self.spans), reversed(self.ends), strict=True):
             if span.clock <= clock and span.speed:
                 return min(span.start_s + (clock - span.clock) / span.speed, end_s)
+            if span.clock <= clock and span.waits and not span.chosen:
+                return end_s  # what it did not come to, the next event jumps over
         return 0.0 if self.spans[0].speed else FOREVER
 
     def time_until(self, clock: float) -> float:

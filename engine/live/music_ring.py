@@ -132,6 +132,8 @@ class MusicRing(RingBuffer):
         self._read += len(out) - got
         return got
 
-    def ahead_of(self, position: int) -> int:
-        """Samples that are there from a position on without a gap; 0 if it has none."""
-        return self._written - position if position >= self.begins_at else 0
+    def has(self, n_samples: int, position: int) -> bool:
+        """Whether so many samples are there from a position on, or all to the end."""
+        finished = self.finished  # read before the cursor: it is set after a write
+        is_enough = finished or self._written - position >= n_samples
+        return is_enough and position >= self.begins_at

@@ -70,10 +70,9 @@ class RingReader:
 
     def _decide(self, position: int) -> None:
         """Turn the crossfade at a sample of the grid, if it is time."""
-        finished = self._ring.finished  # read before the ring: it is set after a write
-        ahead, fade = self._ring.ahead_of(position), self._crossfade
+        ring, fade = self._ring, self._crossfade
         if fade.rises:
-            if finished or ahead >= self._starved:
+            if ring.has(self._starved, position):
                 return
             begins = fade.level(position) == fade.length
             self._metrics.concealments += begins
@@ -84,7 +83,7 @@ class RingReader:
         if fade.level(position) == 0 and not self._is_dry:
             self._is_dry = True
             self._metrics.underruns += 1
-        if finished or ahead >= 2 * self._starved:
+        if ring.has(2 * self._starved, position):
             self._is_dry = False
             self._turn(position, Concealing(True))
 

@@ -265,3 +265,38 @@ def test_levels_between_neighbours_stay_after_the_crossfade() -> None:
         levels.append(np.mean(out.reshape(-1, 20 * rate, 2) ** 2, axis=(1, 2)))
     level_db = 10 * np.log10(np.concatenate(levels))[1:]  # the very first fades in
     assert np.max(np.abs(np.diff(level_db))) < 0.5
+
+
+def _order(schedule: EffectSchedule, until_s: float) -> list[tuple[str, float, float]]:
+    found = schedule.regions_between(0.0, until_s)
+    return [(r.name, r.start_s, r.stop_s) for r in _main(found)]
+
+
+@pytest.mark.parametrize("end", ["resume", "next", "mix"])
+def test_the_order_that_waits_goes_on_where_it_stood(end: str) -> None:
+    """A wait moves what comes after it, and begins nothing by itself."""
+    schedule = EffectSchedule(NAMES, 4, settings=BedSettings(10.0, 1.0, 0.0))
+    before = _order(schedule, 60.0)
+    waits_s = before[1][1] - 0.5
+    waiting = schedule.with_event(BedEvent(waits_s, "wait"))
+    assert _order(waiting, 500.0) == [(before[0][0], 0.0, FOREVER)]
+    assert waiting.waits_at(waits_s)
+    assert not waiting.waits_at(waits_s - 0.1)
+    mix = (MixedEffect(NAMES[3]),) if end == "mix" else ()
+    ended = waiting.with_event(BedEvent(waits_s + 25.0, end, mix))
+    assert not ended.waits_at(waits_s + 25.0)
+    after = _order(ended, 100.0)
+    assert after[0][0] == before[0][0]
+    if end == "resume":
+        for (name, *times), was in zip(after[1:], before[1:], strict=False):
+            assert name == was[0]
+            assert times == pytest.approx([was[1] + 25.0, was[2] + 25.0])
+    else:
+        assert after[0][2] == pytest.approx(waits_s + 26.0)
+        assert after[1][1] == waits_s + 25.0
+
+
+def test_a_change_of_settings_does_not_end_a_wait() -> None:
+    schedule = EffectSchedule(NAMES, 4).with_event(BedEvent(5.0, "wait"))
+    turned = BedEvent(6.0, "settings", settings=BedSettings(10.0))
+    assert schedule.with_event(turned).waits_at(100.0)

@@ -110,11 +110,15 @@ def test_a_reader_that_found_nothing_goes_on_at_the_right_place() -> None:
     ring.write(numbered(0, 10), BandEnvelope())
     assert read(ring, 30) == [*map(float, range(10)), *[0.0] * 20]
     ring.write(numbered(10, 40), BandEnvelope())
-    assert ring.ahead_of(30) == 20
+    assert ring.has(20, 30)
+    assert not ring.has(21, 30)
     assert read(ring, 5) == [30.0, 31.0, 32.0, 33.0, 34.0]
     assert offered(ring, Splice(90, numbered(90, 5), BandEnvelope()))
-    assert ring.ahead_of(60) == 0
-    assert ring.ahead_of(90) == 5
+    assert not ring.has(1, 60)
+    assert ring.has(5, 90)
+    ring.finished = True
+    assert ring.has(6, 90), "it is all that comes"
+    assert not ring.has(1, 60), "what was left out does not come with the end"
 
 
 def test_spans_that_are_not_there_are_refused() -> None:

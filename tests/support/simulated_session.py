@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 
@@ -25,6 +26,8 @@ from engine.osc.handler import OscHandler
 from tests.support.simulated_clock import SimulatedClock
 
 SENDER = ("127.0.0.1", 9000)
+_T = TypeVar("_T")
+
 FORGET_EVERY = 9  # loads: that loop has to be made again
 MOST_WAITING_S = 20.0  # in a tap, before simulated time waits for its reader
 
@@ -228,6 +231,6 @@ class _SlowShelf:
         return getattr(self._library, name)
 
 
-def any_of(rng: random.Random, values: Sequence[int]) -> Callable[[], int]:
+def chosen(rng: random.Random, values: Sequence[_T]) -> Callable[[], _T]:
     """One of these values at a time."""
     return lambda: rng.choice(values)

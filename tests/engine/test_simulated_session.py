@@ -1,0 +1,154 @@
+"""Whole sessions in simulated time: what was heard, and its replay to the bit."""
+
+import random
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from effects.audio.levels import Samples
+from effects.shelf.library import Library
+from engine.control.controls import snapshot_of
+from engine.graph import Settings, build
+from engine.offline.edits import edits_of
+from engine.offline.replay import replay
+from tests.support.simulated_session import Kept, Pace, SimulatedSession, chosen
+from tests.support.storms import EFFECTS, RATE, storm
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _home(tmp_path_factory: pytest.TempPathFactory) -> object:
+    """Effects are made once for all tests."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("LATENT_HOME", str(tmp_path_factory.mktemp("home")))
+        for name in EFFECTS:
+            Library().load(name, RATE)
+        yield
+
+
+def played(
+    settings: Settings,
+    act: Callable[[SimulatedSession], None],
+    folder: Path,
+    pace: Pace = Pace(),  # noqa: B008
+) -> tuple[SimulatedSession, Samples]:
+    session = SimulatedSession(build(settings), pace, folder, act)
+    kept = Kept()
+    session.session.add_tap(kept)
+    session.play()
+    return session, np.concatenate(kept.blocks)
+
+
+def again(session: SimulatedSession, n_samples: int) -> Samples:
+    out: list[Samples] = []
+    graph, edits = build(session.graph.settings), edits_of(session.events)
+    replay(graph, edits, 0, n_samples, lambda block: out.append(block.copy()))
+    return np.concatenate(out)
+
+
+def busy(session: SimulatedSession) -> None:
+    session.sleep(2.0)
+    session.graph.controls.set("wiggle/amount", 1.2)
+    session.commands.command("effects/next")
+    session.sleep(1.3)
+    session.commands.command("pause")
+    session.sleep(0.7)
+    session.commands.command("play")
+    session.commands.command("next")
+    session.graph.controls.set("master/gain", -3.0)
+    session.sleep(2.0)
+    session.session.stop()
+
+
+def test_the_same_session_is_the_same_every_time(tmp_path: Path) -> None:
+    settings = Settings(seed=3, sample_rate=RATE, effects=EFFECTS)
+    runs = []
+    for _ in range(2):
+        rng = random.Random(5)
+        slabs_s = chosen(rng, [0.01, 0.02, 0.5, 4.0])
+        pace = Pace(slabs_s, cut=chosen(rng, [333, 2048]))
+        session, heard = played(settings, busy, tmp_path, pace)
+        runs.append((session.events, heard))
+    np.testing.assert_array_equal(runs[0][1], runs[1][1])
+    assert str(runs[0][0]) == str(runs[1][0])
+
+
+@pytest.mark.parametrize("seed", [1, 2, 4, 6])
+def test_the_replay_of_a_storm_is_what_was_heard(seed: int, tmp_path: Path) -> None:
+    outcome = storm(seed, tmp_path)
+    assert outcome.n_packets > 20
+    assert outcome.is_exact, outcome
+
+
+def test_while_the_producer_stalls_the_sound_stays_and_is_replayed(
+    tmp_path: Path,
+) -> None:
+    """It stalls for 14 s: all that the ring holds, and some seconds more."""
+    stalled: list[float] = []
+
+    def slab_s() -> float:
+        stall = session_s[0] > 4.0 and not stalled
+        stalled.extend([14.0] * stall)
+        return 14.0 if stall else 0.02
+
+    session_s = [0.0]
+
+    def act(session: SimulatedSession) -> None:
+        while session.session.seconds < 22.0:
+            session_s[0] = session.session.seconds
+            session.sleep(0.1)
+        session.session.stop()
+
+    settings = Settings(seed=8, sample_rate=RATE, effects=EFFECTS)
+    session, heard = played(settings, act, tmp_path, Pace(slab_s))
+    assert (session.metrics.underruns, session.metrics.concealments) == (1, 1)
+    turns = [
+        event["conceal"]["music"] for event in session.events if "conceal" in event
+    ]
+    assert turns == [False, True]
+    resumed = [e for e in session.events if e.get("command") == "resume"]
+    assert len(resumed) == 1, "what nobody could hear was left out"
+    assert session.session.mixer.position == len(heard)
+    loud = np.abs(heard[6 * RATE : 21 * RATE]).reshape(-1, RATE // 4, 2).max(axis=1)
+    assert loud.min() > 1e-3, "it is never silent"
+    np.testing.assert_array_equal(again(session, len(heard)), heard)
+
+
+def test_the_order_of_effects_waits_for_a_loop_that_is_late(tmp_path: Path) -> None:
+    """Where a crossfade begins, both its loops are there; the journal tells."""
+    controls = snapshot_of({"effects/dwell": 10.0, "effects/crossfade": 2.0})
+    settings = Settings(seed=2, sample_rate=RATE, effects=EFFECTS, controls=controls)
+    takes = iter([0.0, 0.0, *[25.0] * 100])
+
+    def act(session: SimulatedSession) -> None:
+        while session.session.seconds < 45.0:
+            bed = session.graph.bed
+            assert bed is not None
+            ahead = session.session.mixer.position
+            sounding.append(tuple(bed.sounding(ahead)))
+            session.sleep(0.5)
+        session.session.stop()
+
+    sounding: list[tuple[str, ...]] = []
+    pace = Pace(loop_s=lambda: next(takes))
+    session, heard = played(settings, act, tmp_path, pace)
+    commands = [e["command"] for e in session.events if "command" in e]
+    waits = [name for name in commands if name.startswith("effects/")]
+    assert waits[:2] == ["effects/wait", "effects/resume"], session.events
+    assert all(sounding), "some effect always sounds"
+    np.testing.assert_array_equal(again(session, len(heard)), heard)
+
+
+def test_a_loop_that_is_asked_for_early_makes_no_wait(tmp_path: Path) -> None:
+    """It takes 20 s to be made, and the order asks for it more than that ahead."""
+    settings = Settings(seed=2, sample_rate=RATE, effects=EFFECTS)
+    takes = iter([0.0, *[20.0] * 100])
+
+    def act(session: SimulatedSession) -> None:
+        session.sleep(40.0)
+        session.session.stop()
+
+    pace = Pace(slab_s=lambda: 0.02, loop_s=lambda: next(takes))
+    session, _ = played(settings, act, tmp_path, pace)
+    assert not any(e.get("command") == "effects/wait" for e in session.events)
