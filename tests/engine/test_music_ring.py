@@ -51,7 +51,8 @@ def test_every_sample_stands_at_its_place(
     for kind, n, ahead in steps:
         if kind == "write" and n <= min(ring.space, 40):
             samples = numbered(ring.written, n) + 1000 * plan
-            there |= {ring.written + i: float(x) for i, x in enumerate(samples)}
+            values = samples[:, 0].tolist()
+            there |= {ring.written + i: x for i, x in enumerate(values)}
             assert ring.write(samples, BandEnvelope())
         elif kind == "read":
             expected = [there.get(ring.read + i, 0.0) for i in range(n)]
@@ -66,7 +67,8 @@ def test_every_sample_stands_at_its_place(
             samples = numbered(at, n) + 1000 * plan
             assert offered(ring, Splice(at, samples, BandEnvelope()))
             there = {k: v for k, v in there.items() if k < at}
-            there |= {at + i: float(x) for i, x in enumerate(samples)}
+            values = samples[:, 0].tolist()
+            there |= {at + i: x for i, x in enumerate(values)}
             assert ring.written == at + n
 
 
@@ -82,6 +84,7 @@ def test_half_of_a_change_is_never_heard() -> None:
     """The reader takes a splice whole while another thread offers them."""
     ring, stop = MusicRing(4000, 1), threading.Event()
     ring.write(np.zeros((3000, 1), np.float32), BandEnvelope())
+    expected = np.zeros(1_000_000)
     taken: list[tuple[int, int]] = []
 
     def produce() -> None:
@@ -96,13 +99,16 @@ def test_half_of_a_change_is_never_heard() -> None:
     thread.start()
     heard: list[float] = []
     while len(taken) < 200:
-        heard += read(ring, 37)
+        if ring.written - ring.read > 100:  # what is there, is what is measured
+            heard += read(ring, 37)
+        else:
+            ring.answer()
     stop.set()
     thread.join()
-    expected = np.zeros(len(heard))
     for at, plan in taken:
         expected[at:] = plan
-    np.testing.assert_array_equal(heard, expected)
+    assert len(heard) > 3000
+    np.testing.assert_array_equal(heard, expected[: len(heard)])
 
 
 def test_a_reader_that_found_nothing_goes_on_at_the_right_place() -> None:
