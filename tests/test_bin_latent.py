@@ -13,12 +13,13 @@ import pytest
 ROOT = Path(__file__).parents[1]
 # Prints where it runs, which modules it would get, and what it was asked.
 MAIN = """
-import json, os, sys
+import json, os, signal, sys
 import engine, random
 from importlib.metadata import version
 print(json.dumps({
     "cwd": os.getcwd(), "args": sys.argv[1:], "prefix": sys.prefix,
     "engine": engine.__file__, "random": random.__file__, "click": version("click"),
+    "held": signal.SIGINT in signal.pthread_sigmask(signal.SIG_BLOCK, ()),
 }))
 sys.exit(2 if {"--look", "--small"} <= set(sys.argv) else 7 * ("--fail" in sys.argv))
 """
@@ -159,6 +160,10 @@ def test_what_cannot_be_installed_is_said_and_tried_again(installed: Path) -> No
     finally:
         lock.write_text(before)
     assert start(installed, "album", "make").returncode == 0
+
+
+def test_an_interrupt_waits_until_it_can_be_taken(installed: Path) -> None:
+    assert '"held": true' in start(installed).stdout
 
 
 def test_what_is_only_wished_for_keeps_nothing_from_playing(installed: Path) -> None:

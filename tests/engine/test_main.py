@@ -163,9 +163,14 @@ def start(args: list[str], home: Path) -> "subprocess.Popen[str]":
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-        # As from a shell: a background job would ignore interrupts.
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+        preexec_fn=as_bin_latent_does,
     )
+
+
+def as_bin_latent_does() -> None:
+    """Let interrupts wait until the command line can take them."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # a background job ignores them
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
