@@ -68,7 +68,7 @@ class Review:
         self._decide({"song": self._known(number), "kept": False})
 
     def name(self, number: int, name: str) -> None:
-        """Name a song.
+        """Name a song, which keeps it.
 
         Raises:
             InputError: the name is empty or too long.
@@ -171,8 +171,8 @@ def _replayed(
         verdict = verdicts.get(number, Verdict())
         if "kept" in decision:
             verdict = replace(verdict, kept=decision["kept"])
-        if "name" in decision:
-            verdict = replace(verdict, name=_clean(decision["name"]))
+        if "name" in decision:  # whoever names a song wants it
+            verdict = replace(verdict, kept=True, name=_clean(decision["name"]))
         verdicts[number] = verdict
     return verdicts, standing
 

@@ -70,6 +70,7 @@ def make_album(
     Example:
       latent album make evening --songs 50 --minutes 4 --preset dark --preset deep
     """
+    from engine.album.known import remember_album
     from engine.album.make import make
     from engine.album.picture import can_draw
     from engine.album.plan import AlbumPlan, check
@@ -103,21 +104,37 @@ def make_album(
         made = make(
             folder, check(wanted), workers=workers, draw=draw, progress=progress
         )
+    remember_album(folder)
     _report_made(folder, wanted, made, as_json)
 
 
 @album.command(name="review")
 @click.argument("folder", metavar="DIR", type=Path)
 @click.option("--device", help="Number or name; see 'latent devices'.")
-def review_album(folder: Path, device: str | None) -> None:
+@click.option(
+    "--web", metavar="[HOST:]PORT", help="In a browser instead, served there."
+)
+def review_album(folder: Path, device: str | None, web: str | None) -> None:
     """Go through the songs of DIR by single keys: play, keep, cut, name, undo.
 
-    Every decision is on the disk before the next key is read.
+    Every decision is on the disk before the next key is read. The page of a session
+    (latent play --web) has the same under Albums, for those made or reviewed lately.
 
     \b
-    Example:
+    Examples:
       latent album review evening
+      latent album review evening --web 8080
     """
+    from engine.album.known import remember_album
+    from engine.album.review import Review
+
+    Review(folder)  # refused here if there is none
+    remember_album(folder)
+    if web is not None:
+        from engine.cli.web import serve_page
+
+        serve_page(web, (), hint="it is in the page under Albums (key: a)")
+        return
     from engine.cli.album_review import review_in_terminal
 
     review_in_terminal(folder, device)

@@ -30,6 +30,21 @@ def web(where: str, web_name: tuple[str, ...]) -> None:
       latent web
       latent web 0.0.0.0:8080
     """
+    serve_page(where, web_name)
+
+
+def serve_page(where: str, names: Sequence[str], *, hint: str = "") -> None:
+    """Serve the page until it is interrupted.
+
+    Args:
+        where: [HOST:]PORT.
+        names: of this machine, besides its own.
+        hint: a line that is told after the address.
+
+    Raises:
+        InputError: not an address of this machine.
+        RunError: the port is in use, or a package is missing.
+    """
     from engine.cli.runner import say
     from engine.cli.signals import Stopped
     from engine.streams.sockets import listen
@@ -42,13 +57,15 @@ def web(where: str, web_name: tuple[str, ...]) -> None:
     from engine.web.link_folder import find_session
     from engine.web.server import PageServer
 
-    settings = web_settings("web", where, web_name)
+    settings = web_settings("web", where, names)
     token = "" if is_near_only(settings.host) else kept_token()
     access = Access(token, names_of(settings.names))
     sockets = listen(settings.host, settings.port, "another port")
     server = PageServer(access, find_session, [documents])
     for line in shown_address(settings.host, sockets[0].getsockname()[1], token):
         say(line)
+    if hint:
+        say(hint)
     with contextlib.suppress(Stopped, KeyboardInterrupt):
         asyncio.run(server.serve(sockets, once=False))
 

@@ -12,6 +12,7 @@ from starlette.routing import BaseRoute, Route
 from engine.compose import preset as presets
 from engine.compose.likeness import point_of
 from engine.streams.cover import cover_spectra, draw_song_cover
+from engine.web.album_routes import album_routes
 from engine.web.recordings import recording_routes
 from engine.web.server import WebContext
 from engine.web.songs import SongKitchen
@@ -26,6 +27,7 @@ def documents(context: WebContext) -> Sequence[BaseRoute]:
         *SongKitchen(context).routes(),
         *recording_routes(context),
         *space_routes(context),
+        *album_routes(context),
     ]
 
 

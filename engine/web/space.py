@@ -1,6 +1,6 @@
 """The timbre space of the model that plays, for the page's map.
 
-What is asked for is computed when it is asked for: the model is loaded with the first
+What is asked for is computed when it is asked for: the map is loaded with the first
 question, in whichever thread puts it.
 """
 
@@ -17,7 +17,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from effects.audio.levels import Samples, db_to_amplitude
-from effects.base.errors import InputError
 from effects.base.streams import Purpose, stream
 from engine.compose.likeness import hear, point_of, text_of
 from engine.compose.path import SYMBOLS
@@ -41,20 +40,22 @@ class Space:
     """Places and sounds of one model.
 
     Args:
-        folder: of the model; None for the bundled one.
+        model: that plays.
+        folder: that it was loaded from; None for the bundled one.
     """
 
-    def __init__(self, folder: Path | None) -> None:
+    def __init__(self, model: TimbreModel, folder: Path | None = None) -> None:
+        self.model = model
         self._folder = folder
         self._lock = threading.Lock()  # of loading, and of what is kept
-        self._loaded: tuple[TimbreModel, TimbreMap] | None = None
+        self._map: TimbreMap | None = None
         self._sounds: OrderedDict[str, bytes] = OrderedDict()
 
     def document(self) -> dict[str, Any]:
         """The map for a page: places and colours of its sounds, as base64.
 
         Raises:
-            InputError: the model cannot be read, as for the other methods.
+            InputError: the map cannot be read, as for the other methods.
         """
         _, timbre_map = self._parts()
         document: dict[str, Any] = {
@@ -162,10 +163,9 @@ class Space:
 
     def _parts(self) -> tuple[TimbreModel, TimbreMap]:
         with self._lock:
-            if self._loaded is None:
-                model = TimbreModel.load(self._folder)
-                self._loaded = model, load_map(model, self._folder)
-            return self._loaded
+            if self._map is None:
+                self._map = load_map(self.model, self._folder)
+            return self.model, self._map
 
     def _placed(self, z: Latents) -> list[list[float]]:
         model, timbre_map = self._parts()
@@ -210,14 +210,3 @@ def _flac(samples: Samples) -> bytes:
 
 def _text(values: NDArray[Any], kind: str) -> str:
     return base64.b64encode(values.astype(kind).tobytes()).decode("ascii")
-
-
-def checked_likes(texts: object) -> list[str]:
-    """The texts of points among what a session told.
-
-    Raises:
-        InputError: it told something else.
-    """
-    if not isinstance(texts, list) or not all(isinstance(text, str) for text in texts):
-        raise InputError("no points")
-    return texts

@@ -16,7 +16,7 @@ from effects.base.errors import InputError
 from engine.control.commands import Argument
 from engine.web.messages import PAGE
 from engine.web.server import WebContext
-from engine.web.space import Space, checked_likes
+from engine.web.space import Space
 
 MAX_UPLOAD = 64 << 20  # bytes of a sound file
 MAX_UPLOADS = 2  # that are heard at once
@@ -44,19 +44,22 @@ class _SpaceRoutes:
     def __init__(self, context: WebContext) -> None:
         self._context = context
         self._uploads = asyncio.Semaphore(MAX_UPLOADS)
-        self._model: str | None = None
-        self._space = Space(None)
+        self._space: Space | None = None
         self._placing: asyncio.Future[None] | None = None
 
     async def space(self, request: Request) -> Response:
         return _json(await self._ask(lambda space: space.document()))
 
     async def song(self, request: Request) -> Response:
-        values = self._context.session.values
-        sounds = checked_likes(values.get("/latent/song/sounds", []))
-        pattern = str(*values.get("/latent/song/pattern", [""])[:1])
-        song = await self._ask(lambda space: space.song(sounds, pattern))
-        return _json({**song, "pattern": pattern})
+        session = self._context.session
+        sounds = [str(text) for text in session.reading("song/sounds") or ()]
+        pattern = "".join(map(str, session.reading("song/pattern") or ()))
+        point = [float(value) for value in session.reading("point") or ()]
+
+        def answer(space: Space) -> dict[str, Any]:
+            return {**space.song(sounds, pattern), "head": space.place_of(point)}
+
+        return _json({**await self._ask(answer), "pattern": pattern})
 
     async def sound(self, request: Request) -> Response:
         number = request.path_params["number"]
@@ -105,12 +108,11 @@ class _SpaceRoutes:
         Raises:
             HTTPException: 503 without a session, 400 for what cannot be answered.
         """
-        facts = self._context.session.facts
-        if facts is None:
-            raise HTTPException(503, "no session answers", {"Retry-After": "1"})
-        if facts.model != self._model:
-            self._model = facts.model
-            self._space = Space(Path(facts.model) if facts.model else None)
+        model = await self._context.model()
+        if self._space is None or self._space.model is not model:
+            facts = self._context.session.facts
+            folder = Path(facts.model) if facts and facts.model else None
+            self._space = Space(model, folder)
         space = self._space
         try:
             return await asyncio.to_thread(question, space)

@@ -28,10 +28,13 @@ AROUND_D = [KEYS[(2 + 7 * away) % 12] for away in (-2, -1, 0, 1, 2)]
 
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[Samples]]:
-    """Four songs, one of them set aside, one named; finished by the command."""
+    """Four songs, one of them set aside, one named, two kept; then finished."""
     folder = tmp_path_factory.mktemp("albums") / "night"
     made = planted_album(folder, songs=4, seconds=2.0, aside=1)
-    Review(folder).name(2, 'Sea / "Glass" ü')
+    review = Review(folder)
+    review.keep(1)
+    review.name(2, 'Sea / "Glass" ü')
+    review.keep(3)
     args = ("--title", "Night: one", "--artist", "Nobody", "--json")
     done = latent("album", "finish", folder, *args, home=folder.parent)
     assert done.returncode == 0, done.stderr

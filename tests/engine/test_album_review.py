@@ -104,6 +104,19 @@ def test_p_plays_the_song_that_is_shown(folder: Path) -> None:
     assert audio.residual_db(padded[delay : delay + len(song)], song) < -60.0
 
 
+def test_a_named_song_is_a_kept_one(folder: Path) -> None:
+    review = Review(folder)
+    review.keep(1)
+    review.name(3, "Third")
+    assert [row.number for row in review.chosen()] == [1, 3]
+    review.cut(3)
+    assert [row.number for row in review.chosen()] == [1]
+    review.name(3, "Third after all")
+    assert [row.number for row in Review(folder).chosen()] == [1, 3]
+    review.undo()
+    assert review.verdict(3) == Verdict(False, "Third")
+
+
 def test_undo_takes_back_one_decision_after_another(folder: Path) -> None:
     review = Review(folder)
     review.keep(1)

@@ -19,13 +19,13 @@ from model.timbre_map import load_map
 
 
 @pytest.fixture(scope="module")
-def space() -> Space:
-    return Space(None)
+def model() -> TimbreModel:
+    return TimbreModel.load()
 
 
 @pytest.fixture(scope="module")
-def model() -> TimbreModel:
-    return TimbreModel.load()
+def space(model: TimbreModel) -> Space:
+    return Space(model)
 
 
 def test_its_document_holds_every_sound(space: Space, model: TimbreModel) -> None:

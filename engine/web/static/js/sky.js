@@ -65,6 +65,7 @@ class Sky {
       const answer = await this.session.fetch("/api/space/song").catch(() => null);
       if (!answer) return;
       this.song = await answer.json();
+      if (this.song.head) this.move(this.song.head);
       this.dress();
     }, 60);
   }
@@ -132,6 +133,7 @@ class Sky {
 
   paintStars(context, zoom) {
     if (!field.n) return;
+    this.paintHaze(context);
     const colours = starColours(SHADES);
     const values = field.measures[this.measure];
     const rare = field.measures.weirdness;
@@ -148,13 +150,33 @@ class Sky {
         const [x, y] = field.toScreen(field.place(i));
         const chance = ((i * 2654435761) >>> 0) / 2 ** 32; // the same at every painting
         const great = chance > 0.985 ? 1.9 : chance > 0.9 ? 1.25 : 0.8;
-        context.globalAlpha = (night ? 0.28 : 0.34) + 0.5 * (rare[i] / 255) * chance + (great > 1.5 ? 0.2 : 0);
+        context.globalAlpha = Math.min(1, (night ? 0.36 : 0.42) + 0.6 * (rare[i] / 255) * chance + (great > 1.5 ? 0.2 : 0));
         context.beginPath();
         context.arc(x, y, size * great, 0, 2 * Math.PI);
         context.fill();
       }
     });
     context.globalAlpha = 1;
+  }
+
+  // Where sounds lie close together the sky is a little lighter: drawn small, and
+  // enlarged, which blurs it.
+  paintHaze(context) {
+    const [width, height] = [innerWidth, innerHeight];
+    const small = document.createElement("canvas");
+    const cell = Math.max(14, Math.min(width, height) / 36);
+    small.width = Math.ceil(width / cell);
+    small.height = Math.ceil(height / cell);
+    const haze = small.getContext("2d");
+    const [red, green, blue] = channels(tokens().accent);
+    haze.fillStyle = `rgb(${red} ${green} ${blue})`;
+    haze.globalAlpha = isDark() ? 0.012 : 0.014;
+    for (let i = 0; i < field.n; i++) {
+      const [x, y] = field.toScreen(field.place(i));
+      haze.fillRect(x / cell - 1.5, y / cell - 1.5, 3, 3);
+    }
+    context.imageSmoothingQuality = "high";
+    context.drawImage(small, 0, 0, small.width * cell, small.height * cell);
   }
 
   paintWays(context) {
