@@ -81,6 +81,7 @@ SLOW_MODULES = frozenset(
         "test_tell",
         "test_train",
         "test_view",
+        "test_web_review",
     }
 )
 

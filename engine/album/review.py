@@ -29,7 +29,10 @@ MAX_BYTES = 8 << 20  # of all decisions
 
 @dataclass(frozen=True)
 class Verdict:
-    """What was decided about a song: kept, cut, or nothing yet; and its name."""
+    """What was decided about a song: kept, cut, or nothing yet; and its name.
+
+    To name a song is to keep it.
+    """
 
     kept: bool | None = None
     name: str = ""

@@ -191,7 +191,7 @@ def test_a_terminal_is_left_as_it_was(folder: Path) -> None:
         process.wait()
         os.close(main)
         os.close(terminal)
-    assert verdicts(folder)[:2] == [Verdict(True), Verdict(None, "Nigne")]
+    assert verdicts(folder)[:2] == [Verdict(True), Verdict(True, "Nigne")]
 
 
 def test_what_is_chosen(folder: Path) -> None:

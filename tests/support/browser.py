@@ -11,6 +11,7 @@ import subprocess
 import time
 import urllib.request
 from collections.abc import Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -57,6 +58,7 @@ class Browser:
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
         )
+        self._pages: list[Page] = []
         self._port = self._found_port()
 
     def __enter__(self) -> "Browser":
@@ -72,6 +74,8 @@ class Browser:
 
     def close(self) -> None:
         """End the browser."""
+        for page in self._pages:
+            page.end()
         self.process.kill()
         self.process.wait()
 
@@ -96,7 +100,9 @@ class Browser:
         )
         with urllib.request.urlopen(request, timeout=ANSWER_S) as answer:
             url = json.load(answer)["webSocketDebuggerUrl"]
-        return Page(url, size, touch=touch, light=light, still=still)
+        page = Page(url, size, touch=touch, light=light, still=still)
+        self._pages.append(page)
+        return page
 
     def _found_port(self) -> int:
         path = self._profile / "DevToolsActivePort"
@@ -114,7 +120,9 @@ class Page:
     def __init__(
         self, url: str, size: tuple[int, int], *, touch: bool, light: bool, still: bool
     ) -> None:
-        self._socket: ClientConnection = connect(url, max_size=1 << 28)
+        self._stack = ExitStack()
+        opened = connect(url, max_size=1 << 28)
+        self._socket: ClientConnection = self._stack.enter_context(opened)
         self._number = 0
         self.errors: list[str] = []  # exceptions and errors of the console
         self.requests: list[str] = []  # URLs
@@ -132,6 +140,15 @@ class Page:
             "Emulation.setEmulatedMedia",
             features=[{"name": k, "value": v} for k, v in features.items()],
         )
+
+    def close(self) -> None:
+        """Close the tab."""
+        self.call("Page.close")
+        self.end()
+
+    def end(self) -> None:
+        """Let go of the tab."""
+        self._stack.close()
 
     def resize(self, size: tuple[int, int], *, touch: bool = False) -> None:
         """Give the window another size."""
