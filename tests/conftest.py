@@ -82,6 +82,7 @@ SLOW_MODULES = frozenset(
         "test_train",
         "test_view",
         "test_web_review",
+        "test_web_sky",
     }
 )
 

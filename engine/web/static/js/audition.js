@@ -8,7 +8,11 @@ let playing = null;
 // Play what lies at a point; resolves when it has begun. The newest asked for wins.
 export async function audition(session, like) {
   context ??= new AudioContext();
-  if (context.state === "suspended") await context.resume();
+  if (context.state === "suspended") {
+    // Without a touch or a click before, a browser lets nothing sound.
+    await Promise.race([context.resume(), new Promise((done) => setTimeout(done, 500))]);
+    if (context.state === "suspended") return;
+  }
   const mine = (audition.asked = Symbol());
   const answer = await session.fetch(`/api/space/audition/${like}`);
   const buffer = await context.decodeAudioData(await answer.arrayBuffer());
