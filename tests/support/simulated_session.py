@@ -18,6 +18,7 @@ from effects.audio.levels import Samples
 from effects.shelf.library import Library
 from effects.shelf.loops import Loop
 from engine.app.session_commands import SessionCommands
+from engine.control.callbacks import Event
 from engine.graph import Graph
 from engine.live.metrics import Metrics
 from engine.live.session import Session
@@ -137,6 +138,8 @@ class SimulatedSession:
         """Build the session around the graph."""
         self.clock = SimulatedClock()
         self.events: list[JournalEvent] = []
+        self.keep_events = True
+        self.on_event: Callable[[Event], None] = lambda event: None
         self.said: list[str] = []
         _slow(self.graph, self.pace, self.clock)
         self.session = Session(
@@ -174,9 +177,10 @@ class SimulatedSession:
         """Within `act`: let time pass."""
         self.clock.sleep(seconds)
 
-    def _on_event(self, event: object) -> None:
-        assert isinstance(event, dict)
-        self.events.append(dict(event))  # type: ignore[arg-type]
+    def _on_event(self, event: Event) -> None:
+        self.on_event(event)
+        if self.keep_events:
+            self.events.append(dict(event))  # type: ignore[arg-type]
 
     def _rest(self) -> None:
         """Let a recorder, which lives by the machine's time, keep up."""

@@ -1,0 +1,65 @@
+"""A session for hours or days: memory, loudness, clicks, underruns, position.
+
+Run as `bin/soak`:
+
+    bin/soak --simulated DAYS [--full S]   in simulated time, as fast as it goes; music
+                                           is made in full for S seconds (120) of each
+                                           half hour, which are the ones that are heard
+    bin/soak --hours H                     in real time on a null sink of PulseAudio,
+                                           recorded, and the recording beside its replay
+"""
+
+import os
+import tempfile
+from pathlib import Path
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+os.environ.setdefault("LATENT_HOME", tempfile.mkdtemp(prefix="latent-soak-"))
+
+import click
+
+from tests.support.playing_for_hours import play_for
+from tests.support.soaking import Hour, Soak, slope_kb
+
+
+@click.command()
+@click.option("--simulated", type=float, help="Days of simulated time.")
+@click.option("--full", type=float, default=120.0, help="Seconds of each half hour.")
+@click.option("--hours", type=float, help="Hours of real time.")
+def main(simulated: float | None, full: float, hours: float | None) -> None:
+    """Soak a session, and print what was measured."""
+    with tempfile.TemporaryDirectory(prefix="latent-soak-") as folder:
+        if hours is not None:
+            click.echo(play_for(hours, Path(folder)))
+        else:
+            _simulate(simulated or 0.01, full, Path(folder))
+
+
+def _simulate(days: float, full_s: float, folder: Path) -> None:
+    soak = Soak(24.0 * days, full_s, folder, _print_hour)
+    click.echo("hour  MB     threads  files  LUFS    dBTP   clicks  bad  songs")
+    soak.run()
+    metrics, rows = soak.session.metrics, soak.rows
+    steady = rows[len(rows) // 4 :]  # at first, pools and caches fill
+    loud = [row.lufs for row in rows if row.lufs is not None]
+    click.echo(
+        f"{soak.session.session.seconds / 3600.0:.1f} h: "
+        f"{metrics.underruns} underruns, "
+        f"{metrics.concealments} concealments, {metrics.errors} errors; position off "
+        f"by {soak.position_error} samples; memory {slope_kb(steady):+.0f} kB an hour "
+        f"from hour {steady[0].number if steady else 0} on; loudness of hours within "
+        f"{max(loud, default=0.0) - min(loud, default=0.0):.1f} LU; "
+        f"{soak.radio.dropped} samples not streamed"
+    )
+
+
+def _print_hour(row: Hour) -> None:
+    lufs = "" if row.lufs is None else f"{row.lufs:.1f}"
+    click.echo(
+        f"{row.number:4}  {row.rss_mb:5.1f}  {row.threads:7}  {row.descriptors:5}  "
+        f"{lufs:>6}  {row.true_peak_db:5.1f}  {row.clicks:6}  {row.bad:3}  {row.songs}"
+    )
+
+
+if __name__ == "__main__":
+    main()
