@@ -26,7 +26,7 @@ from engine.live.devices import NO_PORTAUDIO, Device, choose
 
 LATENCY_S = 0.2  # hides a tenth of a second in which the session stands still
 PATIENCE = 0.7  # share of the latency for which the callback waits for samples
-AGAIN_S = 0.5  # between looks for a device
+AGAIN_S = (0.1, 0.5)  # first and longest wait between looks for a device
 LOAD_EVERY_S = 0.5
 
 
@@ -181,6 +181,7 @@ def _play(task: Task) -> None:
     assert task.ring is not None
     sd = _sounddevice()
     ring = DeviceEnd(task.ring)
+    again_s = AGAIN_S[0]
     while True:
         ring.add(Counter.TRIES)
         try:
@@ -191,7 +192,8 @@ def _play(task: Task) -> None:
             if not task.patient:
                 raise
             _report_error(error)
-        time.sleep(AGAIN_S)
+        time.sleep(again_s)
+        again_s = min(1.5 * again_s, AGAIN_S[1])
         # PortAudio keeps the list of devices of its beginning.
         sd._terminate()
         sd._initialize()

@@ -94,16 +94,11 @@ class Session:
             RunError: there is no device, or it cannot be opened.
             InputError: no device of that name.
         """
-        self.device.prepare()
-        _steady_interpreter()
-        if self._bed is not None:
-            self._bed.begin(FIRST_BED_S)
-        self.producer.prime(PRIME_S)
-        self.device.open()
-        self.producer.start()
-        if self._bed is not None:
-            self._bed.start()
-        self.device.start()
+        try:
+            self._start()
+        except BaseException:
+            self.device.close()
+            raise
 
     def run(self, poll: Callable[[], None] = lambda: None) -> None:
         """Watch until the music has ended or `stop` was called; then take down.
@@ -183,6 +178,18 @@ class Session:
     def seconds(self) -> float:
         """Seconds played so far."""
         return self.mixer.position / self.graph.sample_rate
+
+    def _start(self) -> None:
+        self.device.prepare()
+        _steady_interpreter()
+        if self._bed is not None:
+            self._bed.begin(FIRST_BED_S)
+        self.producer.prime(PRIME_S)
+        self.device.open()
+        self.producer.start()
+        if self._bed is not None:
+            self._bed.start()
+        self.device.start()
 
     def _has_ended(self) -> bool:
         total = self.graph.music.n_samples

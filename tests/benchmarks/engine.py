@@ -21,6 +21,7 @@ from rich.table import Table
 from effects.audio.levels import Samples
 from engine.control.controls import snapshot_of
 from engine.graph import Graph, Settings, build
+from engine.live.device_ring import DeviceEnd, MixerEnd
 from engine.live.metrics import Metrics
 from engine.live.mixer import MAX_BLOCK, Mixer
 from engine.live.music_ring import MusicRing
@@ -29,8 +30,8 @@ from engine.offline.render import render
 from engine.sound.synthesis import N_LAYERS
 
 RATE = 48_000
-BLOCK = 512
-AHEAD_EVERY = 40  # blocks; less than what is made ahead
+BLOCKS = (64, 512)  # samples that a device may ask for
+AHEAD_EVERY_S = 0.4  # less than what is made ahead
 MINUTES = 4.0
 
 
@@ -44,10 +45,30 @@ def render_speed() -> float:
     return 60.0 * MINUTES / (time.perf_counter() - started)
 
 
-def callback_share(*, starved: bool = False) -> tuple[float, float]:
+def device_share(n: int) -> tuple[float, float]:
+    """Median and 99.9th percentile of the device's callback over the block's time.
+
+    Args:
+        n: samples of a block.
+    """
+    mixer = MixerEnd(RATE)
+    device = DeviceEnd(mixer.plan)
+    block, times = np.zeros((n, 2), np.float32), []
+    out = memoryview(block.data).cast("B").cast("f")
+    for _ in range(5000):
+        mixer.write(block)
+        started = time.perf_counter()
+        device.take(out, n)
+        times.append(time.perf_counter() - started)
+    mixer.close()
+    return _over_period(times, n)
+
+
+def mixer_share(n: int, *, starved: bool = False) -> tuple[float, float]:
     """Median and 99.9th percentile of the mixer's time over the block's.
 
     Args:
+        n: samples of a block.
         starved: the ring is empty, and the concealment sounds.
     """
     graph = build(Settings(seed=7, sample_rate=RATE))
@@ -69,16 +90,15 @@ def callback_share(*, starved: bool = False) -> tuple[float, float]:
         lambda: graph.controls.snapshot,
         metrics,
     )
-    block = np.zeros((BLOCK, 2), np.float32)
+    block = np.zeros((n, 2), np.float32)
     times = []
-    for number in range(1000):
-        if number % AHEAD_EVERY == 0:
+    for number in range(round(10.0 * RATE / n)):
+        if number % round(AHEAD_EVERY_S * RATE / n) == 0:
             mixer.make_bed_ahead()  # by a thread of its own, while it plays
         started = time.perf_counter()
         mixer.render(block)
         times.append(time.perf_counter() - started)
-    period = BLOCK / RATE
-    return statistics.median(times) / period, float(np.quantile(times, 0.999)) / period
+    return _over_period(times, n)
 
 
 def replan_time() -> float:
@@ -120,16 +140,17 @@ def decode_share() -> float:
 
 def main() -> None:
     """Print the table."""
-    median, worst = callback_share()
-    starved_median, starved_worst = callback_share(starved=True)
-    rows = [
-        ("render, 4 min with bed", f"{_median(render_speed, 3):.0f} x real time"),
-        (f"callback, {BLOCK} samples, median", f"{100 * median:.1f} % of the period"),
-        (f"callback, {BLOCK} samples, p99.9", f"{100 * worst:.1f} % of the period"),
-        (
-            "the same in an underrun, median and p99.9",
-            f"{100 * starved_median:.1f} and {100 * starved_worst:.1f} % of the period",
-        ),
+    rows = [("render, 4 min with bed", f"{_median(render_speed, 3):.0f} x real time")]
+    for n in BLOCKS:
+        rows += [
+            (f"device's callback, {n} samples", _share(device_share(n))),
+            (f"mixer, {n} samples", _share(mixer_share(n))),
+            (
+                f"mixer in an underrun, {n} samples",
+                _share(mixer_share(n, starved=True)),
+            ),
+        ]
+    rows += [
         ("making a concealment", f"{1000 * _median(concealment_time, 5):.0f} ms"),
         ("changed control to new hop", f"{_median(replan_time, 3):.0f} ms"),
         ("decoding 64 latents", f"{100 * decode_share():.3f} % of their audio"),
@@ -148,6 +169,16 @@ def _hop(graph: Graph) -> Samples:
 
 def _nothing(block: Samples) -> None:
     """Where rendered blocks go."""
+
+
+def _over_period(times: list[float], n: int) -> tuple[float, float]:
+    period = n / RATE
+    return statistics.median(times) / period, float(np.quantile(times, 0.999)) / period
+
+
+def _share(shares: tuple[float, float]) -> str:
+    median, worst = shares
+    return f"{100 * median:.1f} % of the period, p99.9 {100 * worst:.1f} %"
 
 
 def _median(measure: Callable[[], float], runs: int) -> float:
