@@ -5,6 +5,7 @@ are symbols, of which A to E are terminal: the sounds. It is a context-free gram
 used to make structure instead of finding it.
 """
 
+import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from importlib import resources
@@ -37,16 +38,15 @@ def load(name_or_path: str) -> Grammar:
     """
     if "=>" in name_or_path:
         return parse(name_or_path)
-    path = Path(name_or_path)
-    if not path.is_file():
+    # Unlike Path.is_file, this raises for no text, however long.
+    if os.path.isfile(name_or_path):
+        path = Path(name_or_path)
+        return parse(read_text(path, MAX_FILE, "grammar"), str(path))
+    if name_or_path in bundled_names():
         bundled = resources.files("engine.compose.grammars") / f"{name_or_path}.txt"
-        if path.name != name_or_path or not bundled.is_file():
-            names = ", ".join(bundled_names())
-            raise InputError(
-                f"{name_or_path}: no such grammar file; bundled are {names}"
-            )
         return parse(bundled.read_text(encoding="utf-8"), name_or_path)
-    return parse(read_text(path, MAX_FILE, "grammar"), str(path))
+    names = ", ".join(bundled_names())
+    raise InputError(f"{name_or_path:.200}: no such grammar file; bundled are {names}")
 
 
 def bundled_names() -> list[str]:

@@ -1,6 +1,7 @@
 """Presets: named sets of control values, in TOML."""
 
 import difflib
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib import resources
@@ -61,14 +62,15 @@ def load(name_or_path: str) -> Preset:
     bundled = _bundled()
     own = config_dir() / "presets" / f"{name_or_path}.toml"
     path = Path(name_or_path)
-    if path.suffix == ".toml" or path.is_file():
+    # Unlike Path.is_file, this raises for no text, however long.
+    if path.suffix == ".toml" or os.path.isfile(name_or_path):
         return parse(read_text(path, MAX_FILE, "preset"), str(path), path.stem)
-    if path.name == name_or_path and own.is_file():
+    if path.name == name_or_path and os.path.isfile(own):
         return parse(read_text(own, MAX_FILE, "preset"), str(own), name_or_path)
     if name_or_path in bundled:
         return parse(bundled[name_or_path], name_or_path, name_or_path)
     raise InputError(
-        f"{name_or_path}: no such preset{_did_you_mean(name_or_path, names())}; "
+        f"{name_or_path:.200}: no such preset{_did_you_mean(name_or_path, names())}; "
         f"there are {', '.join(names())}"
     )
 
