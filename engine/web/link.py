@@ -25,6 +25,7 @@ from engine.streams.shared_ring import SharedRing
 from engine.web.link_folder import LinkListener
 from engine.web.messages import (
     MAX_MESSAGE,
+    READY,
     BadMessage,
     SessionFacts,
     WebMessage,
@@ -90,6 +91,8 @@ class SessionLink:
 
     def stop(self, timeout: float = 2.0) -> None:
         """End the thread and all links; harmless when not started."""
+        if self._stopping.is_set():
+            return
         self._stopping.set()
         self._wake.send(b".")
         if self._thread.is_alive():
@@ -98,6 +101,9 @@ class SessionLink:
             self._drop(peer)
         if self._listener is not None:
             self._listener.close()
+        for each in (*self._arriving, self._wake, self._woken):
+            each.close()
+        self._selector.close()
 
     def connect(self) -> socket.socket:
         """Any thread: return one end of a new link, for a child process."""
@@ -153,6 +159,8 @@ class SessionLink:
         self._add_tap(peer.tap)
         self._peers.append(peer)
         self._selector.register(arrived, selectors.EVENT_READ, peer)
+        self._tell(peer, time.monotonic())
+        self._send(peer, [(READY, (True,))])  # all was told
 
     def _read(self, peer: _Peer) -> None:
         try:
@@ -204,7 +212,8 @@ class SessionLink:
             if values is None:
                 raise InputError("not known now")
             return [(ROOT + name, values)]
-        raise InputError("is shown, not set" if args else "no such address")
+        is_shown = name in READINGS_BY_NAME and address == ROOT + name
+        raise InputError("is shown, not set" if is_shown else "no such address")
 
     def _tell(self, peer: _Peer, now: float) -> None:
         try:

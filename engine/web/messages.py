@@ -12,6 +12,7 @@ from engine.control.controls import TABLE, Control, Snapshot
 from engine.version import VERSION
 
 PAGE = "/page/"  # messages between the page and its server alone
+READY = "/page/session"  # what a session says once it has told all values
 MAX_MESSAGE = 16_384  # bytes of one that a page sends
 MAX_ARGUMENTS = 512
 MAX_TEXT = 4096  # letters of an argument

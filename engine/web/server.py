@@ -172,6 +172,11 @@ class PageServer:
             for task in tasks:
                 task.cancel()
 
+    def stop(self) -> None:
+        """Any thread: end `serve`."""
+        if self._server is not None:
+            self._server.should_exit = True
+
     def _on_told(self, address: str, args: list[Argument]) -> None:
         if address == "/latent/now" and args and self.context.feed is not None:
             self.context.feed.picture.begin(int(args[0]) + 1)

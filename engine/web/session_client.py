@@ -10,6 +10,7 @@ from engine.control.commands import ROOT, Argument
 from engine.streams.shared_ring import SharedRing
 from engine.web.link_folder import find_session
 from engine.web.messages import (
+    READY,
     BadMessage,
     SessionFacts,
     Values,
@@ -86,10 +87,12 @@ class SessionClient:
         reader.feed_data(rest)
         self.facts, self.ring, self._writer = facts, ring, writer
         try:
-            self._on_session(True)
             while line := await reader.readline():
                 message = decoded(line)
                 args = list(message.args)
+                if message.address == READY:
+                    self._on_session(True)
+                    continue
                 if message.address != ROOT + "error":
                     self.values[message.address] = args
                 self._on_told(message.address, args)
