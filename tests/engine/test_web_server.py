@@ -262,7 +262,7 @@ def test_live_sound_is_the_master(page: ServedPage) -> None:
     with page.client_at("/live") as listener:
         assert json.loads(listener.next()) == {"rate": RATE, "channels": 2}
         time.sleep(0.1)
-        blocks = []
+        blocks: list[bytes] = []
         for k in range(0, len(sent), 512):
             tap.write(sent[k : k + 512])
         while sum(len(b) - 8 for b in blocks) < 4 * len(sent):

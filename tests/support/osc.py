@@ -180,3 +180,44 @@ def oscsend(port: int, address: str, types: str = "", *values: object) -> None:
     words = ["oscsend", "localhost", str(port), address]
     words += [types] if types else []
     subprocess.run([*words, *map(str, values)], check=True, timeout=10.0)
+
+
+class Subscriber:
+    """A program that gets every change, and notes when."""
+
+    def __init__(self, port: int) -> None:
+        self._client = Client(port)
+        self._client.send(packet("/latent/subscribe"))
+
+    def __enter__(self) -> "Subscriber":
+        self._client.until("/latent/playing")  # all readings come first
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._client.close()
+
+    def empty(self) -> None:
+        """Let go of what has come."""
+        self._client.socket.setblocking(False)
+        try:
+            while True:
+                self._client.receive()
+        except BlockingIOError:
+            self._client.socket.settimeout(5.0)
+
+    def wait(self, address: str, value: object) -> float:
+        """Until a value comes, to four digits; returns the time of day in s."""
+        deadline = time.monotonic() + 10.0
+        found: list[object] = []
+        while time.monotonic() < deadline:
+            for name, *args in self._client.receive():
+                if name != address:
+                    continue
+                found = args
+                (came,) = args
+                same = came == value
+                if isinstance(value, float) and isinstance(came, float):
+                    same = abs(came - value) < 1e-4
+                if same:
+                    return time.time()
+        raise AssertionError(f"{address} {value} never came, last {found}")
