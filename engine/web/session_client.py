@@ -83,8 +83,7 @@ class SessionClient:
         found.settimeout(FACTS_S)
         facts, ring, rest = await asyncio.to_thread(_first, found)
         found.setblocking(False)
-        reader, writer = await asyncio.open_connection(sock=found, limit=MAX_LINE)
-        reader.feed_data(rest)
+        reader, writer = await _streams(found, rest)
         self.facts, self.ring, self._writer = facts, ring, writer
         try:
             while line := await reader.readline():
@@ -102,6 +101,18 @@ class SessionClient:
             writer.close()
             ring.close()
             self._on_session(False)
+
+
+async def _streams(
+    found: socket.socket, rest: bytes
+) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    """Streams of a socket, of which `rest` was read already: it has to come first."""
+    loop = asyncio.get_running_loop()
+    reader = asyncio.StreamReader(MAX_LINE)
+    reader.feed_data(rest)
+    protocol = asyncio.StreamReaderProtocol(reader)
+    transport, _ = await loop.create_connection(lambda: protocol, sock=found)
+    return reader, asyncio.StreamWriter(transport, protocol, reader, loop)
 
 
 def _first(found: socket.socket) -> tuple[SessionFacts, SharedRing, bytes]:

@@ -121,7 +121,7 @@ class Page:
         self, url: str, size: tuple[int, int], *, touch: bool, light: bool, still: bool
     ) -> None:
         self._stack = ExitStack()
-        opened = connect(url, max_size=1 << 28)
+        opened = connect(url, max_size=1 << 28, max_queue=None)
         self._socket: ClientConnection = self._stack.enter_context(opened)
         self._number = 0
         self.errors: list[str] = []  # exceptions and errors of the console

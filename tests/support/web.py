@@ -51,7 +51,8 @@ class Client:
 
     def __init__(self, url: str, **options: Any) -> None:
         self._stack = ExitStack()
-        opened = connect(url, max_size=1 << 24, **options)
+        # Without a bound: a full queue would keep it from seeing the end.
+        opened = connect(url, max_size=1 << 24, max_queue=None, **options)
         self._socket: ClientConnection = self._stack.enter_context(opened)
 
     def __enter__(self) -> "Client":
