@@ -10,7 +10,7 @@ import threading
 from types import FrameType
 
 END_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-AGAIN_S = 5.0  # longer than cleaning up takes
+AGAIN_S = 0.3  # after a signal, and then again, it is seen whether it is on its way
 SOON_S = 0.02  # by when the destructor that swallowed a signal has returned
 
 _asked: list[int] = []  # signals that have raised
@@ -95,6 +95,11 @@ def _raise_stopped(number: int, frame: FrameType | None) -> None:
 
 
 def _raise_again(number: int, frame: FrameType | None) -> None:
+    error = sys.exc_info()[1]  # that is being handled where the alarm came
+    while error is not None:
+        if isinstance(error, Stopped):
+            return
+        error = error.__cause__ or error.__context__
     raise Stopped(_asked[-1])
 
 

@@ -36,6 +36,7 @@ def main() -> None:
     console.print(
         f"exit code {run.exit_code} in {run.end_s:.2f} s, "
         f"{len(run.children)} processes left\n"
+        f"grown by {run.grown} descriptors, threads and processes\n"
         f"recorded {run.recorded_s:.1f} s of {run.played_s:.1f}, "
         f"{run.n_different} samples differ from the replay\n"
         f"stream: {n_bytes} bytes, cut {n_cuts} times\n{run.said[-1]}"

@@ -63,6 +63,7 @@ def test_a_session_outlives_every_fault_and_its_recording_is_whole(
     assert not late
     assert (run.exit_code, run.children) == (0, ())
     assert run.end_s < END_S
+    assert max(run.grown) <= 0, "descriptors, threads, processes"
     assert abs(run.recorded_s - run.played_s) < 0.2
     assert run.n_different == 0, "the replay is the recording"
     assert run.streamed[1] <= 1, "a listener is cut at the end only"

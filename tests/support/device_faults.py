@@ -57,6 +57,7 @@ class FaultRun:
         streamed: bytes that a listener had of the stream, and how often it was cut.
         n_different: samples of the recording that differ from those of its replay.
         children: processes of the session that were left when it had ended.
+        grown: by how many its descriptors, threads and processes grew meanwhile.
         said: lines of the session.
     """
 
@@ -68,6 +69,7 @@ class FaultRun:
     streamed: tuple[int, int]
     n_different: int
     children: tuple[int, ...]
+    grown: tuple[int, ...]
     said: tuple[str, ...]
 
 
@@ -195,11 +197,15 @@ def run_faults(
             playing(*asked, "--serve", "0", home=home, env=device.env) as player,
             _listening(player) as listener,
         ):
-            faults = []
+            faults: list[Fault] = []
+            time.sleep(RESTS_S[1])
+            before = _held_by(player.process.pid)
             for kind in itertools.islice(kinds, n_faults):
                 time.sleep(rng.uniform(*RESTS_S))
                 faults.append(faulty.make(kind))
                 assert player.process.poll() is None, player.said
+            time.sleep(RESTS_S[1])
+            after = _held_by(player.process.pid)
             children = children_of(player.process.pid)
             asked_at = time.monotonic()
             code = player.stop()
@@ -218,6 +224,7 @@ def run_faults(
         streamed=(listener.n_bytes, listener.n_cuts),
         n_different=_n_different(home, file),
         children=left,
+        grown=tuple(b - a for a, b in zip(before, after, strict=True)),
         said=tuple(player.lines),
     )
 
@@ -228,6 +235,13 @@ def children_of(pid: int) -> list[int]:
     for path in Path(f"/proc/{pid}/task").glob("*/children"):
         found += [int(child) for child in path.read_text().split()]
     return found
+
+
+def _held_by(pid: int) -> tuple[int, int, int]:
+    """How many descriptors, threads and processes a process has."""
+    process = Path(f"/proc/{pid}")
+    descriptors, threads = (len(list((process / f).iterdir())) for f in ("fd", "task"))
+    return descriptors, threads, len(children_of(pid))
 
 
 @contextmanager
