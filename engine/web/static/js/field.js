@@ -15,6 +15,7 @@ export class Field {
     this.ranges = {};
     this.box = { left: 0, top: 0, width: 1, height: 1 };
     this.turned = false;
+    this.words = null; // width and height of a corner that is kept free
   }
 
   // Take what /api/space answers.
@@ -27,8 +28,10 @@ export class Field {
     this.ranges = space.ranges;
   }
 
-  // Lay the map into a box of pixels.
-  fit(left, top, width, height) {
+  // Lay the map into a box of pixels; what would lie under the words in the upper left
+  // corner moves out of it.
+  fit(left, top, width, height, words = null) {
+    this.words = words;
     this.box = { left, top, width: Math.max(1, width), height: Math.max(1, height) };
     this.turned = height > 1.15 * width;
   }
@@ -36,7 +39,13 @@ export class Field {
   toScreen([x, y]) {
     const { left, top, width, height } = this.box;
     const [across, down] = this.turned ? [y, x] : [x, -y];
-    return [left + 0.5 * width * (across + 1), top + 0.5 * height * (down + 1)];
+    const px = left + 0.5 * width * (across + 1);
+    const py = top + 0.5 * height * (down + 1);
+    if (!this.words) return [px, py];
+    const far = Math.hypot(px / this.words.width, py / this.words.height);
+    if (far >= 2 || far === 0) return [px, py];
+    const out = (1 + 0.5 * far) / far; // from 0..2 to 1..2
+    return [px * out, py * out];
   }
 
   place(index) {
@@ -45,20 +54,14 @@ export class Field {
 
   // The sound nearest to a pixel: its number, and how far away it is in pixels.
   nearest(px, py) {
-    const { left, top, width, height } = this.box;
-    const across = (2 * (px - left)) / width - 1;
-    const down = (2 * (py - top)) / height - 1;
-    const [x, y] = this.turned ? [down, across] : [across, -down];
-    const [sx, sy] = this.turned ? [height, width] : [width, height];
     let best = -1;
     let least = Infinity;
     for (let i = 0; i < this.n; i++) {
-      const dx = (this.places[2 * i] / 32767 - x) * sx;
-      const dy = (this.places[2 * i + 1] / 32767 - y) * sy;
-      const away = dx * dx + dy * dy;
+      const [x, y] = this.toScreen(this.place(i));
+      const away = (x - px) ** 2 + (y - py) ** 2;
       if (away < least) { least = away; best = i; }
     }
-    return { index: best, away: 0.5 * Math.sqrt(least) };
+    return { index: best, away: Math.sqrt(least) };
   }
 
   // The nearest sound in one direction (dx, dy in pixels), for the arrow keys.

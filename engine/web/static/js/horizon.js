@@ -7,12 +7,20 @@ import { horizonLine } from "./sky.js";
 const BANDS = 96;
 const FLOOR = 60; // of 255: what is softer is not drawn
 
+const LEAST = 0.4; // of the range of levels: a soft song stays soft
+
+function highest(levels) {
+  return Math.max(0, Math.max(...levels) - FLOOR) / (255 - FLOOR);
+}
+
 class Horizon {
   constructor(session) {
     this.session = session;
     this.columns = new Map(); // number -> levels
     this.number = null;
     this.columnS = 0.5;
+    this.most = LEAST;
+    this.shift = 0; // columns before the first
     this.shown = new Float32Array(BANDS);
     this.canvas = document.createElement("canvas");
     this.canvas.className = "layer horizon";
@@ -42,6 +50,7 @@ class Horizon {
     if (number === this.number) return;
     this.number = number;
     this.columns.clear();
+    this.shift = 0;
     this.repaint();
     this.takePicture();
   }
@@ -52,6 +61,11 @@ class Horizon {
     const song = await answer.json();
     const bytes = Uint8Array.from(atob(song.columns), (letter) => letter.charCodeAt(0));
     this.columnS = song.column_s;
+    // What sounded before the server listened is missing at the beginning.
+    const [seconds] = this.session.value("/latent/song/seconds") ?? [0];
+    const listened = song.first + bytes.length / BANDS;
+    this.shift = Math.max(0, Math.round(seconds / this.columnS - listened));
+    this.columns.clear();
     for (let i = 0; i < bytes.length / BANDS; i++) {
       this.columns.set(song.first + i, bytes.subarray(i * BANDS, (i + 1) * BANDS));
     }
@@ -60,7 +74,9 @@ class Horizon {
 
   takeColumn(number, levels) {
     this.columns.set(number, levels.slice());
-    this.paintColumn(number);
+    // Colours are relative to the loudest so far, in steps, so that it is seldom repainted.
+    if (highest(levels) > 1.05 * this.most) this.repaint();
+    else this.paintColumn(number);
   }
 
   takeLevels(levels, peaks) {
@@ -91,7 +107,7 @@ class Horizon {
 
   get nColumns() {
     const length = this.session.value("/latent/song/length")?.[0] || 300;
-    const last = this.columns.size ? Math.max(...this.columns.keys()) + 1 : 0;
+    const last = this.columns.size ? Math.max(...this.columns.keys()) + 1 + this.shift : 0;
     return Math.max(1, Math.ceil(length / this.columnS), last);
   }
 
@@ -99,12 +115,14 @@ class Horizon {
     this.water.width = this.nColumns;
     this.water.height = BANDS;
     this.colour = channels(tokens().accent);
+    this.most = LEAST;
+    for (const levels of this.columns.values()) this.most = Math.max(this.most, highest(levels));
     for (const number of this.columns.keys()) this.paintColumn(number);
     this.draw();
   }
 
   paintColumn(number) {
-    if (number >= this.water.width) { this.repaint(); return; }
+    if (number + this.shift >= this.water.width) { this.repaint(); return; }
     const levels = this.columns.get(number);
     const context = this.water.getContext("2d");
     const image = context.createImageData(1, BANDS);
@@ -112,7 +130,7 @@ class Horizon {
     const most = isDark() ? 235 : 225;
     for (let i = 0; i < BANDS; i++) {
       const level = Math.max(0, levels[i] - FLOOR) / (255 - FLOOR);
-      const lit = Math.min(1, 1.9 * level) ** 1.7;
+      const lit = Math.min(1, level / this.most) ** 2.4;
       // The loudest turns to white at night, to ink by day.
       const towards = isDark() ? 255 : 20;
       const white = 0.6 * Math.max(0, lit - 0.6);
@@ -121,7 +139,7 @@ class Horizon {
       image.data[4 * i + 2] = blue + white * (towards - blue);
       image.data[4 * i + 3] = most * lit;
     }
-    context.putImageData(image, number, 0);
+    context.putImageData(image, number + this.shift, 0);
   }
 
   draw() {

@@ -104,10 +104,14 @@ class Sky {
     const edge = Math.min(width, height) < 520 ? 18 : 44;
     const foot = horizonLine(height);
     // On a narrow screen the sky begins below the words.
-    const words = document.querySelector("#sky .head")?.getBoundingClientRect();
-    const top = width < 620 && words ? words.bottom + 12 : edge;
+    const bare = document.body.classList.contains("bare");
+    const head = bare ? null : document.querySelector("#sky .head")?.getBoundingClientRect();
+    const words = document.querySelector("#sky .playing")?.getBoundingClientRect();
+    const narrow = width < 620 && head;
+    const top = narrow ? head.bottom + 12 : edge;
+    const corner = head && !narrow && words.width ? { width: words.right + 24, height: words.bottom + 14 } : null;
     const hills = 0.35 * Math.min(150, 0.16 * height);
-    field.fit(edge, top, width - 2 * edge, Math.max(80, foot - hills - top));
+    field.fit(edge, top, width - 2 * edge, Math.max(80, foot - hills - top), corner);
     this.paint();
   }
 
@@ -115,6 +119,7 @@ class Sky {
     const [width, height] = [innerWidth, innerHeight];
     const context = this.stars.getContext("2d");
     context.clearRect(0, 0, width, height);
+    if (field.n) this.paintHaze(context, width, horizonLine(height));
     this.paintDusk(context, width, horizonLine(height));
     this.paintStars(context, Math.sqrt((width * height) / 1.3e6));
     this.paintWays(context);
@@ -133,7 +138,6 @@ class Sky {
 
   paintStars(context, zoom) {
     if (!field.n) return;
-    this.paintHaze(context);
     const colours = starColours(SHADES);
     const values = field.measures[this.measure];
     const rare = field.measures.weirdness;
@@ -159,24 +163,36 @@ class Sky {
     context.globalAlpha = 1;
   }
 
-  // Where sounds lie close together the sky is a little lighter: drawn small, and
-  // enlarged, which blurs it.
-  paintHaze(context) {
-    const [width, height] = [innerWidth, innerHeight];
-    const small = document.createElement("canvas");
-    const cell = Math.max(14, Math.min(width, height) / 36);
-    small.width = Math.ceil(width / cell);
-    small.height = Math.ceil(height / cell);
-    const haze = small.getContext("2d");
-    const [red, green, blue] = channels(tokens().accent);
-    haze.fillStyle = `rgb(${red} ${green} ${blue})`;
-    haze.globalAlpha = isDark() ? 0.012 : 0.014;
+  // Where sounds lie close together the sky is a little lighter. It is painted small and
+  // opaque, and enlarged, which blurs it.
+  paintHaze(context, width, height) {
+    const cell = Math.max(12, Math.min(width, height) / 44);
+    const [columns, rows] = [Math.ceil(width / cell) + 1, Math.ceil(height / cell) + 1];
+    const density = new Float32Array(columns * rows);
     for (let i = 0; i < field.n; i++) {
       const [x, y] = field.toScreen(field.place(i));
-      haze.fillRect(x / cell - 1.5, y / cell - 1.5, 3, 3);
+      const [column, row] = [Math.floor(x / cell), Math.floor(y / cell)];
+      for (let dy = -2; dy <= 2; dy++) {
+        for (let dx = -2; dx <= 2; dx++) {
+          const at = (row + dy) * columns + column + dx;
+          if (row + dy < 0 || row + dy >= rows || column + dx < 0 || column + dx >= columns) continue;
+          density[at] += 1 / (1 + dx * dx + dy * dy);
+        }
+      }
     }
+    const most = density.slice().sort()[Math.floor(0.985 * density.length)] || 1;
+    const small = document.createElement("canvas");
+    [small.width, small.height] = [columns, rows];
+    const image = new ImageData(columns, rows);
+    const [from, to] = [channels(tokens().ground), channels(tokens().accent)];
+    for (let i = 0; i < density.length; i++) {
+      const share = (isDark() ? 0.11 : 0.09) * Math.min(1, density[i] / most);
+      for (let c = 0; c < 3; c++) image.data[4 * i + c] = from[c] + share * (to[c] - from[c]);
+      image.data[4 * i + 3] = 255;
+    }
+    small.getContext("2d").putImageData(image, 0, 0);
     context.imageSmoothingQuality = "high";
-    context.drawImage(small, 0, 0, small.width * cell, small.height * cell);
+    context.drawImage(small, 0, 0, columns * cell, rows * cell);
   }
 
   paintWays(context) {
@@ -214,6 +230,7 @@ class Sky {
     context.clearRect(0, 0, innerWidth, innerHeight);
     const colours = tokens();
     this.drawTrail(context, colours, now);
+    this.letters = [];
     const named = Object.entries(this.song.sounds).map(([letter, place]) => [letter, field.toScreen(place)]);
     const mean = (axis) => named.reduce((sum, each) => sum + each[1][axis], 0) / named.length;
     const middle = [mean(0), mean(1)];
@@ -254,14 +271,24 @@ class Sky {
     context.lineWidth = 4;
     context.lineJoin = "round";
     context.strokeStyle = ground;
-    // Its letter stands away from the other four.
-    const [dx, dy] = [x - middle[0], y - middle[1]];
-    const far = Math.hypot(dx, dy) || 1;
-    const [tx, ty] = [x + (17 * dx) / far, y + (17 * dy) / far];
+    const [tx, ty] = this.placeLetter([x, y], middle);
     context.textAlign = "center";
     context.textBaseline = "middle";
     context.strokeText(letter, tx, ty);
     context.fillText(letter, tx, ty);
+  }
+
+  // A letter stands away from the other four sounds, and from their letters.
+  placeLetter([x, y], middle) {
+    let angle = Math.atan2(y - middle[1], x - middle[0]);
+    let place = [x, y];
+    for (let turn = 0; turn < 8; turn++) {
+      place = [x + 17 * Math.cos(angle), y + 17 * Math.sin(angle)];
+      if (this.letters.every(([lx, ly]) => Math.hypot(lx - place[0], ly - place[1]) > 15)) break;
+      angle += 0.8;
+    }
+    this.letters.push(place);
+    return place;
   }
 
   // The head, and the wiggle as a coil around it: as wide as it is set, turning as slowly.

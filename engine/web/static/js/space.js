@@ -67,6 +67,7 @@ class Space {
     surface.addEventListener("pointermove", (event) => this.moved(event));
     surface.addEventListener("pointerup", (event) => this.release(event));
     surface.addEventListener("pointercancel", () => this.letGo());
+    surface.addEventListener("pointerleave", () => { this.hovered = -1; sky.draw(); });
     surface.addEventListener("keydown", (event) => this.typed(event));
     addEventListener("keydown", (event) => {
       if (isTyping(event)) return;
@@ -131,6 +132,7 @@ class Space {
     if (!from || !field.n) return;
     if (document.body.classList.contains("bare") && !pull) { this.toggleBare(); return; }
     const { index } = pull ?? field.nearest(event.clientX, event.clientY);
+    this.hovered = -1;
     await this.choose(index, !pull);
     if (pull) this.steer();
   }
@@ -201,7 +203,7 @@ class Space {
     if (!this.chosen?.like) return;
     this.session.send("/latent/like", this.chosen.like);
     this.words.textContent = "The music goes there.";
-    setTimeout(() => { this.card.hidden = true; }, 2500);
+    setTimeout(() => { this.card.hidden = true; this.chosen = null; sky.draw(); }, 2500);
   }
 
   async takeFile(file) {
@@ -233,15 +235,18 @@ class Space {
   }
 
   nameColour() {
-    this.colour.textContent = `Coloured by ${sky.measure}`;
+    this.colour.textContent = `Colour: ${sky.measure}`;
   }
 
   toggleBare() {
+    this.chosen = null;
+    this.card.hidden = true;
     document.body.classList.toggle("bare");
     dispatchEvent(new Event("latent-bare"));
   }
 
   draw(context, { accent, ink }) {
+    if (document.body.classList.contains("bare")) return;
     context.lineWidth = 1.2;
     if (this.pull && sky.head) {
       const goal = field.toScreen(field.place(this.pull.index));
