@@ -8,7 +8,7 @@
 
 # Every lock of requirements/: what developing and testing needs.
 # shellcheck disable=SC2034  # for those who source this
-all_locks=(runtime corpus train album live desktop midi home web dev)
+all_locks=(runtime corpus cluster train album live desktop midi home web dev)
 
 say() { printf 'latent: %s\n' "$*" >&2; }
 die() { say "$*"; exit 1; }

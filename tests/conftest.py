@@ -72,6 +72,7 @@ SLOW_MODULES = frozenset(
         "test_reproduce",
         "test_song_card",
         "test_simulated_session",
+        "test_songs_again",
         "test_start",
         "test_stems",
         "test_stream_encoder",

@@ -1,6 +1,8 @@
-"""Options of the commands that work on a corpus."""
+"""Options and types that the commands of `latent corpus` share."""
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -22,3 +24,27 @@ corpus_option = click.option(
 json_option = click.option(
     "--json", "as_json", is_flag=True, help="Print the result as JSON."
 )
+
+
+def choosing(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Give a command the arguments that choose clips; `selection_of` reads them."""
+    options = [
+        click.argument("ids", nargs=-1, type=click.IntRange(0)),
+        click.option("--song", default="", help="Part of title, artist or path."),
+        click.option(
+            "--score",
+            "scores",
+            multiple=True,
+            help="Test of a score, as 'transient>0.8' (1 is the limit) or 'onset>3'.",
+        ),
+        click.option(
+            "--verdict",
+            type=click.Choice(["keep", "reject", "open"]),
+            help="Clips that were kept, rejected, or not judged.",
+        ),
+        click.option("--licence", default="", help="Part of the licence."),
+        corpus_option,
+    ]
+    for option in reversed(options):
+        command = option(command)
+    return command

@@ -164,7 +164,8 @@ def bench(
     from effects.base.errors import InputError
     from effects.base.one_line import shown
     from effects.base.streams import Purpose, stream
-    from model.corpus.ingest import RefusedError, take_clips
+    from model.corpus.clips import take_clips
+    from model.corpus.faults import RefusedError
     from model.inference import TimbreModel
     from model.spectrum import analyse
     from model.training.evaluate import heard_round_trip, measure_audio

@@ -7,6 +7,7 @@ from effects.base.errors import RunError
 
 TRANSIENTS = {"librosa": "librosa"}
 CURATION = {"sklearn": "scikit-learn"}
+CLUSTER = {"distributed": "distributed"}
 TRAINING = {"torch": "torch", "onnx": "onnx", "sklearn": "scikit-learn"}
 
 

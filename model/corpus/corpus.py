@@ -29,9 +29,10 @@ from filelock import FileLock
 from numpy.typing import NDArray
 
 from effects.base.errors import InputError, RunError
-from effects.base.whole_file import PREFIX, write_whole
 from model.config import AXIS
+from model.corpus.clip_audio import audio_path, keep_audio, remove_audio_from
 from model.corpus.json_lines import append_bytes
+from model.corpus.ledger import Ledger
 from model.corpus.manifest import Manifest, Row, line_of
 from model.corpus.verdicts import (
     REJECT,
@@ -44,10 +45,8 @@ from model.corpus.verdicts import (
 
 MANIFEST = "manifest.jsonl"
 TIMBRES = "timbres.f16"
-CLIPS = "clips"
 VERDICTS_FILE = "verdicts.jsonl"
 LOCK = ".lock"
-A_FOLDER = 1_000  # clips whose audio lies in one folder
 BATCH = 8_192  # timbres that are checked at once
 _ROW_BYTES = 2 * AXIS.n_bands
 
@@ -145,7 +144,7 @@ class Corpus:
                 self._check_alone()
                 try:
                     if audio is not None:
-                        self._keep_audio(described, audio)
+                        keep_audio(self.folder, described, audio)
                     lines = [line_of(row) for row in described]
                     # On the disk before their lines, so that every line has a timbre.
                     stored = timbres.astype(np.float16).tobytes()
@@ -222,8 +221,10 @@ class Corpus:
                 self._check_alone()
                 self._manifest.write(left())
                 self._manifest = Manifest.read(self.folder / MANIFEST)
+                known = set(self._manifest.ids)
+                forget_verdicts(self.folder / VERDICTS_FILE, known)
                 for name in names:
-                    self.audio_path(name).unlink(missing_ok=True)
+                    audio_path(self.folder, name).unlink(missing_ok=True)
         except OSError as error:
             raise RunError(
                 f"{self.folder}: cannot be written ({error.strerror})"
@@ -299,9 +300,9 @@ class Corpus:
                 )
         return timbres
 
-    def groups(self) -> NDArray[np.str_]:
-        """Song or patch of each clip that is not rejected, shape (n,)."""
-        kept = set(self.kept().tolist())
+    def groups(self, *, judged: bool = True) -> NDArray[np.str_]:
+        """Song or patch of each clip that is not rejected, or of all, shape (n,)."""
+        kept = set((self.kept() if judged else self.ids()).tolist())
         names = [
             str(clip if facts.group is None else facts.group)
             for clip, facts in self._facts()
@@ -332,10 +333,15 @@ class Corpus:
         Raises:
             InputError: the name leads out of the corpus.
         """
-        path = Path(name)
-        if path.is_absolute() or ".." in path.parts:
-            raise InputError(f"{name!r:.80}: is not within {self.folder}")
-        return self.folder / path
+        return audio_path(self.folder, name)
+
+    def ledger(self) -> Ledger:
+        """Which files were looked at, and what became of them.
+
+        Raises:
+            InputError: it is damaged.
+        """
+        return Ledger.read(self.folder, self._manifest)
 
     def _facts(self) -> Iterator[tuple[int, _Facts]]:
         return zip(self._manifest.ids, self._manifest.each(_Facts), strict=False)
@@ -365,30 +371,7 @@ class Corpus:
         """Cut off from the files what the rows do not describe."""
         os.truncate(self.folder / MANIFEST, self._manifest.end)
         os.truncate(self.folder / TIMBRES, self._next * _ROW_BYTES)
-        for path in self._last_audio():
-            # Clips without a line, and temporary files of a program that was killed.
-            number = path.stem
-            if path.name.startswith(PREFIX) or (
-                number.isdecimal() and int(number) >= self._next
-            ):
-                path.unlink()
-
-    def _last_audio(self) -> Iterator[Path]:
-        """Audio in the folders to which a killed program may have added."""
-        clips = self.folder / CLIPS
-        yield from clips.glob("*.flac")  # of older corpora
-        for folder in clips.iterdir() if clips.is_dir() else ():
-            if folder.name.isdecimal() and int(folder.name) >= self._next // A_FOLDER:
-                yield from folder.glob("*.flac")
-
-    def _keep_audio(
-        self, rows: Sequence[dict[str, Any]], audio: Sequence[bytes]
-    ) -> None:
-        for row, content in zip(rows, audio, strict=True):
-            folder = f"{CLIPS}/{row['id'] // A_FOLDER:03d}"
-            (self.folder / folder).mkdir(parents=True, exist_ok=True)
-            row["file_name"] = f"{folder}/{row['id']:06d}.flac"
-            write_whole(self.folder / row["file_name"], content)
+        remove_audio_from(self.folder, self._next)
 
 
 @contextmanager

@@ -1,43 +1,9 @@
-"""Append-only files of JSON objects, one a line."""
+"""Appending to files of JSON objects, one a line."""
 
 import os
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, TypeAlias
 
-from effects.base.errors import InputError
-from effects.base.open_file import read_bytes
-from effects.base.schema import decode_json
-
-MAX_BYTES = 1 << 30  # a clip takes some 300
-
-Row: TypeAlias = Mapping[str, Any]
-
-
-def read_lines(path: Path) -> tuple[list[Row], list[int]]:
-    """Read the JSON objects of a file, and where their lines end.
-
-    A last line without a newline, as a killed program leaves it, is left out.
-
-    Returns:
-        The objects, and byte offsets: `ends[n]` is where the first n lines end, so
-        `ends[0]` is 0.
-
-    Raises:
-        InputError: the file cannot be read, or a line is not a JSON object.
-    """
-    *lines, _torn = read_bytes(path, MAX_BYTES, "list of clips").split(b"\n")
-    rows: list[Row] = []
-    ends = [0]
-    for number, line in enumerate(lines, 1):
-        try:
-            rows.append(decode_json(line, dict[str, Any], "line"))
-        except InputError as error:
-            raise InputError(
-                f"{path}, line {number}: not a JSON object; mend or remove it"
-            ) from error
-        ends.append(ends[-1] + len(line) + 1)
-    return rows, ends
+_TAIL = 1 << 16  # bytes; a line is shorter
 
 
 def append_bytes(path: Path, content: bytes, *, sync: bool = False) -> None:
@@ -47,3 +13,20 @@ def append_bytes(path: Path, content: bytes, *, sync: bool = False) -> None:
         if sync:
             file.flush()
             os.fsync(file.fileno())
+
+
+def append_line(path: Path, content: bytes, *, sync: bool = False) -> None:
+    """Append lines, and cut off before them a torn one that a killed program left."""
+    if path.exists():
+        _cut_torn_line(path)
+    append_bytes(path, content, sync=sync)
+
+
+def _cut_torn_line(path: Path) -> None:
+    with path.open("r+b") as file:
+        size = file.seek(0, os.SEEK_END)
+        start = max(0, size - _TAIL)
+        file.seek(start)
+        tail = file.read()
+        if tail and not tail.endswith(b"\n"):
+            file.truncate(start + tail.rfind(b"\n") + 1)

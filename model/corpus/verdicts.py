@@ -4,7 +4,6 @@ They are appended to a file, one JSON object a line, and the last one on a clip 
 """
 
 import json
-import os
 from collections.abc import Container, Iterable
 from pathlib import Path
 from typing import Literal
@@ -15,6 +14,7 @@ from effects.base.errors import InputError
 from effects.base.open_file import open_regular
 from effects.base.schema import decode_json
 from effects.base.whole_file import write_whole
+from model.corpus.json_lines import append_line
 
 KEEP, REJECT, OPEN = "keep", "reject", "open"
 VERDICTS = (KEEP, REJECT, OPEN)  # `OPEN` takes an earlier verdict back
@@ -70,11 +70,7 @@ def read_verdicts(path: Path) -> dict[int, ClipVerdict]:
 def append_verdicts(path: Path, verdicts: Iterable[ClipVerdict]) -> None:
     """Append to the file; they are on the disk when this returns."""
     content = b"".join(_line(verdict) for verdict in verdicts)
-    with path.open("a+b") as file:
-        _cut_torn_line(file.fileno())
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
+    append_line(path, content, sync=True)
 
 
 def forget_verdicts(path: Path, known: Container[int]) -> None:
@@ -88,12 +84,3 @@ def forget_verdicts(path: Path, known: Container[int]) -> None:
 
 def _line(verdict: ClipVerdict) -> bytes:
     return (json.dumps(msgspec.to_builtins(verdict)) + "\n").encode()
-
-
-def _cut_torn_line(descriptor: int) -> None:
-    """Cut off a last line without a newline, without reading what is before it."""
-    size = os.fstat(descriptor).st_size
-    start = max(0, size - _TAIL)
-    tail = os.pread(descriptor, size - start, start)
-    if tail and not tail.endswith(b"\n"):
-        os.ftruncate(descriptor, start + tail.rfind(b"\n") + 1)

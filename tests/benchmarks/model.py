@@ -82,7 +82,8 @@ def of_decoding(model: TimbreModel) -> dict[str, object]:
 def of_audio(model: TimbreModel, folder: Path, clips: int) -> dict[str, object]:
     """What is kept of the music in a folder."""
     from effects.audio.sound_search import list_sounds
-    from model.corpus.ingest import RefusedError, take_clips
+    from model.corpus.clips import take_clips
+    from model.corpus.faults import RefusedError
     from model.spectrum import analyse
     from model.training.evaluate import heard_round_trip, measure_audio
 

@@ -14,7 +14,7 @@ from effects.audio.sound_reader import read_sound
 from effects.base.errors import InputError, RunError
 from model.config import AXIS, SAMPLE_RATE
 from model.corpus.corpus import MANIFEST, TIMBRES, VERDICTS_FILE, Corpus
-from model.corpus.ingest import flac_bytes
+from model.corpus.song import flac_bytes
 from model.corpus.verdicts import OPEN, REJECT
 from tests.support.disk import disk_full_after
 

@@ -18,10 +18,11 @@ import soundfile
 from effects.base.errors import InputError, RunError
 from engine.cli.main import main
 from model.config import AXIS, SAMPLE_RATE
-from model.corpus.corpus import CLIPS, MANIFEST, TIMBRES, Corpus
+from model.corpus.clip_audio import CLIPS
+from model.corpus.corpus import MANIFEST, TIMBRES, Corpus
 from model.corpus.demo import make_demo_corpus
 from model.corpus.demo.recipe import CLIPS_PER_PATCH
-from model.corpus.ingest import flac_bytes
+from model.corpus.song import flac_bytes
 from model.inference import TimbreModel
 from model.training.export import add_figures
 from model.training.fit import LAST, fit, planned_epochs

@@ -14,7 +14,18 @@ from typing import Any
 from packaging.requirements import Requirement
 
 ROOT = Path(__file__).parents[2]
-EXTRAS = ("corpus", "train", "album", "live", "desktop", "midi", "home", "web", "dev")
+EXTRAS = (
+    "corpus",
+    "cluster",
+    "train",
+    "album",
+    "live",
+    "desktop",
+    "midi",
+    "home",
+    "web",
+    "dev",
+)
 
 
 def wanted(extra: str | None = None) -> list[str]:

@@ -1,0 +1,79 @@
+"""Faults of clips: why two seconds of a song would make a bad timbre."""
+
+import numpy as np
+
+from effects.audio.levels import Samples, rms_db
+from effects.audio.sound_reader import MOST_AMPLITUDE
+from model.config import CLIP_SECONDS, SAMPLE_RATE
+from model.corpus.transients import first_exceeded
+
+CLIP_LENGTH = round(CLIP_SECONDS * SAMPLE_RATE)
+SILENCE_DBFS = -60.0
+FLAT_TOPS = 5  # clipped peaks from which a clip is refused; loud masters have some
+
+UNSUPPORTED = "unsupported"
+BROKEN = "broken file"
+TOO_SHORT = "too short"
+SILENCE = "silence"
+CLIPPING = "clipping"
+TRANSIENT = "transient"
+FADE = "fade"
+DUPLICATE = "duplicate"
+
+
+class RefusedError(Exception):
+    """A file cannot be used; `reason` is one of the module's constants."""
+
+    def __init__(self, reason: str, detail: str) -> None:
+        super().__init__(detail)
+        self.reason = reason
+
+
+def fault(clip: Samples) -> str | None:
+    """Find out why a clip would make a bad timbre.
+
+    Args:
+        clip: at 44.1 kHz, shape (n_samples, channels).
+
+    Returns:
+        One of the constants of this module, or None for a good clip.
+    """
+    if len(clip) < CLIP_LENGTH or not is_sound(clip):
+        return BROKEN
+    clip = clip - clip.mean(axis=0)  # a DC offset is inaudible
+    if rms_db(clip) < SILENCE_DBFS:
+        return SILENCE
+    if count_flat_tops(clip) >= FLAT_TOPS:
+        return CLIPPING
+    exceeded = first_exceeded(clip)
+    if exceeded == "fade":
+        return FADE
+    return TRANSIENT if exceeded else None
+
+
+def is_sound(samples: Samples) -> bool:
+    """Whether all samples are finite and within what a sound file can hold."""
+    return bool(np.all(np.abs(samples) <= MOST_AMPLITUDE))  # False for NaN
+
+
+def count_flat_tops(clip: Samples) -> int:
+    """Count peaks that were cut off by clipping.
+
+    A flat top is a step of at least 1 % of the amplitude followed by two of at most
+    0.2 %, within 3 % of the highest or lowest sample. A sine has none: where two steps
+    at its crest are that small, the one before is at most 0.6 %.
+
+    Args:
+        clip: shape (n_samples, channels); each channel is compared with its own peaks.
+    """
+    top, bottom = np.max(clip, axis=0), np.min(clip, axis=0)
+    sounding = top > bottom  # a silent channel is flat everywhere
+    clip, top, bottom = clip[:, sounding], top[sounding], bottom[sounding]
+    amplitude = 0.5 * (top - bottom)
+    step = np.abs(np.diff(clip, axis=0))
+    flat = step <= 0.002 * amplitude
+    # The steps of a quiet recording of 16 bits are as large beside its amplitude.
+    corner = step[:-2] >= np.maximum(0.01 * amplitude, 3.0 / 2**15)
+    level = clip[1:-2]
+    at_end = (level >= top - 0.03 * amplitude) | (level <= bottom + 0.03 * amplitude)
+    return int(np.count_nonzero(corner & flat[1:-1] & flat[2:] & at_end))
