@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     from effects.audio.levels import Samples
 
 
+MOST_DIFFERENCES = 8  # lines on where it is not what was heard
+
+
 @click.command()
 @click.argument("session", type=Path)
 @click.argument("out", type=Path)
@@ -45,7 +48,7 @@ def replay(
     """
     from effects.audio.sound_writer import check_output, whole_sound_file
     from engine.offline.edits import edits_of
-    from engine.offline.played_session import load_session
+    from engine.offline.played_session import differences, load_session
     from engine.offline.replay import replay as render_again
     from engine.offline.stems import stem_files, stem_paths
 
@@ -84,4 +87,6 @@ def replay(
         else:
             write = stack.enter_context(whole_sound_file(out, sample_rate, tags))
             render_again(loaded.graph, edits, *span, write, progress)
+    for line in differences(loaded.events, loaded.sample_rate)[:MOST_DIFFERENCES]:
+        click.echo(f"latent: not as it was: {line}", err=True)
     click.echo(f"{out}: {(stop - start) / loaded.sample_rate:.1f} s", err=True)

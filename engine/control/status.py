@@ -70,7 +70,7 @@ class SessionStatus:
     Attributes:
         is_paused: whether it was paused.
         uptime_s: seconds played so far.
-        underruns: blocks for which the ring held too little music.
+        underruns: times that the music broke off, since the ring had run dry.
         headroom_s: seconds of music that are rendered ahead.
         load: share of the time that the audio callback takes, 0..1.
         device: name of the sound device.

@@ -101,7 +101,7 @@ def edits_of(events: Sequence[Mapping[str, Any]], scale: float = 1.0) -> list[Ed
         )
         if "conceal" in event:
             bands = event["conceal"].get("bands", bands)
-            edit = replace(edit, turn=_turn(event["conceal"], bands, scale))
+            edit = replace(edit, turn=_turn(event["conceal"], bands))
         if "set" in event or "command" in event or "conceal" in event:
             edits.append(edit)
     return edits
@@ -111,7 +111,7 @@ def _scaled(event: Mapping[str, Any], field: str, scale: float) -> int | None:
     return round(event[field] * scale) if field in event else None
 
 
-def _turn(row: Mapping[str, Any], bands: str, scale: float) -> Turn:
+def _turn(row: Mapping[str, Any], bands: str) -> Turn:
     """The turn that a row tells of.
 
     Raises:
@@ -125,8 +125,7 @@ def _turn(row: Mapping[str, Any], bands: str, scale: float) -> Turn:
         powers = np.zeros(0, np.float32)
     if len(powers) != AXIS.n_bands or not np.all(np.isfinite(powers) & (powers >= 0)):
         raise InputError(f"the journal's concealment at {row['position']} is no sound")
-    position = round(row["position"] * scale)
-    recipe = ConcealmentRecipe(powers, position, float(row["clarity"]))
+    recipe = ConcealmentRecipe(powers, row["position"], float(row["clarity"]))
     return Turn(row["music"], float(row["gain"]), recipe, begins=True)
 
 

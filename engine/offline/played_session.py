@@ -66,6 +66,24 @@ def session_end(events: Sequence[JournalEvent]) -> int:
     return max(reached or [event["at"] for event in events], default=0)
 
 
+def differences(events: Sequence[JournalEvent], sample_rate: int) -> list[str]:
+    """Where a replay may not be what was heard or recorded, and why, a line each.
+
+    Args:
+        events: of the journal.
+        sample_rate: of the session, Hz.
+    """
+    lines = []
+    for event in events:
+        moment = f"{event['at'] / sample_rate:.1f} s"
+        if "lost" in event:
+            lines.append(f"from {moment} on, as {event['lost']} changes were not noted")
+        gap = event.get("recording", {}).get("gap")
+        if gap:
+            lines.append(f"the recording lacks {gap} samples at {moment}")
+    return lines
+
+
 def _is_past(event: JournalEvent) -> bool:
     """Whether a row was written when its sample had been played."""
     past = "underrun" in event or "recording" in event or "device" in event

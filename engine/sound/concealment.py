@@ -15,7 +15,8 @@ class ConcealmentRecipe:
 
     Attributes:
         bands: powers of the sound that it holds, shape (n_bands,), float32.
-        position: sample of the stream at which that sound stood.
+        position: sample of the stream at which that sound stood, which the loop's
+            phases are drawn from.
         clarity: 0..1, as of the music.
     """
 

@@ -62,10 +62,11 @@ def _layers(
     power: Powers, length: int, sample_rate: int, rng: np.random.Generator
 ) -> Samples:
     """One period of noise with this power in each bin, shape (length, 4)."""
-    n = min(int(length / sample_rate * AXIS.high_hz) + 1, len(power) - 1)
+    drawn = int(length / sample_rate * AXIS.high_hz) + 1  # the same at any rate
+    n = min(drawn, len(power) - 1)
     hertz = np.arange(n, dtype=np.float64) * (sample_rate / length)
-    phases = rng.random(n, np.float32) * np.float32(2.0 * np.pi)
-    signs = np.where(rng.random(n, np.float32) < 0.5, -1.0, 1.0)
+    phases = rng.random(drawn, np.float32)[:n] * np.float32(2.0 * np.pi)
+    signs = np.where(rng.random(drawn, np.float32)[:n] < 0.5, -1.0, 1.0)
     # A bin holding amplitude a*N/2 gives a sinusoid of amplitude a, power a²/2.
     whole = (length / 2.0) * np.sqrt(2.0 * power[:n]) * np.exp(1j * phases)
     whole[0] = 0.0

@@ -1,3 +1,4 @@
+import base64
 import json
 import os
 import signal
@@ -12,7 +13,9 @@ import pytest
 
 from effects.base.errors import InputError, RunError
 from engine.control.controls import defaults
+from engine.offline.edits import edits_of
 from engine.offline.journal import (
+    ConcealRow,
     Header,
     Journal,
     JournalEvent,
@@ -24,7 +27,8 @@ from engine.offline.journal_writer import (
     begin_journal,
     new_journal_path,
 )
-from engine.offline.played_session import session_end
+from engine.offline.played_session import differences, session_end
+from model.config import AXIS
 
 HEADER = Header(
     seed=7,
@@ -186,6 +190,51 @@ def test_a_session_ends_where_it_said_so_whatever_was_noted_ahead() -> None:
     assert session_end([tick, lost, ahead]) == 520, "killed"
     assert session_end([ahead]) == 900
     assert session_end([]) == 0
+
+
+def test_where_a_replay_cannot_be_what_was_heard_is_told() -> None:
+    events: list[JournalEvent] = [
+        {"at": 48_000, "command": "next"},
+        {"at": 96_000, "lost": 3},
+        {"at": 144_000, "recording": {"gap": 480}},
+        {"at": 150_000, "recording": {"state": "end", "file": "a.flac"}},
+    ]
+    assert differences(events[:1], 48_000) == []
+    assert differences(events, 48_000) == [
+        "from 2.0 s on, as 3 changes were not noted",
+        "the recording lacks 480 samples at 3.0 s",
+    ]
+
+
+def test_what_concealed_the_music_is_read_and_checked(tmp_path: Path) -> None:
+    bands = base64.b64encode(np.full(AXIS.n_bands, 0.25, "<f4").tobytes()).decode()
+    begin: ConcealRow = {
+        "music": False,
+        "gain": 0.5,
+        "position": 90,
+        "clarity": 0.8,
+    }
+    rows: list[JournalEvent] = [
+        {"at": 100, "conceal": {**begin, "bands": bands}},
+        {"at": 200, "conceal": {"music": True}},
+        {"at": 300, "conceal": begin},
+    ]
+    turns = [edit.turn for edit in edits_of(rows, 2.0)]
+    assert [turn.rises for turn in turns if turn] == [False, True, False]
+    assert [turn.begins for turn in turns if turn] == [True, False, True]
+    for turn in (turns[0], turns[2]):
+        assert turn is not None
+        assert turn.recipe is not None
+        assert turn.recipe.position == 90, "phases are drawn from it, at any rate"
+        np.testing.assert_array_equal(turn.recipe.bands, np.float32(0.25))
+    path = write(tmp_path / "a.jsonl", 0)
+    path.write_bytes(path.read_bytes() + b'{"at": 1, "conceal": {"gain": 1}}\n')
+    with pytest.raises(InputError, match="missing required field music"):
+        read_journal(path)
+    for bad in (bands[:-8], "!", base64.b64encode(b"\xff" * 4932).decode()):
+        event: JournalEvent = {"at": 1, "conceal": {**begin, "bands": bad}}
+        with pytest.raises(InputError, match="is no sound"):
+            edits_of([event])
 
 
 def test_files_that_are_no_journal(tmp_path: Path) -> None:

@@ -42,21 +42,7 @@ class Kept:
 def live(
     settings: Settings, seconds: float, act: Callable[[Session], None]
 ) -> tuple[Samples, list[dict[str, object]]]:
-    """What a session's master was, and what it wrote down.
-
-    What is heard while the ring runs dry is not replayed: a session that the machine
-    was too busy for is played again.
-    """
-    for _ in range(4):
-        heard, events = play_once(settings, seconds, act)
-        if not any("underrun" in event for event in events):
-            return heard, events
-    raise AssertionError("this machine is too busy to play in real time")
-
-
-def play_once(
-    settings: Settings, seconds: float, act: Callable[[Session], None]
-) -> tuple[Samples, list[dict[str, object]]]:
+    """What a session's master was, and what it wrote down, however busy the machine."""
     events: list[dict[str, object]] = []
     session = Session(
         build(settings), None, lambda line: None, lambda e: events.append(dict(e))
@@ -144,7 +130,7 @@ def test_a_session_is_rendered_again_sample_for_sample() -> None:
     assert {"at": len(heard), "command": "end", "args": []} in events
     assert sum("set" in e for e in events) > 8
     rendered = again(settings, events, 0, len(heard))
-    assert audio.residual_db(rendered, heard) < -120.0
+    np.testing.assert_array_equal(rendered, heard)
 
 
 def test_any_part_of_it_can_be_had_alone_in_stems_and_at_another_rate() -> None:
@@ -181,6 +167,8 @@ def test_any_part_of_it_can_be_had_alone_in_stems_and_at_another_rate() -> None:
     check_rate(settings, events, heard)
     for start, stop in ((0, n // 4), (n // 3 + 17, n // 2), (2 * n // 3, n)):
         rendered = again(settings, events, start, stop)
+        if start == 0:
+            np.testing.assert_array_equal(rendered, heard[:stop])
         residual = audio.residual_db(rendered, heard[start:stop])
         assert residual < -90.0, f"samples {start} to {stop}"
 
@@ -191,8 +179,6 @@ def test_whatever_was_done_any_part_of_it_can_be_had_again() -> None:
     turned = [c for c in CONTROLS.values() if not c.name.startswith("master/")]
 
     def act(session: Session) -> None:
-        while session.headroom_s < 8.0:  # what a starved reader hears is not replayed
-            time.sleep(0.05)
         for _ in range(40):
             kind, control = rng.random(), rng.choice(turned)
             if kind < 0.55:
@@ -223,6 +209,8 @@ def test_whatever_was_done_any_part_of_it_can_be_had_again() -> None:
     n = len(heard)
     for first, last in ((0, n), (n // 3, n // 2), (n // 2, n), (3 * n // 4, n)):
         rendered = again(settings, events, first, last)
+        if first == 0:
+            np.testing.assert_array_equal(rendered, heard[:last])
         residual = audio.residual_db(rendered, heard[first:last])
         assert residual < -90.0, f"samples {first} to {last}"
 
@@ -276,4 +264,9 @@ def check_rate(
     expected = soxr.resample(heard[late[0] :], RATE, rate, quality="VHQ")
     rendered = np.concatenate(blocks)[late[1] :]
     n = min(len(rendered), len(expected)) - rate // 10
+    for event in events:  # partials of a concealment lie in other bins
+        if "conceal" in event:
+            at = event["at"]
+            assert isinstance(at, int)
+            n = min(n, round(at * rate / RATE) - rate // 10)
     assert audio.residual_db(rendered[:n], expected[:n]) < -20.0
