@@ -86,7 +86,7 @@ class Horizon {
       const level = Math.max(0, levels[i] - FLOOR) / (255 - FLOOR);
       this.shown[i] += (level > this.shown[i] ? (still ? 0.08 : 0.5) : fall) * (level - this.shown[i]);
     }
-    this.peaks = peaks;
+    this.peaks = [...peaks];
     this.draw();
   }
 
@@ -161,10 +161,21 @@ class Horizon {
     context.globalAlpha = 0.55;
     context.fillStyle = accent;
     context.fillRect(0, rise, width, 1);
+    this.drawLevel(context, ink, rise, width);
     const progress = this.session.value("/latent/song/progress")?.[0] ?? 0;
     context.globalAlpha = 1;
     context.fillStyle = ink;
     context.fillRect(Math.round(progress * width) - 1, rise - 3, 2, 9);
+  }
+
+  // The peaks of left and right, at the right edge.
+  drawLevel(context, ink, rise, width) {
+    context.fillStyle = ink;
+    context.globalAlpha = 0.6;
+    for (const [i, peak] of [...(this.peaks ?? [])].entries()) {
+      const height = (Math.max(0, peak - FLOOR) / (255 - FLOOR)) * rise * 0.92;
+      context.fillRect(width - 11 + 5 * i, rise - height, 2, height);
+    }
   }
 
   drawSkyline(context, { accent, ground }, rise, width) {
