@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import os
 import re
 import threading
 import time
@@ -193,6 +194,11 @@ def page_of(player: Player, timeout: float = 60.0) -> str:
     found = re.search(r"page: (http://\S+:\d+)/", player.said)
     assert found is not None
     return found[1]
+
+
+def patience() -> float:
+    """What limits of time are multiplied by: programs that wait for each core."""
+    return max(1.0, os.getloadavg()[0] / (os.cpu_count() or 1))
 
 
 def until(holds: Callable[[], object], timeout: float = ANSWER_S) -> float:

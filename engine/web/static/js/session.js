@@ -40,6 +40,7 @@ class Session {
     this.spectrumListeners = new Set();
     this.columnListeners = new Set();
     this.waiting = new Map(); // address -> args, sent with the next frame
+    this.pacing = 0; // timer until then
     this.failures = 0;
     document.addEventListener("visibilitychange", () => this.watch());
     addEventListener("online", () => this.retry());
@@ -87,12 +88,17 @@ class Session {
       this.raw(address, args);
       return;
     }
-    // A slider moves more often than anyone hears: the last value of a frame goes.
-    if (!this.waiting.size) setTimeout(() => this.flush(), 30);
-    this.waiting.set(address, args);
+    // A slider moves more often than anyone hears: after the first value, one a frame.
+    if (this.pacing) {
+      this.waiting.set(address, args);
+      return;
+    }
+    this.raw(address, args);
+    this.pacing = setTimeout(() => this.flush(), 30);
   }
 
   flush() {
+    this.pacing = this.waiting.size ? setTimeout(() => this.flush(), 30) : 0;
     for (const [address, args] of this.waiting) this.raw(address, args);
     this.waiting.clear();
   }
