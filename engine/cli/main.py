@@ -13,7 +13,7 @@ import click
 
 from effects.base.errors import InputError, LatentError
 from engine.cli.config_file import config_path, default_map, read_config
-from engine.cli.signals import Stopped, leave, raise_on_signals
+from engine.cli.signals import Stopped, asked, leave, raise_on_signals
 from engine.version import VERSION
 
 DEBUG = "LATENT_DEBUG"  # set in the environment to see tracebacks
@@ -133,6 +133,8 @@ def _explained(error: BaseException) -> tuple[str, int]:
     """What to print about an error, and the exit code."""
     if isinstance(error, Stopped):
         return "stopped", error.exit_code
+    if (number := asked()) is not None and not isinstance(error, LatentError):
+        return "stopped", 128 + number  # it came out as another error
     if isinstance(error, click.Abort | KeyboardInterrupt):
         return "stopped", 128 + signal.SIGINT
     if isinstance(error, click.ClickException):

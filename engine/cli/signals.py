@@ -49,21 +49,30 @@ def raise_on_signals() -> None:
     sys.unraisablehook = _swallowed
 
 
+def asked() -> int | None:
+    """The number of the last signal that raised, if one did.
+
+    `Stopped` may come out as something else: a module that was being imported reports
+    that its initialisation failed.
+    """
+    return _asked[-1] if _asked else None
+
+
 def hand_over() -> int | None:
     """Stop raising for signals, and return one that came and was swallowed, if any.
 
     For a command that has just set handlers of its own.
     """
     signal.setitimer(signal.ITIMER_REAL, 0.0)
-    return _asked[-1] if _asked else None
+    return asked()
 
 
 def leave(code: int) -> None:
     """End the process with an exit code, whatever else still runs in it.
 
     Files are closed when a command returns. A thread that is still inside a native
-    library would crash the process while the interpreter is taken down, and a signal
-    would print a traceback.
+    library, or one of that library's own, would crash the process while the interpreter
+    is taken down, and a signal would print a traceback.
     """
     signal.setitimer(signal.ITIMER_REAL, 0.0)
     for number in _handled():
@@ -75,9 +84,17 @@ def leave(code: int) -> None:
         except (OSError, ValueError):
             continue  # nobody reads it, or it is closed
     others = set(threading.enumerate()) - {threading.main_thread()}
-    if any(thread.daemon for thread in others):
+    if any(thread.daemon for thread in others) or _n_threads() > 1 + len(others):
         os._exit(code)
     sys.exit(code)
+
+
+def _n_threads() -> int:
+    """Threads of the process, also those that no Python code began; 0: not known."""
+    try:
+        return len(os.listdir("/proc/self/task"))
+    except OSError:
+        return 0
 
 
 def _handled() -> list[signal.Signals]:
