@@ -19,6 +19,9 @@ MAX_WAITING = 512  # messages that a page has not taken; then it has to come aga
 RATE, BURST = 120.0, 240.0  # messages a second that a page may send
 MAX_STRIKES = 20_000  # messages beyond the rate or malformed, until it is cut off
 
+# What a page that says it does not watch is not told: it would wake it all the time.
+MOVING = (ROOT + "meter/", ROOT + "point", ROOT + "headroom", PAGE + "head")
+
 Frame: TypeAlias = str | bytes
 
 
@@ -34,7 +37,7 @@ class _Page:
     bucket: TokenBucket = field(default_factory=lambda: TokenBucket(RATE, BURST))
     late: dict[str, WebMessage] = field(default_factory=dict)  # by address
     strikes: int = 0
-    watches: bool = False
+    watches: bool | None = None  # None before it has said so
 
     def put(self, frame: Frame) -> None:
         """Queue a frame; a page that takes nothing is ended."""
@@ -68,9 +71,13 @@ class Hub:
         return any(page.watches for page in self._pages)
 
     def tell(self, address: str, args: list[Any]) -> None:
-        """Send a message to every page."""
+        """Send a message to every page; to a hidden one, nothing that moves always."""
         if self._pages:
-            self._send(encoded(address, args))
+            text = encoded(address, args)
+            is_moving = address.startswith(MOVING)
+            for page in tuple(self._pages):
+                if not is_moving or page.watches is not False:
+                    page.put(text)
 
     def tell_session(self, answers: bool) -> None:
         """Tell every page that the session has come or gone."""
@@ -121,9 +128,11 @@ class Hub:
         session = self._session
         page.put(hello(session.values, session.facts, may_change=may_change))
 
-    def _send(self, text: str) -> None:
-        for page in tuple(self._pages):
-            page.put(text)
+    def _catch_up(self, page: _Page) -> None:
+        """Tell a page what it was not told while it was hidden."""
+        for address, args in self._session.values.items():
+            if address.startswith(MOVING):
+                page.put(encoded(address, args))
 
     async def _feed(self, page: _Page) -> None:
         with contextlib.suppress(WebSocketDisconnect, RuntimeError, OSError):
@@ -179,6 +188,8 @@ class Hub:
         match message.address.removeprefix(PAGE), message.args:
             case "watch", (bool() as watches,):
                 page.watches = watches
+                if watches:
+                    self._catch_up(page)
             case "token", (str() as token,):
                 page.may_change = self._access.allows(token)
                 page.put(encoded(PAGE + "may-change", [page.may_change]))

@@ -20,6 +20,7 @@ from engine.web.space import Space
 
 MAX_UPLOAD = 64 << 20  # bytes of a sound file
 MAX_UPLOADS = 2  # that are heard at once
+MAX_QUESTIONS = 2  # that are computed at once: the music needs the rest of the machine
 
 Answer = TypeVar("Answer")
 
@@ -44,6 +45,7 @@ class _SpaceRoutes:
     def __init__(self, context: WebContext) -> None:
         self._context = context
         self._uploads = asyncio.Semaphore(MAX_UPLOADS)
+        self._questions = asyncio.Semaphore(MAX_QUESTIONS)
         self._space: Space | None = None
         self._placing: asyncio.Future[None] | None = None
 
@@ -115,7 +117,8 @@ class _SpaceRoutes:
             self._space = Space(model, folder)
         space = self._space
         try:
-            return await asyncio.to_thread(question, space)
+            async with self._questions:
+                return await asyncio.to_thread(question, space)
         except InputError as error:
             reason = str(error)
             if what:  # the path of a temporary file says nothing to anybody

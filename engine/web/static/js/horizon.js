@@ -1,7 +1,7 @@
 // The horizon: what sounds as a skyline on it, thirty times a second, and below it the
 // song so far, as in still water: time from left to right, low sounds at the shore.
 
-import { channels, isDark, onTheme, tokens } from "./palette.js";
+import { channels, isDark, isStill, onTheme, tokens } from "./palette.js";
 import { horizonLine } from "./sky.js";
 
 const BANDS = 96;
@@ -48,11 +48,12 @@ class Horizon {
 
   takeSong(number) {
     if (number === this.number) return;
+    const isFirst = this.number === null;
     this.number = number;
     this.columns.clear();
     this.shift = 0;
     this.repaint();
-    this.takePicture();
+    if (isFirst || document.hidden) this.takePicture(); // else its columns come by themselves
   }
 
   async takePicture() {
@@ -80,7 +81,7 @@ class Horizon {
   }
 
   takeLevels(levels, peaks) {
-    const still = matchMedia("(prefers-reduced-motion: reduce)").matches;
+    const still = isStill();
     const fall = still ? 0.04 : 0.22;
     for (let i = 0; i < BANDS; i++) {
       const level = Math.max(0, levels[i] - FLOOR) / (255 - FLOOR);

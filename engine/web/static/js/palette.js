@@ -2,6 +2,13 @@
 
 const dark = matchMedia("(prefers-color-scheme: dark)");
 
+const still = matchMedia("(prefers-reduced-motion: reduce)");
+
+// Whether whoever looks wants little to move.
+export function isStill() {
+  return still.matches;
+}
+
 export function isDark() {
   return dark.matches;
 }

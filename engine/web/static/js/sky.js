@@ -6,7 +6,7 @@
 // the page is hidden, and nothing moves faster than the head: a step a second.
 
 import { Field } from "./field.js";
-import { accentOf, channels, isDark, onTheme, starColours, tokens } from "./palette.js";
+import { accentOf, channels, isDark, isStill, onTheme, starColours, tokens } from "./palette.js";
 
 const TRAIL_S = 240;
 const STEP_MS = 250;
@@ -310,7 +310,7 @@ class Sky {
     context.globalAlpha = 0.75;
     context.beginPath();
     const radius = 4 + 11 * Math.min(1.5, amount);
-    const turn = 2 * Math.PI * Math.min(rate, 0.2) * now;
+    const turn = isStill() ? 0 : 2 * Math.PI * Math.min(rate, 0.2) * now;
     for (let i = 0; i <= 90; i++) {
       const share = i / 90;
       const angle = turn - 3 * 2 * Math.PI * (1 - share);
