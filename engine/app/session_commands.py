@@ -262,11 +262,15 @@ class SessionCommands:
             position=lambda: session.mixer.position,
             on_event=self._on_event,
         )
-        recorder.start()
+        self._recorder = recorder  # first: a signal may end the start anywhere
+        try:
+            recorder.start()
+        except BaseException:
+            self._recorder = None
+            raise
         if (now := session.now()) is not None:
             recorder.add_chapter(self._title(now), session.mixer.position)
         session.add_tap(recorder.tap)
-        self._recorder = recorder
 
     def stop_recording(self) -> None:
         """End the recording, if one is running."""

@@ -124,8 +124,14 @@ class Recorder:
             RunError: the disk is too full.
         """
         self.tap.start_at = at
-        self._open()
-        self._thread.start()
+        try:
+            self._open()
+            self._thread.start()
+        except BaseException:  # a signal, before there is a thread to close the file
+            segment, self._segment = self._segment, None
+            if segment is not None and not self._thread.is_alive():
+                segment.discard()
+            raise
 
     def stop(self, timeout: float = 10.0) -> bool:
         """Record what the tap still holds, and close; take it from the mixer first.

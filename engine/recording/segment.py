@@ -85,9 +85,11 @@ class FlacSegment:
                 subtype="PCM_24",
                 closefd=False,
             )
-        except (soundfile.LibsndfileError, ValueError) as error:
+        except BaseException as error:  # a signal, too
             os.close(self._descriptor)
             self.partial.unlink(missing_ok=True)
+            if not isinstance(error, soundfile.LibsndfileError | ValueError):
+                raise
             raise InputError(
                 f"{path}: FLAC takes no {channels} channels at {sample_rate} Hz"
             ) from error

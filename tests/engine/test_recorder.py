@@ -473,3 +473,17 @@ def test_too_few_descriptors_are_told(tmp_path: Path) -> None:
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
         for descriptor in opened:
             os.close(descriptor)
+
+
+@pytest.mark.parametrize("place", ["soundfile.SoundFile", "threading.Thread.start"])
+def test_a_signal_while_it_starts_leaves_no_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place: str
+) -> None:
+    def interrupted(*args: object, **options: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(place, interrupted)
+    recorder = Recorder(tmp_path / "a.flac", RATE, reserve_bytes=0)
+    with pytest.raises(KeyboardInterrupt):
+        recorder.start()
+    assert list(tmp_path.iterdir()) == []
