@@ -136,6 +136,11 @@ class StreamRadio:
             host = socket.gethostname()
         return f"http://{f'[{host}]' if ':' in host else host}:{self.port}"
 
+    @property
+    def ring_s(self) -> float:
+        """Seconds of the master that wait for the worker."""
+        return self._ring.waiting / self._rate
+
     def tell(self, playing: Playing) -> None:
         """Say which song plays; returns at once."""
         if playing == self._playing:

@@ -58,6 +58,11 @@ class SharedRing:
         """Samples that found the ring full."""
         return int(self._cursors[_DROPPED])
 
+    @property
+    def waiting(self) -> int:
+        """Samples that were written and not read."""
+        return int(self._cursors[_WRITTEN]) - int(self._cursors[_READ])
+
     def write(self, samples: Samples) -> bool:
         """Callback: write all of `samples`, shape (n, 2), or count them as dropped."""
         n = len(samples)

@@ -1,15 +1,9 @@
 """A mount of a real Icecast server: fed, relayed, lost and found again."""
 
-import base64
 import subprocess
 import time
 import urllib.request
-from collections.abc import Iterator
-from contextlib import contextmanager
 from functools import partial
-from pathlib import Path
-from urllib.parse import quote
-from xml.etree import ElementTree
 
 import numpy as np
 import pytest
@@ -17,67 +11,16 @@ import pytest
 from effects.base.errors import InputError
 from engine.streams.icecast import mount_from
 from engine.streams.messages import Outputs
+from tests.support.icecast import PASSWORD, icecast, source_url, sources
 from tests.support.streams import (
     decoded,
     free_tcp_port,
-    is_listening,
-    open_folder,
     playing,
-    program,
     streaming,
     wait_until,
 )
 
 pytestmark = pytest.mark.slow
-PASSWORD = "hush'%@ä"
-
-
-def configuration(port: int, folder: Path, relay_of: int | None) -> str:
-    relay = ""
-    if relay_of is not None:
-        relay = (
-            "<relay><server>127.0.0.1</server>"
-            f"<port>{relay_of}</port><mount>/radio.mp3</mount>"
-            "<local-mount>/relayed.mp3</local-mount><on-demand>0</on-demand>"
-            "<relay-shoutcast-metadata>1</relay-shoutcast-metadata></relay>"
-        )
-    return f"""<icecast><location>test</location><admin>a@localhost</admin>
-<limits><clients>50</clients><sources>5</sources><burst-size>65535</burst-size></limits>
-<authentication><source-password>{PASSWORD}</source-password>
-<admin-user>admin</admin-user><admin-password>secret</admin-password></authentication>
-<hostname>localhost</hostname>
-<listen-socket><port>{port}</port><bind-address>127.0.0.1</bind-address></listen-socket>
-{relay}
-<paths><basedir>{folder}</basedir><logdir>{folder}</logdir>
-<webroot>/usr/share/icecast2/web</webroot>
-<adminroot>/usr/share/icecast2/admin</adminroot></paths>
-<logging><accesslog>access.log</accesslog><errorlog>error.log</errorlog>
-<loglevel>4</loglevel></logging></icecast>"""
-
-
-@contextmanager
-def icecast(port: int, relay_of: int | None = None) -> Iterator[int]:
-    """An Icecast server while the block runs; gives its process number."""
-    with open_folder() as folder:
-        file = folder / "icecast.xml"
-        file.write_text(configuration(port, folder, relay_of), "utf-8")
-        command = ["icecast2", "-c", str(file)]
-        with program(command, folder / "out.log", as_nobody=True) as process:
-            wait_until(lambda: is_listening(port), 10.0, "icecast")
-            yield process.pid
-
-
-def sources(port: int) -> dict[str, str]:
-    """Titles of the mounts that a server has."""
-    stats = urllib.request.Request(f"http://127.0.0.1:{port}/admin/stats")
-    secret = base64.b64encode(b"admin:secret").decode()
-    stats.add_header("Authorization", f"Basic {secret}")
-    with urllib.request.urlopen(stats, timeout=5) as answer:
-        tree = ElementTree.fromstring(answer.read())
-    return {
-        each.attrib["mount"].strip("/"): each.findtext("title") or ""
-        for each in tree.iter("source")
-    }
 
 
 def listen(port: int, mount: str, seconds: float) -> bytes:
@@ -90,13 +33,11 @@ def listen(port: int, mount: str, seconds: float) -> bytes:
     return data
 
 
-def url(port: int, mount: str) -> str:
-    return f"http://source:{quote(PASSWORD, safe='')}@127.0.0.1:{port}/{mount}"
-
-
 def test_master_and_relay_carry_sound_and_titles() -> None:
     master, relay = free_tcp_port(), free_tcp_port()
-    mounts = Outputs(icecast=(url(master, "radio.mp3"), url(master, "radio.opus")))
+    mounts = Outputs(
+        icecast=(source_url(master, "radio.mp3"), source_url(master, "radio.opus"))
+    )
     with (
         icecast(master),
         icecast(relay, relay_of=master),
@@ -125,7 +66,7 @@ def test_master_and_relay_carry_sound_and_titles() -> None:
 
 def test_a_server_that_was_restarted_gets_the_stream_again() -> None:
     port = free_tcp_port()
-    with streaming(Outputs(icecast=(url(port, "radio.mp3"),))) as source:
+    with streaming(Outputs(icecast=(source_url(port, "radio.mp3"),))) as source:
         source.wait_for("cannot connect (Connection refused); again in 1 s")
         with icecast(port):
             wait_until(lambda: "radio.mp3" in sources(port), 20.0, "the mount")

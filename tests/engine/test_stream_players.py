@@ -4,16 +4,21 @@ import http.server
 import json
 import re
 import subprocess
+import tarfile
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import soundfile
 
+from effects.base.paths import cache_dir
 from engine.streams.encoder import FORMATS
+from engine.streams.messages import Outputs
 from tests.support.streams import (
     RATE,
     Source,
@@ -26,6 +31,7 @@ from tests.support.streams import (
 
 pytestmark = pytest.mark.slow
 PLAY_S = 10.0
+HLS_JS = "1.7.4"
 
 
 @pytest.fixture(scope="module")
@@ -64,7 +70,7 @@ def test_ffmpeg_and_curl_take_it(name: str, source: Source, tmp_path: Path) -> N
     subprocess.run(["curl", "-s", "-m", "5", "-o", str(raw), url], check=False)
     assert raw.stat().st_size > 100_000
     command = ["ffmpeg", "-v", "error", "-i", url, "-t", str(PLAY_S), str(wav)]
-    done = subprocess.run(command, capture_output=True, check=True, timeout=60)
+    done = subprocess.run(command, capture_output=True, check=True, timeout=180)
     assert not done.stderr
     assert_tones(wav, PLAY_S - 0.5)
 
@@ -110,15 +116,21 @@ cover.src = 'http://127.0.0.1:PORT/cover.png?song=1';
 </script>"""
 
 
-def test_chromium_plays_all_formats_and_loads_the_cover(
-    source: Source, tmp_path: Path
-) -> None:
-    source.radio.tell(playing(1))
-    page = PAGE.replace("PORT", str(source.port)).encode()
+@contextmanager
+def browsing(
+    page: bytes, tmp_path: Path, files: Path | None = None
+) -> Iterator[list[bytes]]:
+    """Chromium at a page, with files beside it; gives the bodies that it posts."""
     posted: list[bytes] = []
 
-    class Handler(http.server.BaseHTTPRequestHandler):
+    class Handler(http.server.SimpleHTTPRequestHandler):
+        def __init__(self, *args: Any) -> None:
+            super().__init__(*args, directory=str(files or tmp_path))
+
         def do_GET(self) -> None:
+            if self.path != "/":
+                super().do_GET()
+                return
             self.send_response(200)
             self.send_header("Content-Type", "text/html")
             self.end_headers()
@@ -141,11 +153,67 @@ def test_chromium_plays_all_formats_and_loads_the_cover(
             f"http://127.0.0.1:{server.server_port}/",
         ]
         with program(command, tmp_path / "chromium.log"):
-            wait_until(lambda: posted, 60.0, "chromium")
+            yield posted
         server.shutdown()
+
+
+def test_chromium_plays_all_formats_and_loads_the_cover(
+    source: Source, tmp_path: Path
+) -> None:
+    source.radio.tell(playing(1))
+    page = PAGE.replace("PORT", str(source.port)).encode()
+    with browsing(page, tmp_path) as posted:
+        wait_until(lambda: posted, 60.0, "chromium")
     found = json.loads(posted[0])
     assert found["cover"] == 600
     for name in FORMATS:
         assert "playing" in found[name]["log"], found
         assert "error" not in found[name]["log"], found
         assert found[name]["seconds"] > 6.0, found
+
+
+HLS_PAGE = """<script src="/hls.min.js"></script><script>
+const sound = new Audio(), hls = new Hls(), out = {buffered: 0, errors: []};
+hls.on(Hls.Events.FRAG_BUFFERED, () => { out.buffered++; });
+hls.on(Hls.Events.ERROR, (_, found) => out.errors.push(found.details));
+hls.loadSource('/stream.m3u8');
+hls.attachMedia(sound);
+sound.play();
+sound.addEventListener('timeupdate', () => {
+  if (sound.currentTime - sound.played.start(0) < 8 || out.seconds) return;
+  out.seconds = sound.currentTime - sound.played.start(0);
+  fetch('/', {method: 'POST', body: JSON.stringify(out)});
+});
+</script>"""
+
+
+def hls_js() -> bytes:
+    """The player for HLS in browsers, from npm; kept in the tests' own cache."""
+    kept = cache_dir() / "tests" / f"hls-{HLS_JS}.min.js"
+    if not kept.exists():
+        kept.parent.mkdir(parents=True, exist_ok=True)
+        with open_folder() as folder:
+            asked = ["npm", "pack", f"hls.js@{HLS_JS}", "--silent"]
+            try:
+                subprocess.run(asked, cwd=folder, check=True, timeout=180)
+            except (OSError, subprocess.SubprocessError):
+                pytest.skip("hls.js cannot be had: no npm, or no network")
+            with tarfile.open(next(folder.glob("*.tgz"))) as archive:
+                member = archive.extractfile("package/dist/hls.min.js")
+                assert member is not None
+                kept.write_bytes(member.read())
+    return kept.read_bytes()
+
+
+def test_hls_js_plays_the_folder_in_chromium(tmp_path: Path) -> None:
+    folder = tmp_path / "hls"
+    folder.mkdir()
+    (folder / "hls.min.js").write_bytes(hls_js())
+    with streaming(Outputs(hls=str(folder))):
+        wait_until((folder / "stream.m3u8").exists, 30.0, "a playlist")
+        with browsing(HLS_PAGE.encode(), tmp_path, folder) as posted:
+            wait_until(lambda: posted, 90.0, "hls.js")
+    found = json.loads(posted[0])
+    assert found["seconds"] >= 8.0
+    assert found["buffered"] >= 2
+    assert not found["errors"], found
