@@ -2,9 +2,9 @@
 
 Run as `bin/bench players [--seconds S]`: a headless session is recorded, and played for
 S seconds (30) by curl, ffmpeg, mpv, VLC and Chromium, in MP3, Opus and FLAC, all at
-once. Each decoded stream is put beside the recording. Half-way the next song begins:
-mpv and VLC must show its title, and its cover must load. Ends with 1 if a limit is not
-kept.
+once. Each decoded stream is put beside the recording. After a quarter of the time the
+next song begins: mpv and VLC must show its title, and its cover must load. Ends with 1
+if a limit is not kept.
 """
 
 import argparse
@@ -24,8 +24,8 @@ from rich.console import Console
 from rich.table import Table
 
 from effects.audio.levels import Samples
+from engine.osc.client import OscClient
 from tests.support import audio
-from tests.support.command import latent
 from tests.support.players import RATE, Played, play_everywhere
 from tests.support.playing import Player, playing
 from tests.support.streams import fetch, open_folder, wait_until
@@ -68,12 +68,15 @@ def spend(folder: Path, seconds: float) -> Evening:
         port = port_of(player)
         time.sleep(6.0)
         first = str(now(port)["title"])
-        turn = threading.Timer(
-            seconds / 2.0,
-            lambda: latent("tell", "--osc", player.osc, "next", home=home),
-        )
+        asks = OscClient("127.0.0.1", player.osc)
+
+        def position() -> float:
+            return float(asks.ask(["status"])["status"][1])
+
+        turn = threading.Timer(seconds / 4.0, lambda: asks.send("next"))
         turn.start()
-        played = play_everywhere(f"http://127.0.0.1:{port}/stream.", seconds, folder)
+        url = f"http://127.0.0.1:{port}/stream."
+        played = play_everywhere(url, seconds, folder, position)
         turn.join()
         wait_until(lambda: now(port)["title"] != first, 20.0, "another song")
         second = str(now(port)["title"])

@@ -75,7 +75,7 @@ def test_a_server_that_was_restarted_gets_the_stream_again() -> None:
             wait_until(lambda: "radio.mp3" in sources(port), 30.0, "the mount again")
             wait_until(lambda: sources(port)["radio.mp3"].endswith("(dark)"), 5.0)
         assert source.radio.counts.dropped == 0
-        assert source.longest_write_s < 0.05, "the speaker did not notice"
+        assert source.held_s < 0.05, "the speaker did not notice"
 
 
 def test_a_wrong_password_is_told_without_it() -> None:

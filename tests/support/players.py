@@ -3,7 +3,7 @@
 import http.server
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -35,16 +35,19 @@ class Played:
     said: str
 
 
-def play_everywhere(url: str, seconds: float, folder: Path) -> list[Played]:
+def play_everywhere(
+    url: str, seconds: float, folder: Path, position: Callable[[], float]
+) -> list[Played]:
     """Play all formats in all players at once.
 
     Args:
         url: of the streams, without their endings.
-        seconds: for which each plays.
+        seconds: of the stream, for which each plays.
         folder: for their files; every user may write into it.
+        position: gives the second of the session; a busy machine plays it slower.
     """
     takers = {
-        "curl": (["curl", "-s", "-m", f"{seconds + 2.0}", "-o", "FILE", "URL"], ""),
+        "curl": (["curl", "-s", "-N", "-o", "FILE", "URL"], ""),
         "ffmpeg": (
             [
                 *("ffmpeg", "-v", "warning", "-i", "URL", "-t", f"{seconds}"),
@@ -78,7 +81,9 @@ def play_everywhere(url: str, seconds: float, folder: Path) -> list[Played]:
                 ]
                 log = folder / f"{player}-{name}.log"
                 stack.enter_context(program(filled, log, as_nobody=player == "vlc"))
-        time.sleep(seconds + 4.0)
+        stop = position() + seconds + 4.0
+        while position() < stop:
+            time.sleep(0.2)
         deadline = time.monotonic() + 60.0
         while len(sounds) < len(FORMATS) and time.monotonic() < deadline:
             time.sleep(0.1)

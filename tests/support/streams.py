@@ -48,7 +48,7 @@ class Source:
         self.said: list[str] = []
         self.finished = threading.Event()
         self.radio = StreamRadio(settings, RATE, self.said.append, self.finished.set)
-        self.longest_write_s = 0.0
+        self._longest_write_s = self._longest_late_s = 0.0
         self._render = render
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, daemon=True)
@@ -68,6 +68,11 @@ class Source:
         return self.radio.port
 
     @property
+    def held_s(self) -> float:
+        """The longest time that a write took, less what a busy machine may take."""
+        return self._longest_write_s - self._longest_late_s
+
+    @property
     def worker(self) -> int:
         """Process number of the worker."""
         process = self.radio._process
@@ -84,11 +89,14 @@ class Source:
             block = self._render(n, BLOCK)
             before = time.perf_counter()
             self.radio.tap.write(block)
-            self.longest_write_s = max(
-                self.longest_write_s, time.perf_counter() - before
-            )
+            took = time.perf_counter() - before
+            self._longest_write_s = max(self._longest_write_s, took)
             n += BLOCK
-            time.sleep(max(0.0, began + n / RATE - time.monotonic()))
+            wait_s = began + n / RATE - time.monotonic()
+            before = time.perf_counter()
+            time.sleep(max(0.0, wait_s))
+            late_s = time.perf_counter() - before - max(0.0, wait_s)
+            self._longest_late_s = max(self._longest_late_s, late_s)
 
 
 @contextmanager
