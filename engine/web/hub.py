@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
@@ -59,10 +60,17 @@ class Hub:
     Args:
         session: that is spoken to.
         access: says who may change something.
+        on_watch: told when a page begins to show spectra.
     """
 
-    def __init__(self, session: SessionClient, access: Access) -> None:
-        self._session, self._access = session, access
+    def __init__(
+        self,
+        session: SessionClient,
+        access: Access,
+        on_watch: Callable[[], None] = lambda: None,
+    ) -> None:
+        self._session, self._access, self._on_watch = session, access, on_watch
+        self._has_late = asyncio.Event()  # messages wait for a page's rate
         self._pages: set[_Page] = set()
 
     @property
@@ -117,11 +125,15 @@ class Hub:
     async def run(self) -> None:
         """Hand on what had to wait for a page's rate."""
         while True:
+            await self._has_late.wait()
             await asyncio.sleep(0.05)
             now = time.monotonic()
+            self._has_late.clear()
             for page in tuple(self._pages):
                 while page.late and page.bucket.take(1.0, now):
                     self._carry_out(page, page.late.pop(next(iter(page.late))))
+                if page.late:
+                    self._has_late.set()
 
     def _welcome(self, page: _Page) -> None:
         may_change = page.may_change
@@ -162,6 +174,7 @@ class Hub:
         page.late.pop(message.address, None)
         if len(page.late) < MAX_WAITING:
             page.late[message.address] = message
+            self._has_late.set()
         self._strike(page, message.address, "")
 
     def _strike(self, page: _Page, address: str, reason: str) -> None:
@@ -190,6 +203,7 @@ class Hub:
                 page.watches = watches
                 if watches:
                     self._catch_up(page)
+                    self._on_watch()
             case "token", (str() as token,):
                 page.may_change = self._access.allows(token)
                 page.put(encoded(PAGE + "may-change", [page.may_change]))

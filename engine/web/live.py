@@ -1,6 +1,7 @@
 """The master for pages: live PCM, encoded streams, spectra and the song's picture."""
 
 import asyncio
+import contextlib
 import struct
 from collections import deque
 from collections.abc import AsyncIterator, Callable
@@ -70,16 +71,27 @@ class LiveFeed:
         self._history_length = 0
         self._position = 0  # samples taken from the ring
         self._playing = Playing()
+        self._wanted = asyncio.Event()
 
     async def run(self) -> None:
         """Work until cancelled."""
         loop = asyncio.get_running_loop()
         due = loop.time()
         while True:
-            if self._is_busy or loop.time() >= due:
-                await self._pump()
-                due = loop.time() + IDLE_S
-            await asyncio.sleep(BLOCK_S)
+            await self._pump()
+            if self._is_busy:
+                due = max(due + BLOCK_S, loop.time())
+                await asyncio.sleep(due - loop.time())
+                continue
+            self._wanted.clear()
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(IDLE_S):
+                    await self._wanted.wait()
+            due = loop.time()
+
+    def wake(self) -> None:
+        """Look at once: somebody hears or watches from now on."""
+        self._wanted.set()
 
     @property
     def n_listeners(self) -> int:
@@ -93,6 +105,7 @@ class LiveFeed:
         listener = Listener(transport)
         channel = self._channels[name]
         channel.listeners.add(listener)
+        self.wake()
         try:
             while not transport.is_closing():
                 yield await transport.get()

@@ -125,7 +125,7 @@ class PageServer:
         routes: Sequence[Routes] = (),
     ) -> None:
         self._session = SessionClient(find, self._on_told, self._on_session)
-        self._hub = Hub(self._session, access)
+        self._hub = Hub(self._session, access, self._on_watch)
         self.context = WebContext(access, self._session, self._hub)
         self._feeding: asyncio.Task[None] | None = None
         self._server: uvicorn.Server | None = None
@@ -176,6 +176,10 @@ class PageServer:
         """Any thread: end `serve`."""
         if self._server is not None:
             self._server.should_exit = True
+
+    def _on_watch(self) -> None:
+        if self.context.feed is not None:
+            self.context.feed.wake()
 
     def _on_told(self, address: str, args: list[Argument]) -> None:
         if address == "/latent/now" and args and self.context.feed is not None:
@@ -229,6 +233,7 @@ class PageServer:
         await websocket.accept()
         listener = LiveListener()
         feed.listeners.add(listener)
+        feed.wake()
         receiving = asyncio.create_task(_until_closed(websocket))
         try:
             await websocket.send_json({"rate": feed.sample_rate, "channels": 2})
