@@ -34,11 +34,17 @@ def open_session(content: bytes) -> Any:
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1
     options.inter_op_num_threads = 1
+    # An arena keeps the memory of the largest batch that was ever run.
+    options.enable_cpu_mem_arena = False
     # Spinning worker threads would starve the audio callback.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     try:
-        return onnxruntime.InferenceSession(
+        session = onnxruntime.InferenceSession(
             content, options, providers=["CPUExecutionProvider"]
         )
     except Exception as error:  # the errors of onnxruntime share no base class
         raise InputError("is no readable ONNX file") from error
+    # It keeps the file's content for changing its provider, which never happens here.
+    session.disable_fallback()
+    session._model_bytes = None
+    return session

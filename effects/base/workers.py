@@ -6,6 +6,8 @@ import signal
 import threading
 from multiprocessing import connection
 
+from effects.base.memory import give_memory_back
+
 
 def end_with_parent() -> None:
     """In a child process: end when the parent ends, even if it is killed."""
@@ -20,7 +22,11 @@ def end_with_parent() -> None:
 
 
 def begin_worker() -> None:
-    """In a child process: leave interrupts to the parent, and end when it ends."""
+    """In a child process: leave interrupts to the parent, and end when it ends.
+
+    Memory of freed arrays goes back to the system.
+    """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)  # ends it in a native call, too
+    give_memory_back()
     end_with_parent()

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from effects.base.errors import InputError, RunError
+from effects.base.memory import give_memory_back
 from engine.cli.durations import Duration, TimeOfDay, next_time
 from engine.cli.options import check_rate, composition_options, settings_from
 from engine.cli.quiet import limit_threads, silence_libraries
@@ -89,6 +90,7 @@ def play(
       latent play --stdout --no-audio | aplay -t raw -f S16_LE -c 2 -r 48000
     """
     limit_threads()
+    give_memory_back()
     silence_libraries()
     from engine.cli.runner import Runner, wait_until
     from engine.graph import LIVE_RATE, build

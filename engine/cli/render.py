@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from effects.base.errors import InputError
+from effects.base.memory import give_memory_back
 from effects.base.whole_file import is_fifo
 from engine.cli.options import (
     check_rate,
@@ -57,6 +58,8 @@ def render(
       latent render again.flac --card song.card
     """
     from effects.audio.sound_writer import check_output
+
+    give_memory_back()
     from engine.graph import build
     from engine.offline.render import render_to_file
     from engine.offline.song_card import card_of

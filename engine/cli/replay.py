@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from effects.base.errors import InputError
+from effects.base.memory import give_memory_back
 from effects.base.whole_file import is_fifo
 from engine.cli.options import check_rate
 from engine.cli.progress import bar, tell_of_fifo
@@ -47,6 +48,8 @@ def replay(
       latent replay session.jsonl part.flac --from 600 --to 900 --stems
     """
     from effects.audio.sound_writer import check_output, whole_sound_file
+
+    give_memory_back()
     from engine.offline.edits import edits_of
     from engine.offline.played_session import differences, load_session
     from engine.offline.replay import replay as render_again
