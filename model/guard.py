@@ -6,8 +6,9 @@ them.
 """
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from functools import lru_cache
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,7 +16,7 @@ from numpy.typing import NDArray
 from effects.audio.k_weighting import k_weighting
 from model.config import AXIS, Axis
 from model.prior import Latents
-from model.spectrum import loudness
+from model.spectrum import loudness, surroundings
 
 # The features that are limited, and their units.
 UNITS = {
@@ -26,9 +27,30 @@ UNITS = {
 }
 STEPS = 7  # bisections: to within 1 % of the farthest safe point
 WHISTLE_HZ = 1_000.0  # lowest frequency of a tone that is shrill
+# How far a band may stand out of all sounds of a model: over the music that it was
+# trained on; and at all. Tempered notes stand 6 to 8 dB out of the mean of much music.
+MOST_STANDING_DB, LOUDEST_STANDING_DB = 3.0, 10.0
+BATCH = 1024  # timbres of which the mean detail is taken at once
 WHISTLE_BANDS = 9  # two thirds of a semitone on either side of a tone's centre
 
 Timbres = NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class StandingPeak:
+    """The band that stands out of a model's sounds by the most more than of its clips.
+
+    Attributes:
+        excess_db: by how much more, on the mean over sounds.
+        model_db: how far it stands out of its surroundings in the model's sounds.
+        data_db: the same in clips.
+        hz: its centre.
+    """
+
+    excess_db: float
+    model_db: float
+    data_db: float
+    hz: float
 
 
 class Decoder(Protocol):
@@ -127,6 +149,28 @@ def whistle(power: NDArray[np.float64], axis: Axis = AXIS) -> NDArray[np.float64
     return share
 
 
+def standing_peak(
+    sounds: NDArray[Any], clips: NDArray[Any] | None = None
+) -> StandingPeak:
+    """Find the largest standing peak of a model: no point of it is without.
+
+    Args:
+        sounds: timbres that the model decodes from draws of its prior, (n, n_bands).
+        clips: timbres of the music that it is of, (m, n_bands); without them, the mean
+            of music is taken to have no peak.
+    """
+    of_model = _mean_detail_db(sounds)
+    of_data = np.zeros_like(of_model) if clips is None else _mean_detail_db(clips)
+    over = of_model - np.maximum(of_data, 0.0)  # a dip that is filled is no peak
+    band = int(np.argmax(over))
+    return StandingPeak(
+        excess_db=float(over[band]),
+        model_db=float(of_model[band]),
+        data_db=float(of_data[band]),
+        hz=float(AXIS.centres[band]),
+    )
+
+
 def exceeds(
     model: Decoder, z: Latents, limits: Mapping[str, float]
 ) -> NDArray[np.bool_]:
@@ -221,3 +265,13 @@ def _bark(axis: Axis) -> NDArray[np.float64]:
     """Critical-band rate of the bands (Traunmueller, JASA 88, 1990)."""
     bark: NDArray[np.float64] = 26.81 * axis.centres / (1960.0 + axis.centres) - 0.53
     return np.clip(bark, 0.0, 24.99)
+
+
+def _mean_detail_db(timbres: NDArray[Any]) -> NDArray[np.float64]:
+    """Mean level of each band over its surroundings, shape (n_bands,)."""
+    total = np.zeros(AXIS.n_bands)
+    for start in range(0, len(timbres), BATCH):
+        piece = timbres[start : start + BATCH].astype(np.float64)
+        total += (piece - surroundings(piece)).sum(axis=0)
+    mean: NDArray[np.float64] = AXIS.range_db * total / len(timbres)
+    return mean

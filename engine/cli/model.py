@@ -6,8 +6,11 @@ from typing import Any
 
 import click
 
+from effects.base.errors import RunError
 from engine.cli.packages import TRAINING, TRANSIENTS, check_packages
 from engine.cli.progress import bar
+
+N_CHECKED = 2_000  # sounds in which a standing tone is looked for
 
 folder_argument = click.argument("folder", type=Path, required=False)
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
@@ -54,16 +57,31 @@ def info(folder: Path | None, as_json: bool) -> None:
 def check(folder: Path | None) -> None:
     """Check that a model folder can be played: files, hashes, shapes and a trial run.
 
+    A model of which a tone stands out of every sound, as after too short a training, is
+    refused.
+
     \b
     Example:
       latent model check ~/models/mine
     """
+    from effects.base.streams import Purpose, stream
+    from model.guard import LOUDEST_STANDING_DB, standing_peak
     from model.inference import TimbreModel
     from model.timbre_map import load_map
 
     loaded = TimbreModel.load(folder)
     load_map(loaded, folder)
     click.echo(f"{loaded.name}: can be played, {loaded.n_latents} latents", err=True)
+    sounds = loaded.decode(loaded.sample(N_CHECKED, stream(Purpose.MODEL_CHECK)))
+    peak = standing_peak(sounds)
+    if peak.model_db > LOUDEST_STANDING_DB:
+        raise RunError(
+            f"{loaded.name}: a tone at {peak.hz:.0f} Hz stands {peak.model_db:.1f} dB "
+            f"out of every sound; in music it is {LOUDEST_STANDING_DB:.0f} dB at most. "
+            "Train it for longer, or on more songs"
+        )
+    told = f"{peak.model_db:.1f} dB at {peak.hz:.0f} Hz"
+    click.echo(f"{loaded.name}: what stands out of all its sounds: {told}", err=True)
 
 
 @model.command("map")

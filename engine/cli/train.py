@@ -9,20 +9,29 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated, Literal, TypedDict
 
 import click
+from msgspec import Meta
 
 from effects.base.errors import InputError
+from effects.base.open_file import read_bytes
 from effects.base.paths import data_dir
+from effects.base.schema import decode_json
+from effects.base.whole_file import write_whole
 from engine.cli.corpus_options import corpus_option, default_corpus, json_option
 from engine.cli.packages import TRAINING, check_packages
+from engine.cli.screen import clock
 
 if TYPE_CHECKING:
     from model.training.fit import EpochReport, TrainSettings
 
-START_LEARNING_RATE = 5e-4  # lower than without a start, which it would undo
+PLAN = "plan.json"  # in the folder of checkpoints: how many epochs fit the minutes
 MIN_EPOCH = 2048  # clips; smaller corpora are repeated, for enough steps an epoch
+
+
+class _Plan(TypedDict):
+    epochs: Annotated[int, Meta(ge=1)]
 
 
 def default_model() -> Path:
@@ -47,7 +56,18 @@ def default_model() -> Path:
 @click.option(
     "--start",
     metavar="FOLDER",
-    help="Model to start from instead of random weights: a folder, or `bundled`.",
+    default="auto",
+    show_default=True,
+    help="What to start from: `random` weights, the `bundled` model, the FOLDER of "
+    "another one, or `auto`, which tries the first two for a fifth of the epochs and "
+    "goes on with what has the lower error on songs left out.",
+)
+@click.option(
+    "--device",
+    type=click.Choice(["cpu", "cuda"]),
+    default="cpu",
+    show_default=True,
+    help="Where to train; cuda is an NVIDIA GPU with a PyTorch that supports it.",
 )
 @click.option(
     "--look",
@@ -62,7 +82,8 @@ def train(
     epochs: int,
     minutes: float | None,
     seed: int,
-    start: str | None,
+    start: str,
+    device: str,
     look: bool,
     as_json: bool,
 ) -> None:
@@ -88,17 +109,24 @@ def train(
     from model.inference import BUNDLED
     from model.training import train as training
     from model.training.fit import TrainSettings
+    from model.training.start import TRIAL
     from model.training.vae import VAEConfig
 
     settings = TrainSettings(
         vae=VAEConfig(arch=arch), epochs=epochs, seed=seed, min_epoch=MIN_EPOCH
     )
-    origin = None
-    if start is not None:
-        origin = BUNDLED if start == "bundled" else Path(start)
-        settings = replace(settings, learning_rate=START_LEARNING_RATE)
+    _check_device(device)
+    origin: Path | Literal["auto"] | None = "auto"
+    if start in ("random", "bundled"):
+        origin = BUNDLED if start == "bundled" else None
+    elif start != "auto":
+        origin = Path(start)
     if minutes is not None:
-        settings = replace(settings, epochs=_epochs_in(minutes, folder, settings, out))
+        if start == "auto":
+            minutes /= 1.0 + 2.0 * TRIAL
+        settings = replace(
+            settings, epochs=_epochs_in(minutes, folder, settings, out, device)
+        )
     about = {"command": " ".join(["latent", *sys.argv[1:]])}
     with _losses() as progress:
         made = training.train(
@@ -107,19 +135,26 @@ def train(
             settings,
             progress,
             about=about,
-            stage=lambda what: click.echo(f"measuring: {what}", err=True),
+            stage=lambda what: click.echo(what, err=True),
             start=origin,
+            device=device,
         )
     shutil.rmtree(out / training.CHECKPOINTS, ignore_errors=True)
-    figures, history = made["figures"], made["history"]
     if as_json:
-        row = {"model": str(out), "epochs": len(history), "figures": figures}
+        row = {
+            "model": str(out),
+            "epochs": len(made.history),
+            "start": made.start.name,
+            "figures": made.figures,
+        }
         click.echo(json.dumps(row))
         return
-    click.echo(
-        f"{out}: {len(history)} epochs, error of {figures['rmse_db']:.2f} dB on clips"
-    )
-    click.echo(f"that training left out; play it: latent play --model {out}")
+    click.echo(made.comparison.line())
+    click.echo(f"{out}: {len(made.history)} epochs, started from {made.start.name}")
+    if made.comparison.is_better:
+        click.echo(f"play it: latent play --model {out}")
+    else:
+        click.echo(f"to hear it all the same: latent play --model {out}")
 
 
 def _check_writable(out: Path) -> None:
@@ -130,22 +165,39 @@ def _check_writable(out: Path) -> None:
         raise InputError(f"{out}: {there} is no folder that can be written")
 
 
+def _check_device(device: str) -> None:
+    import torch
+
+    if device == "cuda" and not torch.cuda.is_available():
+        raise InputError("--device cuda: PyTorch finds no CUDA device here")
+
+
 def _epochs_in(
-    minutes: float, corpus_dir: Path, settings: "TrainSettings", out: Path
+    minutes: float,
+    corpus_dir: Path,
+    settings: "TrainSettings",
+    out: Path,
+    device: str,
 ) -> int:
     """Number of epochs that fit into the time, measured by training one."""
     from model.training.dataset import load
-    from model.training.fit import fit, planned_epochs
+    from model.training.fit import fit
     from model.training.train import CHECKPOINTS
 
     # Training that is resumed must keep its schedule.
-    planned = planned_epochs(out / CHECKPOINTS)
-    if planned is not None:
-        return planned
+    plan = out / CHECKPOINTS / PLAN
+    if plan.exists():
+        content = read_bytes(plan, 1_000, "file of a training")
+        return decode_json(content, _Plan, str(plan))["epochs"]
     parts, _ = load(corpus_dir)
     with tempfile.TemporaryDirectory() as folder:
-        _, history = fit(parts, Path(folder), replace(settings, epochs=1))
-    return max(1, int(60.0 * minutes / max(history[0]["seconds"], 1e-3)))
+        _, history = fit(
+            parts, Path(folder), replace(settings, epochs=1), device=device
+        )
+    epochs = max(1, int(60.0 * minutes / max(history[0]["seconds"], 1e-3)))
+    plan.parent.mkdir(parents=True, exist_ok=True)
+    write_whole(plan, json.dumps({"epochs": epochs}))
+    return epochs
 
 
 @contextmanager
@@ -153,7 +205,9 @@ def _losses() -> Iterator[Callable[["EpochReport"], None]]:
     """Show the losses: in a progress bar on a terminal, elsewhere a line an epoch."""
     if not sys.stderr.isatty():
         yield lambda report: click.echo(
-            f"epoch {report.epoch}/{report.epochs}  {_terms(report)}", err=True
+            f"epoch {report.epoch}/{report.epochs}  {_terms(report)}  "
+            f"{clock(report.left_s)} left",
+            err=True,
         )
         return
     from rich.console import Console

@@ -34,12 +34,14 @@ class Split:
         validation: timbres for early stopping, of the same form.
         test: timbres for measuring, of the same form.
         test_groups: the group of each test clip, shape (n,).
+        n_train_groups: number of groups of the clips for training.
     """
 
     train: NDArray[np.float16]
     validation: NDArray[np.float16]
     test: NDArray[np.float16]
     test_groups: NDArray[np.str_]
+    n_train_groups: int
 
 
 @dataclass(frozen=True)
@@ -111,6 +113,7 @@ def split(timbres: NDArray[np.float16], groups: NDArray[np.str_]) -> Split:
         validation=timbres[in_validation],
         test=timbres[in_test],
         test_groups=groups[in_test],
+        n_train_groups=len(names) - len(test) - len(validation),
     )
 
 

@@ -9,6 +9,7 @@ import json
 import os
 import shutil
 import warnings
+from collections.abc import Iterable
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -134,6 +135,26 @@ def add_figures(model_dir: Path, figures: dict[str, Any]) -> TimbreModel:
     _write_json(model_dir / "model.json", metadata)
     write_model_card(model_dir / "CARD.md", metadata)
     return TimbreModel.load(model_dir)
+
+
+def publish(made: Path, out_dir: Path, others: Iterable[str] = ()) -> None:
+    """Move a model folder's files to where the model is to be.
+
+    Args:
+        made: a model folder on the same file system.
+        out_dir: its place; a model in it is replaced.
+        others: further files of `made`.
+
+    Raises:
+        RunError: the folder cannot be written.
+    """
+    try:
+        for name in others:
+            os.replace(made / name, out_dir / name)
+        _move_into_place(made, out_dir)
+        shutil.rmtree(made, ignore_errors=True)
+    except OSError as error:
+        raise RunError(f"cannot write the model to {out_dir}: {error}") from error
 
 
 class _ScaledDecoder(nn.Module):

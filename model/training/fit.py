@@ -7,18 +7,21 @@ was not interrupted.
 
 import json
 import math
+import statistics
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from effects.base.errors import InputError, RunError
-from effects.base.whole_file import whole_file
 from model.config import AXIS
+from model.training.checkpoint import read_checkpoint, write_checkpoint
 from model.training.dataset import Augmentation, Split, augment
 from model.training.losses import Losses, LossWeights, losses
 from model.training.vae import VAE, VAEConfig, build
@@ -27,6 +30,7 @@ LAST = "last.pt"
 SAVE_SECONDS = 30.0  # between checkpoints: the most work that a kill can lose
 WARM_UP = 0.03  # share of all steps over which the learning rate rises
 FOLLOW_STEPS = 4  # between updates of the averaged weights
+LEVEL_RISES = (0.2, 0.5)  # shares of all steps between which the level comes in
 KL_WARM_UP = 0.15  # share of all steps over which the weight of the KL rises
 
 
@@ -79,7 +83,9 @@ class EpochReport:
         train: mean losses of the epoch, named as in `Losses`.
         validation: losses of the averaged weights on the validation clips.
         rmse_db: error of the validation clips decoded from posterior means.
-        is_best: whether the validation loss is the least so far.
+        is_best: whether the error is the least so far, or these weights are kept
+            because the loss is not yet complete.
+        left_s: seconds that the epochs to come will take.
     """
 
     epoch: int
@@ -89,6 +95,7 @@ class EpochReport:
     validation: dict[str, float]
     rmse_db: float
     is_best: bool
+    left_s: float = 0.0
 
 
 Progress = Callable[[EpochReport], None]
@@ -100,6 +107,7 @@ def fit(
     settings: TrainSettings,
     progress: Progress | None = None,
     weights: Mapping[str, Tensor] | None = None,
+    device: str = "cpu",
 ) -> tuple[VAE, list[dict[str, Any]]]:
     """Train a VAE, resuming from the checkpoint in `work_dir` if there is one.
 
@@ -108,19 +116,24 @@ def fit(
         work_dir: folder of the checkpoint.
         settings: of training.
         progress: called after each epoch.
-        weights: of the network at the start; random by default.
+        weights: of the network at the start; random by default. If no epoch has a
+            lower error on the validation clips, these are what is returned.
+        device: of torch, on which the network is trained.
 
     Returns:
-        The network with the best averaged weights, on the CPU and in evaluation
-        mode, and the metrics of every epoch.
+        The network with the averaged weights that had the lowest error on the
+        validation clips, on the CPU and in evaluation mode, and the metrics of every
+        epoch.
 
     Raises:
         InputError: the checkpoint is damaged or was made with other settings.
         RunError: the loss became NaN, or the disk is full.
     """
     torch.manual_seed(settings.seed)
-    run = _Run(settings, _total_steps(split, settings), weights)
+    run = _Run(settings, _total_steps(split, settings), weights, device)
     history = run.resume(work_dir)
+    if weights is not None and not history:
+        run.keep_if_best(run.validate(torch.from_numpy(split.validation))["rmse_db"])
     train = torch.from_numpy(split.train).repeat(_repeats(split, settings), 1)
     validation = torch.from_numpy(split.validation)
     saved_at = time.monotonic()
@@ -130,8 +143,8 @@ def fit(
         started = time.monotonic()
         train_means = run.epoch(train, epoch)
         report = run.validate(validation)
-        is_best = run.keep_if_best(report["total"])
         rmse_db = report.pop("rmse_db")
+        is_best = run.keep_if_best(rmse_db)
         row = EpochReport(
             epoch + 1,
             settings.epochs,
@@ -140,6 +153,7 @@ def fit(
             report,
             rmse_db,
             is_best,
+            (settings.epochs - epoch - 1) * _seconds_each(history, started),
         )
         history.append(asdict(row))
         is_last = epoch + 1 == settings.epochs or _is_stuck(history, settings.patience)
@@ -159,13 +173,17 @@ class _Run:
         settings: TrainSettings,
         total_steps: int,
         weights: Mapping[str, Tensor] | None = None,
+        device: str = "cpu",
     ) -> None:
         self.settings = settings
+        self.device = torch.device(device)
+        self.is_fresh = weights is None
         self.total_steps = total_steps
         self.step = 0
         self.network = build(settings.vae)
         if weights is not None:
             self.network.load_state_dict(dict(weights))
+        self.network.to(self.device)
         self.average = _copy(self.network)
         self.optimiser = torch.optim.AdamW(
             self.network.parameters(),
@@ -174,9 +192,11 @@ class _Run:
             betas=(0.9, 0.98),
             fused=True,
         )
-        self.best_total = float("inf")
+        self.best_error = float("inf")
         self.best_weights = _copy(self.network)
-        self.fast = settings.bfloat16 and _has_bfloat16_units()
+        self.fast = settings.bfloat16 and (
+            self.device.type != "cpu" or _has_bfloat16_units()
+        )
 
     def epoch(self, train: Tensor, epoch: int) -> dict[str, float]:
         """Train for one pass over the corpus, and return the mean of each loss."""
@@ -191,7 +211,11 @@ class _Run:
             batch = train[order[start : start + size]].float()
             batch = augment(batch, generator, settings.augmentation)
             noise = torch.randn(size, settings.vae.n_latents, generator=generator)
-            terms = self._losses(self.network, batch, noise, self._beta())
+            # Drawn on the processor: one seed gives the same clips on every device.
+            batch, noise = batch.to(self.device), noise.to(self.device)
+            terms = self._losses(
+                self.network, batch, noise, self._beta(), self._level_share()
+            )
             if not torch.isfinite(terms.total):
                 raise RunError(
                     f"training failed in epoch {epoch + 1}: the loss is NaN; "
@@ -212,29 +236,30 @@ class _Run:
     def validate(self, validation: Tensor) -> dict[str, float]:
         """Losses and RMSE in dB of the averaged weights on unchanged clips."""
         average = self._averaged_network()
-        timbre = validation.float()
+        timbre = validation.float().to(self.device)
+        rmse_db = held_out_error_db(average, validation)
         generator = torch.Generator().manual_seed(self.settings.seed)
         noise = torch.randn(
             len(timbre), self.settings.vae.n_latents, generator=generator
-        )
-        terms = self._losses(average, timbre, noise, self.settings.loss.beta)
-        decoded = average.decode(average.encode(timbre)[0]).clamp(0.0, 1.0)
-        error_db = (decoded - timbre) * AXIS.range_db
-        rmse_db = float(error_db.square().mean().sqrt())
+        ).to(self.device)
+        terms = self._losses(average, timbre, noise, self.settings.loss.beta, 1.0)
         return {**_floats(terms), "rmse_db": rmse_db}
 
-    def keep_if_best(self, total: float) -> bool:
-        """Keep the averaged weights if their loss is the least so far."""
-        if not total < self.best_total:
+    def keep_if_best(self, error: float) -> bool:
+        """Keep the averaged weights if their error on held-out songs is the least.
+
+        Weights from before the whole loss was in force are always replaced.
+        """
+        if self._level_share() >= 1.0 and not error < self.best_error:
             return False
-        self.best_total = total
+        self.best_error = error if self._level_share() >= 1.0 else float("inf")
         self.best_weights = {k: v.clone() for k, v in self.average.items()}
         return True
 
     def best(self) -> VAE:
         """The network with the weights that were kept, in evaluation mode."""
         network = build(self.settings.vae)
-        network.load_state_dict(self.best_weights)
+        network.load_state_dict(self.best_weights)  # copied to the processor
         return network.eval()
 
     def save(self, work_dir: Path, history: list[dict[str, Any]]) -> None:
@@ -245,19 +270,11 @@ class _Run:
             "network": self.network.state_dict(),
             "average": self.average,
             "optimiser": self.optimiser.state_dict(),
-            "best_total": self.best_total,
+            "best_error": self.best_error,
             "best_weights": self.best_weights,
             "history": json.dumps(history),
         }
-        path = work_dir / LAST
-        try:
-            work_dir.mkdir(parents=True, exist_ok=True)
-            with whole_file(path) as temporary:
-                torch.save(state, temporary)
-        except (OSError, RuntimeError) as error:  # torch raises its own on a full disk
-            if isinstance(error, RunError):
-                raise
-            raise RunError(f"{path}: cannot be written ({error})") from error
+        write_checkpoint(work_dir / LAST, state)
 
     def resume(self, work_dir: Path) -> list[dict[str, Any]]:
         """Load the state of an earlier run, and return its history."""
@@ -272,22 +289,38 @@ class _Run:
             )
         self.step = state["step"]
         self.network.load_state_dict(state["network"])
-        self.average = state["average"]
+        self.average = self._placed(state["average"])
         self.optimiser.load_state_dict(state["optimiser"])
-        self.best_total = state["best_total"]
-        self.best_weights = state["best_weights"]
+        self.best_error = state["best_error"]
+        self.best_weights = self._placed(state["best_weights"])
         history: list[dict[str, Any]] = json.loads(state["history"])
         return history
 
+    def _placed(self, weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        return {name: value.to(self.device) for name, value in weights.items()}
+
     def _losses(
-        self, network: VAE, batch: Tensor, noise: Tensor, beta: float
+        self,
+        network: VAE,
+        batch: Tensor,
+        noise: Tensor,
+        beta: float,
+        level_share: float,
     ) -> Losses:
-        with torch.autocast("cpu", torch.bfloat16, enabled=self.fast):
-            return losses(network, batch, noise, self.settings.loss, beta)
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.fast):
+            return losses(network, batch, noise, self.settings.loss, beta, level_share)
 
     def _beta(self) -> float:
         rise = self.step / max(1.0, KL_WARM_UP * self.total_steps)
         return self.settings.loss.beta * min(1.0, 0.05 + 0.95 * rise)
+
+    def _level_share(self) -> float:
+        """Share of the level's weight: at first spectra are too blurred to have one."""
+        if not self.is_fresh:
+            return 1.0
+        first, last = LEVEL_RISES
+        done = self.step / self.total_steps
+        return min(1.0, max(0.0, (done - first) / (last - first)))
 
     def _set_learning_rate(self) -> None:
         done = self.step / self.total_steps
@@ -307,49 +340,20 @@ class _Run:
             self.average[name].lerp_(value, weight)
 
     def _averaged_network(self) -> VAE:
-        network = build(self.settings.vae)
+        network = build(self.settings.vae).to(self.device)
         network.load_state_dict(self.average)
         return network.eval()
 
 
-def read_checkpoint(path: Path) -> dict[str, Any]:
-    """Read a checkpoint without running code that the file may hold.
-
-    Raises:
-        InputError: the file is damaged, or is no checkpoint of Latent's.
-    """
-    try:
-        state = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # torch raises errors of many types
-        raise InputError(
-            f"{path} is no readable checkpoint; remove it to train anew"
-        ) from error
-    if not isinstance(state, dict) or "best_weights" not in state:
-        raise InputError(
-            f"{path} is no checkpoint of Latent's; remove it to train anew"
-        )
-    return state
-
-
-def planned_epochs(work_dir: Path) -> int | None:
-    """Number of epochs planned for the training that a checkpoint is of.
-
-    Args:
-        work_dir: folder of the checkpoint.
-
-    Returns:
-        None if there is no checkpoint.
-
-    Raises:
-        InputError: the checkpoint is damaged, or is none of Latent's.
-    """
-    path = work_dir / LAST
-    if not path.exists():
-        return None
-    try:
-        return int(json.loads(read_checkpoint(path)["settings"])["epochs"])
-    except (KeyError, TypeError, ValueError) as error:
-        raise InputError(f"{path} is no checkpoint of Latent's; remove it") from error
+@torch.no_grad()
+def held_out_error_db(network: VAE, timbres: NDArray[np.float16] | Tensor) -> float:
+    """RMSE in dB of timbres (n, n_bands) that are decoded from posterior means."""
+    device = next(network.parameters()).device
+    timbre = torch.as_tensor(timbres).float().to(device)
+    decoded = network.decode(network.encode(timbre)[0]).clamp(0.0, 1.0)
+    error_db = (decoded - timbre) * AXIS.range_db
+    rmse_db: float = error_db.square().mean().sqrt().item()
+    return rmse_db
 
 
 def _identity(settings: TrainSettings) -> str:
@@ -369,6 +373,12 @@ def _repeats(split: Split, settings: TrainSettings) -> int:
 def _is_stuck(history: list[dict[str, Any]], patience: int) -> bool:
     best = max((i for i, row in enumerate(history) if row["is_best"]), default=0)
     return len(history) - 1 - best >= patience
+
+
+def _seconds_each(history: list[dict[str, Any]], started: float) -> float:
+    """Median duration of the last epochs, with the one that began at `started`."""
+    recent = [float(row["seconds"]) for row in history[-8:]]
+    return statistics.median([*recent, time.monotonic() - started])
 
 
 def _copy(network: VAE) -> dict[str, Tensor]:

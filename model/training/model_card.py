@@ -64,7 +64,7 @@ def model_card(metadata: dict[str, Any]) -> str:
 def _figures(figures: dict[str, Any]) -> list[str]:
     if not figures:
         return ["Not measured yet: `latent model bench` does."]
-    rows = ["| measure | value |", "| --- | --- |"]
+    rows = [*_compared(figures), "| measure | value |", "| --- | --- |"]
     for key, label, form in ROWS:
         if figures.get(key) is not None:
             rows.append(f"| {label} | {form.format(figures[key])} |")
@@ -72,3 +72,9 @@ def _figures(figures: dict[str, Any]) -> list[str]:
     if guard:
         rows.append(f"| prior samples that the guard moves | {guard['touched']:.1%} |")
     return rows
+
+
+def _compared(figures: dict[str, Any]) -> list[str]:
+    """The first line of the figures: is the model better than others?"""
+    given = figures.get("comparison")
+    return [given["line"][0].upper() + given["line"][1:] + ".", ""] if given else []

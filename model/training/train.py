@@ -1,20 +1,39 @@
 """Training from end to end: from a corpus folder to a checked model folder."""
 
 from collections.abc import Callable
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from effects.base.streams import Purpose, stream
 from model.inference import TimbreModel
+from model.training.comparison import Comparison, check_standing_peak, compare
 from model.training.dataset import load
 from model.training.evaluate import evaluate
-from model.training.export import add_figures, export
+from model.training.export import add_figures, export, publish
 from model.training.fit import Progress, TrainSettings, fit
 from model.training.report import REPORT, write_report
-from model.training.start import start_weights
+from model.training.start import Start, choose_start
 
 CHECKPOINTS = "checkpoints"  # folder in the model folder; not needed afterwards
+MADE = "made"  # the model in it, until it is measured
+
+
+@dataclass(frozen=True)
+class Trained:
+    """The outcome of training.
+
+    Attributes:
+        figures: as `evaluate` returns them, with `standing_peak` and `comparison`.
+        history: a row an epoch.
+        comparison: with PCA and with the bundled model.
+        start: what training started from.
+    """
+
+    figures: dict[str, Any]
+    history: list[dict[str, Any]]
+    comparison: Comparison
+    start: Start
 
 
 def train(
@@ -26,12 +45,13 @@ def train(
     about: dict[str, Any] | None = None,
     name: str | None = None,
     stage: Callable[[str], None] | None = None,
-    start: Path | None = None,
-) -> dict[str, Any]:
+    start: Path | Literal["auto"] | None = None,
+    device: str = "cpu",
+) -> Trained:
     """Train on a corpus, export the network, measure it, and draw a report.
 
     A run that was killed is resumed when this is called again with the same folders and
-    settings.
+    settings. A model that is in `out_dir` stays until the new one is measured.
 
     Args:
         corpus_dir: as `latent corpus` makes it.
@@ -41,25 +61,33 @@ def train(
         about: provenance for model.json, to which facts about corpus and training
             are added.
         name: of the model; that of the folder by default.
-        stage: called with the name of each step after the last epoch.
-        start: model folder whose weights training starts from; it starts from random
-            ones by default.
-
-    Returns:
-        `figures` as `evaluate` returns them, and `history`, a row an epoch.
+        stage: called with the name of each step before it is taken.
+        start: model folder whose weights training starts from; "auto" tries the bundled
+            model's and random ones. Random ones by default.
+        device: of torch, on which the network is trained.
 
     Raises:
         InputError: the corpus, a checkpoint or `start` cannot be used.
-        RunError: training or writing failed.
+        RunError: training or writing failed, or a tone stands out of all sounds of the
+            model.
     """
     tell = stage if stage is not None else _silent
     split, facts = load(corpus_dir)
-    weights, origin = None, None
-    if start is not None:
-        origin = TimbreModel.load(start)
-        settings = replace(settings, start=origin.hash)
-        weights = start_weights(start, settings.vae)
-    network, history = fit(split, out_dir / CHECKPOINTS, settings, progress, weights)
+    work_dir = out_dir / CHECKPOINTS
+    if start == "auto":
+
+        def tried(what: str) -> Progress | None:
+            tell(f"trial from {what} weights")
+            return progress
+
+        found = choose_start(split, work_dir, settings, tried, device)
+    else:
+        found = Start(start)
+    tell(f"training from {found.name}")
+    settings = found.settings(settings)
+    network, history = fit(
+        split, work_dir, settings, progress, found.weights(settings), device
+    )
     tell("export")
     rng = stream(Purpose.TRAINING, settings.seed)
     training = {
@@ -71,12 +99,19 @@ def train(
         "minutes",
         "seed": settings.seed,
     }
-    if origin is not None:
-        training["start"] = _provenance(origin)
+    if found.folder is not None:
+        training["start"] = _provenance(TimbreModel.load(found.folder))
+    if found.errors_db:
+        random_db, bundled_db = found.errors_db
+        training["start_chosen"] = (
+            f"after a fifth of the epochs {bundled_db:.2f} dB from the bundled model, "
+            f"{random_db:.2f} dB from random weights"
+        )
+    made = work_dir / MADE
     model = export(
         network,
         split.train,
-        out_dir,
+        made,
         rng,
         name=name or out_dir.name,
         about={
@@ -86,11 +121,18 @@ def train(
             "settings": asdict(settings),
         },
     )
+    standing = check_standing_peak(model, split.train, rng)
     figures = evaluate(model, split.train, split.test, split.test_groups, rng, tell)
-    model = add_figures(out_dir, figures)
+    compared = compare(model, split)
+    figures |= {
+        "standing_peak": asdict(standing),
+        "comparison": compared.to_json(),
+    }
+    model = add_figures(made, figures)
     tell("report")
-    write_report(model, history, split.test, out_dir / REPORT, rng)
-    return {"figures": figures, "history": history}
+    write_report(model, history, split.test, made / REPORT, rng)
+    publish(made, out_dir, [REPORT])
+    return Trained(figures, history, compared, found)
 
 
 def _provenance(origin: TimbreModel) -> str:

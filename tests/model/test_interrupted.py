@@ -15,7 +15,7 @@ import psutil
 import pytest
 import soundfile
 
-from effects.base.errors import InputError, RunError
+from effects.base.errors import RunError
 from engine.cli.main import main
 from model.config import AXIS, SAMPLE_RATE
 from model.corpus.clip_audio import CLIPS
@@ -25,7 +25,7 @@ from model.corpus.demo.recipe import CLIPS_PER_PATCH
 from model.corpus.song import flac_bytes
 from model.inference import TimbreModel
 from model.training.export import add_figures
-from model.training.fit import LAST, fit, planned_epochs
+from model.training.fit import fit
 from model.training.report import REPORT, write_report
 from tests.support import signals
 from tests.support.command import ROOT, environment
@@ -48,12 +48,13 @@ import numpy as np
 import onnx
 import torch._dynamo
 from matplotlib.backends import backend_agg
-from model.training import evaluate, export, fit
+from model.training import comparison, evaluate, export, fit
 from model.training.train import train
 from tests.support.timbres import tiny_settings
 
 corpus, whole, killed, kills, seed = map(Path, sys.argv[1:])
 fit.SAVE_SECONDS, export.N_STATISTICS = 0.0, 400
+comparison.MOST_STANDING_DB = float("inf")
 evaluate.guard_share = partial(evaluate.guard_share, n=100)
 
 
@@ -158,15 +159,6 @@ def test_a_full_disk_spares_figures_report_and_checkpoint(older: Path) -> None:
     assert "\n" not in str(full.value)
     assert (model_files(older), model_files(work_dir)) == before
     assert not list((older.parent / "none").iterdir())
-
-
-def test_a_training_that_goes_on_keeps_the_length_it_began_with(tmp_path: Path) -> None:
-    assert planned_epochs(tmp_path) is None
-    fit(harmonic_split(200), tmp_path, tiny_settings(epochs=3))
-    assert planned_epochs(tmp_path) == 3
-    (tmp_path / LAST).write_bytes(b"torn")
-    with pytest.raises(InputError, match="no checkpoint of Latent"):
-        planned_epochs(tmp_path)
 
 
 def few_clips(folder: Path) -> None:

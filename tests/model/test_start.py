@@ -10,13 +10,15 @@ import torch
 from effects.base.errors import InputError
 from model.corpus.corpus import Corpus
 from model.inference import TimbreModel
+from model.training import start
 from model.training.export import export
 from model.training.fit import fit
-from model.training.start import start_weights
+from model.training.start import Start, choose_start, start_weights
 from model.training.train import train
 from model.training.vae import build
 from tests.support.timbres import (
     TINY,
+    any_standing_peak,
     harmonic_split,
     harmonic_timbres,
     tiny_model,
@@ -51,7 +53,10 @@ def test_training_that_starts_from_a_model_is_ahead(tmp_path: Path) -> None:
     assert history[0]["rmse_db"] < 0.75 * alone[0]["rmse_db"]
 
 
-def test_the_card_names_the_model_that_was_started_from(tmp_path: Path) -> None:
+def test_the_card_names_the_model_that_was_started_from(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    any_standing_peak(monkeypatch)
     origin = tiny_model(tmp_path / "origin")
     corpus = Corpus.create(tmp_path / "corpus")
     timbres = harmonic_timbres(80, np.random.default_rng(1)).astype(np.float32)
@@ -74,3 +79,32 @@ def test_a_model_of_another_shape_is_refused(tmp_path: Path) -> None:
     tiny_model(tmp_path / "m")
     with pytest.raises(InputError, match="width 99"):
         start_weights(tmp_path / "m", replace(TINY, width=99))
+
+
+def test_the_better_start_is_chosen_and_stays_chosen(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A model that knows this music stands in for the bundled one."""
+    corpus = harmonic_split(300)
+    settings = tiny_settings(epochs=25)
+    network, _ = fit(corpus, tmp_path / "a", settings)
+    rng = np.random.default_rng(3)
+    export(network, corpus.train, tmp_path / "m", rng, name="m", about={})
+    monkeypatch.setattr(start, "BUNDLED", tmp_path / "m")
+    shown: list[str] = []
+
+    def trial(name: str) -> None:
+        shown.append(name)
+
+    found = choose_start(corpus, tmp_path / "work", settings, trial)
+    assert shown == ["random", "bundled"]
+    assert found.folder == tmp_path / "m"
+    assert found.errors_db[1] < found.errors_db[0]
+    again = choose_start(corpus, tmp_path / "work", settings, trial)
+    assert (again, shown) == (found, ["random", "bundled"])
+
+
+def test_a_network_of_another_shape_starts_from_random_weights(tmp_path: Path) -> None:
+    found = choose_start(harmonic_split(200), tmp_path, tiny_settings())
+    assert found == Start()
+    assert found.settings(tiny_settings()) == tiny_settings()

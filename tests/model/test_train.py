@@ -10,13 +10,26 @@ import torch
 from effects.base.errors import InputError, RunError
 from model.config import AXIS
 from model.corpus.corpus import Corpus
+from model.guard import StandingPeak, standing_peak
 from model.inference import TimbreModel
+from model.training import comparison, dataset
 from model.training import fit as loop
+from model.training.checkpoint import read_checkpoint
+from model.training.comparison import Comparison
 from model.training.dataset import Augmentation, augment, split
-from model.training.fit import EpochReport, fit, read_checkpoint
+from model.training.evaluate import rmse_db
+from model.training.fit import EpochReport, fit
 from model.training.losses import LossWeights, detail, kl_divergence
 from model.training.train import train
-from tests.support.timbres import harmonic_split, harmonic_timbres, tiny_settings
+from model.training.vae import build
+from tests.support.timbres import (
+    TINY,
+    any_standing_peak,
+    harmonic_split,
+    harmonic_timbres,
+    tiny_model,
+    tiny_settings,
+)
 
 
 def test_training_lowers_the_error(tmp_path: Path) -> None:
@@ -74,11 +87,18 @@ def test_training_ends_early_when_nothing_gets_better(tmp_path: Path) -> None:
     settings = dataclasses.replace(
         tiny_settings(epochs=50), learning_rate=0.0, patience=3
     )
-    _, history = fit(harmonic_split(200), tmp_path, settings)
-    assert len(history) < 10
+    weights = build(settings.vae).state_dict()
+    _, history = fit(harmonic_split(200), tmp_path / "a", settings, weights=weights)
+    assert len(history) == 4
+    # From random weights half of the epochs pass before the whole loss is in force.
+    _, history = fit(harmonic_split(200), tmp_path / "b", settings)
+    assert 25 < len(history) < 30
 
 
-def test_corpus_to_model_folder_and_again(tmp_path: Path) -> None:
+def test_corpus_to_model_folder_and_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    any_standing_peak(monkeypatch)
     corpus = Corpus.create(tmp_path / "corpus")
     timbres = harmonic_timbres(240, np.random.default_rng(0)).astype(np.float32)
     rows = [
@@ -94,16 +114,16 @@ def test_corpus_to_model_folder_and_again(tmp_path: Path) -> None:
         about={"licence": "CC0"},
         stage=told.append,
     )
-    assert told[0] == "export"
-    assert len(result["history"]) == 3
+    assert told[:2] == ["training from random weights", "export"]
+    assert len(result.history) == 3
     model = TimbreModel.load(tmp_path / "mine")
     assert model.name == "mine"
-    assert model.metadata["figures"]["rmse_db"] == result["figures"]["rmse_db"]
+    assert model.metadata["figures"]["rmse_db"] == result.figures["rmse_db"]
     card = (tmp_path / "mine" / "CARD.md").read_text()
     assert "CC0" in card
     assert "240 of 80 songs" in card
     again = train(tmp_path / "corpus", tmp_path / "mine", tiny_settings(epochs=3))
-    assert again["figures"] == result["figures"]
+    assert again.figures == result.figures
     picture = (tmp_path / "mine" / "report.png").read_bytes()
     assert picture.startswith(b"\x89PNG")
     assert len(picture) > 20_000
@@ -224,3 +244,110 @@ def test_kl_is_zero_for_the_prior_and_grows_from_it() -> None:
     zero = torch.zeros(3)
     assert torch.all(kl_divergence(zero, zero) == 0.0)
     assert torch.allclose(kl_divergence(zero + 2.0, zero), torch.tensor(2.0))
+
+
+def test_the_start_is_what_is_returned_when_no_epoch_is_better(tmp_path: Path) -> None:
+    settings = dataclasses.replace(tiny_settings(epochs=2), learning_rate=0.3)
+    torch.manual_seed(3)
+    weights = build(settings.vae).state_dict()
+    corpus = harmonic_split(200)
+    good, _ = fit(corpus, tmp_path / "a", tiny_settings(epochs=30))
+    started = {name: value.clone() for name, value in good.state_dict().items()}
+    kept, history = fit(corpus, tmp_path / "b", settings, weights=started)
+    assert not any(row["is_best"] for row in history)
+    for name, value in kept.state_dict().items():
+        assert torch.equal(value, started[name])
+    assert not torch.equal(next(iter(weights.values())), next(iter(started.values())))
+
+
+def test_a_short_training_has_no_standing_peak(tmp_path: Path) -> None:
+    """While spectra are blurred, loudness must not raise one band in all of them."""
+    corpus = harmonic_split(300)
+    vae = dataclasses.replace(TINY, width=64, hidden=64)
+    for epochs in (8, 16):
+        settings = dataclasses.replace(
+            tiny_settings(epochs=epochs), vae=vae, min_epoch=1024
+        )
+        network, _ = fit(corpus, tmp_path / str(epochs), settings)
+        clips = torch.from_numpy(corpus.train).float()
+        with torch.no_grad():
+            decoded = network.decode(network.encode(clips)[0]).clamp(0.0, 1.0)
+        found = standing_peak(decoded.numpy(), corpus.train)
+        assert found.excess_db < 3.0, (epochs, found)
+
+
+def test_a_standing_peak_is_found_where_it_is() -> None:
+    clips = harmonic_timbres(200, np.random.default_rng(0)).astype(np.float32)
+    assert abs(standing_peak(clips, clips).excess_db) < 0.1
+    sounds = clips.copy()
+    sounds[:, 500] += 0.2
+    found = standing_peak(sounds, clips)
+    assert found.hz == pytest.approx(AXIS.centres[500])
+    assert found.excess_db == pytest.approx(20.0, abs=1.0)
+    clips[:, 700] -= 0.2  # a dip that the model fills is no peak
+    assert standing_peak(sounds, clips).hz == pytest.approx(AXIS.centres[500])
+
+
+def test_a_model_with_a_standing_peak_is_refused_and_the_old_one_stays(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    corpus_of(tmp_path / "corpus")
+    before = tiny_model(tmp_path / "mine").hash
+    whistling = StandingPeak(33.9, 36.2, 2.3, 351.0)
+    monkeypatch.setattr(comparison, "standing_peak", lambda sounds, clips: whistling)
+    with pytest.raises(RunError, match=r"tone at 351 Hz.*nothing was written") as told:
+        train(tmp_path / "corpus", tmp_path / "mine", tiny_settings())
+    assert "\n" not in str(told.value)
+    assert TimbreModel.load(tmp_path / "mine").hash == before
+
+
+def compared(
+    own: float, pca: float, bundled: float, n_clips: int = 100, needed: int = 0
+) -> Comparison:
+    return Comparison(own, pca, bundled, 0.9, n_clips, n_clips // 3, needed)
+
+
+def test_the_first_line_says_plainly_whether_it_is_better() -> None:
+    better = compared(4.0, 4.5, 5.0)
+    assert better.is_better
+    assert better.line().startswith("better than the bundled model: 4.00 dB, bundled")
+    assert "needed" not in better.line()
+    worse = compared(6.7, 6.0, 5.3, needed=240)
+    assert not worse.is_better
+    assert worse.line().startswith("no better than the bundled model: 6.70 dB")
+    assert worse.line().endswith("more songs are needed: about 240")
+    assert "no better than PCA" in compared(4.6, 4.5, 5.0, needed=500).line()
+    assert "too few to rely on" in compared(4.0, 4.5, 5.0, n_clips=4).line()
+
+
+def test_songs_needed_follow_from_how_the_error_falls() -> None:
+    curve = [8.0, 4.0 * 2**0.5, 4.0]  # with the root of the number of songs
+    assert comparison._songs_for(0.5, curve, 30) in (120, 130)
+    assert comparison._songs_for(0.9, [4.0, 4.0, 4.0], 30) == 0
+    assert comparison._songs_for(0.01, curve, 1_000) == 0
+
+
+def corpus_of(folder: Path, n: int = 240) -> None:
+    timbres = harmonic_timbres(n, np.random.default_rng(0)).astype(np.float32)
+    rows = [
+        {"group": f"song {i // 3}", "source": "own", "licence": "MIT"} for i in range(n)
+    ]
+    Corpus.create(folder).append(timbres, rows)
+
+
+def test_the_report_compares_with_pca_and_with_the_bundled_model(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    any_standing_peak(monkeypatch)
+    corpus_of(tmp_path / "corpus")
+    made = train(tmp_path / "corpus", tmp_path / "mine", tiny_settings())
+    found = made.comparison
+    assert not found.is_better  # two epochs of a tiny network
+    test = dataset.load(tmp_path / "corpus")[0].test.astype(np.float32)
+    bundled = TimbreModel.load()
+    error_db = rmse_db(bundled.decode(bundled.encode(test)[0]), test)
+    assert found.rmse_bundled_db == pytest.approx(error_db)
+    assert found.rmse_pca_db == pytest.approx(made.figures["rmse_pca_db"], rel=1e-3)
+    card = (tmp_path / "mine" / "CARD.md").read_text()
+    first = card[card.index("## Figures") :].splitlines()[2]
+    assert first == found.line()[0].upper() + found.line()[1:] + "."
