@@ -82,6 +82,7 @@ SLOW_MODULES = frozenset(
         "test_tell",
         "test_train",
         "test_view",
+        "test_web_curation",
         "test_web_review",
         "test_web_sky",
         "test_web_page",

@@ -132,7 +132,7 @@ class PageServer:
         documents = [route for each in routes for route in each(self.context)]
         app = Starlette(
             routes=[*self._routes(), *documents, *static_routes()],
-            exception_handlers={HTTPException: _refused},
+            exception_handlers={HTTPException: refused},
         )
         self.app: ASGIApp = Guard(app, access)
 
@@ -158,7 +158,7 @@ class PageServer:
             access_log=False,
             log_config=None,
         )
-        self._server = server = _Server(config)
+        self._server = server = SignalFreeServer(config)
         tasks = [asyncio.create_task(self._hub.run())]
 
         async def follow() -> None:
@@ -329,7 +329,8 @@ def _file(entry: Any, kind: str) -> Callable[[Request], Awaitable[Response]]:
     return answer
 
 
-async def _refused(request: Request, error: Exception) -> Response:
+async def refused(request: Request, error: Exception) -> Response:
+    """Answer what a route has refused."""
     assert isinstance(error, HTTPException)
     return JSONResponse(
         {"error": error.detail}, error.status_code, headers=error.headers
@@ -343,7 +344,9 @@ async def _until_closed(websocket: WebSocket) -> None:
             pass
 
 
-class _Server(uvicorn.Server):
+class SignalFreeServer(uvicorn.Server):
+    """A server that leaves signals to its process."""
+
     @contextlib.contextmanager
     def capture_signals(self) -> Any:
         """The process that serves decides about signals."""

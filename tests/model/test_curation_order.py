@@ -166,3 +166,12 @@ def test_auto_needs_decisions(n_decided: int) -> None:
     given, decisions, _ = judged(300, n_decided)
     with pytest.raises(InputError, match="--auto needs 100"):
         propose(given, decisions, 0.9)
+
+
+def test_clips_that_are_opened_again_elsewhere_come_again() -> None:
+    order = opened(features(60))
+    for clip in order.upcoming(40):
+        order.decide(clip, KEPT)
+    order.note({3: OPEN, 4: OPEN} | {c: KEPT for c in (5, 6)})
+    assert {3, 4} <= set(order.upcoming(60))
+    assert not {5, 6} & set(order.upcoming(60))

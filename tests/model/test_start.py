@@ -18,9 +18,9 @@ from model.training.train import train
 from model.training.vae import build
 from tests.support.timbres import (
     TINY,
-    any_standing_peak,
     harmonic_split,
     harmonic_timbres,
+    quick_measures,
     tiny_model,
     tiny_settings,
 )
@@ -56,7 +56,7 @@ def test_training_that_starts_from_a_model_is_ahead(tmp_path: Path) -> None:
 def test_the_card_names_the_model_that_was_started_from(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    any_standing_peak(monkeypatch)
+    quick_measures(monkeypatch)
     origin = tiny_model(tmp_path / "origin")
     corpus = Corpus.create(tmp_path / "corpus")
     timbres = harmonic_timbres(80, np.random.default_rng(1)).astype(np.float32)

@@ -24,9 +24,9 @@ from model.training.train import train
 from model.training.vae import build
 from tests.support.timbres import (
     TINY,
-    any_standing_peak,
     harmonic_split,
     harmonic_timbres,
+    quick_measures,
     tiny_model,
     tiny_settings,
 )
@@ -98,7 +98,7 @@ def test_training_ends_early_when_nothing_gets_better(tmp_path: Path) -> None:
 def test_corpus_to_model_folder_and_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    any_standing_peak(monkeypatch)
+    quick_measures(monkeypatch)
     corpus = Corpus.create(tmp_path / "corpus")
     timbres = harmonic_timbres(240, np.random.default_rng(0)).astype(np.float32)
     rows = [
@@ -338,7 +338,7 @@ def corpus_of(folder: Path, n: int = 240) -> None:
 def test_the_report_compares_with_pca_and_with_the_bundled_model(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    any_standing_peak(monkeypatch)
+    quick_measures(monkeypatch)
     corpus_of(tmp_path / "corpus")
     made = train(tmp_path / "corpus", tmp_path / "mine", tiny_settings())
     found = made.comparison

@@ -1,5 +1,6 @@
 """Timbres with partials, made in no time, and models small enough to train in it."""
 
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +10,8 @@ from numpy.typing import NDArray
 
 from model.config import AXIS
 from model.inference import TimbreModel
-from model.training import comparison
+from model.training import comparison, evaluate
+from model.training import export as exporting
 from model.training.dataset import Augmentation, Split, split
 from model.training.export import export
 from model.training.fit import TrainSettings
@@ -53,9 +55,12 @@ def tiny_settings(epochs: int = 2, seed: int = 1) -> TrainSettings:
     )
 
 
-def any_standing_peak(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Accept models that were trained for a moment, whatever stands out of them."""
+def quick_measures(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Measure on few sounds, and accept models that were trained for a moment."""
     monkeypatch.setattr(comparison, "MOST_STANDING_DB", float("inf"))
+    monkeypatch.setattr(comparison, "N_SOUNDS", 200)
+    monkeypatch.setattr(exporting, "N_STATISTICS", 400)
+    monkeypatch.setattr(evaluate, "guard_share", partial(evaluate.guard_share, n=100))
 
 
 def tiny_model(folder: Path, *, arch: str = "dense", n: int = 400) -> TimbreModel:

@@ -17,6 +17,7 @@ from effects.base.errors import InputError
 from model.corpus.corpus import Corpus
 from model.corpus.curation.auto import Proposal, propose, sample
 from model.corpus.curation.decisions import Decisions
+from model.corpus.curation.likelihood import classifier
 from model.corpus.curation.order import (
     KEPT,
     OPEN,
@@ -78,6 +79,7 @@ class Curation:
             if clip in self._place:
                 decided[self._place[clip]] = _CODES[verdict.verdict]
         self._order = ClipOrder(features_of(rows), decided)
+        classifier()  # imports what learns now, not between two clips
         self._moments: deque[float] = deque(maxlen=RATE_OVER)
         last = self._decisions.last
         if last is not None and last.next in self._place:
@@ -125,6 +127,10 @@ class Curation:
         """How likely the clip is to be rejected; None before enough was decided."""
         likelihood = self._order.likelihood()
         return None if likelihood is None else float(likelihood[self._known(clip)])
+
+    def suspicion(self, clip: int) -> float:
+        """The largest score of a clip over its limit."""
+        return float(self._order.features.suspicion[self._known(clip)])
 
     def verdict(self, clip: int) -> ClipVerdict | None:
         """What was decided about a clip, if anything."""

@@ -91,7 +91,7 @@ class ClipOrder:
             self._since_fit += int(self.decisions[clip] != decision)
             self.decisions[clip] = decision
         self._forward = [c for c in self._forward if self.decisions[c] == OPEN]
-        if self._since_fit >= REFIT:
+        if self._since_fit >= REFIT or OPEN in decisions.values():
             self._refit()
 
     def learn_latents(self, latents: NDArray[np.float32]) -> None:
@@ -141,15 +141,20 @@ class ClipOrder:
         rejected = self.decisions[decided] == REJECTED
         if min(rejected.sum(), (~rejected).sum()) < MIN_EACH:
             self._likelihood = None
-            worst_first = np.argsort(-self.features.suspicion, kind="stable")
-            self._by_likelihood = self._by_doubt = worst_first
+            self._by_likelihood = self._ranked(self.features.suspicion)
+            self._by_doubt = self._by_likelihood
             return
         if self._seen is None:
             self._seen = features_for(self.features.scores, self.features.latents)
         found = likelihood(self._seen, np.flatnonzero(decided), rejected)
         self._likelihood = found
-        self._by_likelihood = np.argsort(-found, kind="stable")
-        self._by_doubt = np.argsort(np.abs(found - 0.5), kind="stable")
+        self._by_likelihood = self._ranked(found)
+        self._by_doubt = self._ranked(-np.abs(found - 0.5))
+
+    def _ranked(self, values: NDArray[np.float32]) -> NDArray[np.intp]:
+        """Clips that are open now, those with the largest values first."""
+        clips = np.flatnonzero(self.decisions == OPEN)
+        return clips[np.argsort(-values[clips], kind="stable")]
 
     def _kin(self, clip: int) -> list[int]:
         """Other clips of a clip's song, and those that lie nearest to it."""
