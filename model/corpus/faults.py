@@ -61,7 +61,9 @@ def count_flat_tops(clip: Samples) -> int:
 
     A flat top is a step of at least 1 % of the amplitude followed by two of at most
     0.2 %, within 3 % of the highest or lowest sample. A sine has none: where two steps
-    at its crest are that small, the one before is at most 0.6 %.
+    at its crest are that small, the one before is at most 0.6 %. Other waves may come
+    to one by chance, and if they repeat to the sample, they do so in each period: tops
+    that are alike count once.
 
     Args:
         clip: shape (n_samples, channels); each channel is compared with its own peaks.
@@ -70,10 +72,15 @@ def count_flat_tops(clip: Samples) -> int:
     sounding = top > bottom  # a silent channel is flat everywhere
     clip, top, bottom = clip[:, sounding], top[sounding], bottom[sounding]
     amplitude = 0.5 * (top - bottom)
-    step = np.abs(np.diff(clip, axis=0))
-    flat = step <= 0.002 * amplitude
+    step = np.diff(clip, axis=0) / amplitude
+    size = np.abs(step)
+    flat = size <= 0.002
     # The steps of a quiet recording of 16 bits are as large beside its amplitude.
-    corner = step[:-2] >= np.maximum(0.01 * amplitude, 3.0 / 2**15)
+    corner = size[:-2] >= np.maximum(0.01, 3.0 / 2**15 / amplitude)
     level = clip[1:-2]
     at_end = (level >= top - 0.03 * amplitude) | (level <= bottom + 0.03 * amplitude)
-    return int(np.count_nonzero(corner & flat[1:-1] & flat[2:] & at_end))
+    places, channels = np.nonzero(corner & flat[1:-1] & flat[2:] & at_end)
+    # Of quantised waves, two periods differ by some steps of 16 bits.
+    unit = 8.0 / 2**15 / amplitude[channels]
+    shapes = np.round(step[places, channels] / np.maximum(unit, 0.001))
+    return len(set(zip(channels.tolist(), shapes.tolist(), strict=True)))

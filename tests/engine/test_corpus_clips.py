@@ -13,7 +13,7 @@ from model.corpus.corpus import Corpus
 from model.corpus.song import flac_bytes
 from tests.support import signals
 
-SCORES = {"onset": 1.0, "click": 2.0, "attack": 3.0, "decay": 4.0, "step": 5.0}
+SCORES = {"onset": 1.0, "click": 2.0, "attack": 3.0, "start": 0.5, "step": 5.0}
 
 
 @pytest.fixture
@@ -59,7 +59,7 @@ def listed(corpus: Path, capsys: pytest.CaptureFixture[str], *words: str) -> lis
         (["--song", "雨"], [4, 5]),
         (["--score", "onset>=1.7"], [3, 4, 5]),
         (["--score", "onset>0.5", "--score", "onset < 2"], [1, 2, 3]),
-        (["--score", "transient>0.7"], [5]),
+        (["--score", "transient>0.9"], [5]),
         (["--licence", "by"], [2, 3, 4, 5]),
         (["--song", "nothing of the kind"], []),
     ],

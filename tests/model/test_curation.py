@@ -174,7 +174,7 @@ def test_a_line_that_is_no_verdict_is_named(folder: Path) -> None:
 def test_auto_rejects_the_rest_and_can_be_taken_back(tmp_path: Path) -> None:
     corpus = planted_corpus(tmp_path / "c", 400)
     rows = corpus.rows()
-    bad = {row["id"] for row in rows if row["scores"]["decay"] > 3.0}
+    bad = {row["id"] for row in rows if row["scores"]["start"] > 3.0}
     curation = Curation(tmp_path / "c")
     for clip in range(200):
         (curation.reject if clip in bad else curation.keep)(clip)

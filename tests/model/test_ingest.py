@@ -13,7 +13,7 @@ from effects.audio.sound_formats import SoundError
 from model.config import SAMPLE_RATE
 from model.corpus import faults
 from model.corpus.corpus import Corpus
-from model.corpus.faults import CLIP_LENGTH, count_flat_tops, fault
+from model.corpus.faults import CLIP_LENGTH, FLAT_TOPS, count_flat_tops, fault
 from model.corpus.ingest import IngestReport
 from model.corpus.transients import LIMITS
 from model.spectrum import analyse
@@ -243,7 +243,17 @@ def test_a_full_scale_sine_is_not_clipped_and_a_cut_one_is(
     sine = (np.round(sine * 2**bits) / 2**bits).astype(np.float32)
     assert count_flat_tops(sine) == 0
     if 300.0 < hz < 2_000.0:
-        assert count_flat_tops(np.clip(sine, -0.7, 0.7)) > 100
+        assert count_flat_tops(np.clip(sine, -0.7, 0.7)) >= 2 * FLAT_TOPS
+
+
+@pytest.mark.parametrize("period", [50, 100, 147, 200, 401])
+def test_a_wave_that_repeats_to_the_sample_is_not_clipped(period: int) -> None:
+    rng = np.random.default_rng(period)
+    for _ in range(40):
+        phase = 2.0 * np.pi * np.arange(CLIP_LENGTH) / period
+        wave = sum(np.sin(k * phase + rng.uniform(0.0, 6.3)) / k for k in range(1, 9))
+        tone = (np.round(9_000.0 * np.asarray(wave)) / 2**15).astype(np.float32)
+        assert count_flat_tops(tone[:, None]) < FLAT_TOPS
 
 
 def test_a_clip_that_is_good_has_no_fault() -> None:

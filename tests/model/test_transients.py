@@ -86,6 +86,13 @@ HITS = {
     "hits on one side": np.hstack([pad(), pad() + 0.4 * struck(660.0, 0.8)]),
     "hits in the side": np.hstack([struck(660.0, 0.8), -struck(660.0, 0.8)]),
     "hit at the beginning": 0.05 * pad() + 0.8 * struck(60.0, 0.0, sweep_hz=80.0),
+    "hit at the beginning under a pad": pad() + 0.8 * struck(60.0, 0.0, sweep_hz=80.0),
+    "pluck at the beginning under a pad": pad() + 0.8 * struck(440.0, 0.0),
+    "soft blip": pad()
+    + 0.6
+    * column(np.sin(5_000.0 * TIME) * np.maximum(1 - ((TIME - 1) / 0.015) ** 2, 0)),
+    "crossfade of 30 ms": column(np.clip((1.0 - TIME) / 0.03 + 0.5, 0, 1)) * pad()
+    + column(np.clip((TIME - 1.0) / 0.03 + 0.5, 0, 1)) * pad(1.26),
     "impulse": pad() + column(0.4 * (np.arange(N) == 40_000)),
     "splice": np.where(TIME[:, None] < 1.0, pad(), pad(1.26)),
     "stop": pad() * column((TIME < 1.6).astype(float)),

@@ -8,8 +8,9 @@ import soundfile as sf
 
 from model.config import AXIS, SAMPLE_RATE
 from model.corpus.corpus import Corpus
+from model.corpus.transients import LIMITS
 
-TEST_NAMES = ("onset", "click", "attack", "decay", "step", "fade")
+TEST_NAMES = tuple(vars(LIMITS))
 
 
 def planted_corpus(folder: Path, n: int, *, heard: int = 0, seed: int = 0) -> Corpus:
