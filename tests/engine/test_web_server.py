@@ -295,6 +295,20 @@ def test_spectra_come_while_they_are_watched(page: ServedPage) -> None:
         assert spectra[-1][-1] == spectra[-1][-2] == pytest.approx(238, abs=2)
 
 
+def test_a_hidden_page_is_not_woken_by_what_moves_always(page: ServedPage) -> None:
+    with page.client() as hidden, page.client() as other:
+        hidden.send("/page/watch", False)
+        hidden.send("/latent/master/gain")
+        hidden.wait("/latent/master/gain")  # what was said before is taken by now
+        page.session.show(momentary_lufs=-31.0)
+        other.wait("/latent/meter/lufs", -31.0, -200.0)
+        page.session.show(title="Flow")
+        while (frame := json.loads(hidden.next()))["address"] != "/latent/song/title":
+            assert not frame["address"].startswith("/latent/meter/")
+        hidden.send("/page/watch", True)
+        hidden.wait("/latent/meter/lufs", -31.0, -200.0)
+
+
 def test_a_listener_that_takes_nothing_is_dropped_from(page: ServedPage) -> None:
     """The server does not grow, and the others hear."""
     with page.client():

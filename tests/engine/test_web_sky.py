@@ -169,6 +169,29 @@ def test_a_drag_steers_the_music_to_a_sound(
     page.close()
 
 
+def test_keys_alone_hear_a_sound_and_steer_to_it(
+    browser: Browser, session: Player
+) -> None:
+    page = opened(browser, session, touch=False)
+    page.run("document.querySelector('#sky .surface').focus()")
+    words = "document.querySelector('.found .words').textContent"
+    page.press("Enter", text="\r")
+    page.wait("window.heard.length === 1", 30)
+    first = page.wait(words)
+    page.press("ArrowLeft")
+    page.wait(f"{words} !== {json.dumps(first)}")
+    page.press("g")
+    until(lambda: asked(session, "song/like")["song/like"] != ("",))
+    page.press("f")
+    page.wait("document.body.classList.contains('bare')")
+    hidden = "!document.querySelector('#sky .head').checkVisibility()"
+    assert page.run(hidden), "nothing but the sky"
+    page.press("Escape")
+    page.wait("!document.body.classList.contains('bare')")
+    OscClient("127.0.0.1", session.osc).send("like")
+    page.close()
+
+
 def test_a_sound_file_is_placed_and_started_from(
     browser: Browser, session: Player, model: TimbreModel, timbre_map: TimbreMap
 ) -> None:
