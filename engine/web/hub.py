@@ -21,7 +21,10 @@ RATE, BURST = 120.0, 240.0  # messages a second that a page may send
 MAX_STRIKES = 20_000  # messages beyond the rate or malformed, until it is cut off
 
 # What a page that says it does not watch is not told: it would wake it all the time.
-MOVING = (ROOT + "meter/", ROOT + "point", ROOT + "headroom", PAGE + "head")
+MOVING = (
+    *(ROOT + "meter/", ROOT + "point", ROOT + "headroom", ROOT + "status"),
+    *(ROOT + "now", ROOT + "song/seconds", ROOT + "song/progress", PAGE + "head"),
+)
 
 Frame: TypeAlias = str | bytes
 

@@ -339,3 +339,19 @@ def test_the_page_follows_the_next_session(home: Path) -> None:
         _, (hello,) = client.wait("/page/hello")
         (row,) = [r for r in hello["controls"] if r["name"] == "master/gain"]
         assert row["value"] == 0.0
+
+
+def test_a_hidden_page_is_not_told_what_moves_always(page: ServedPage) -> None:
+    with page.client() as client, page.client() as other:
+        client.send("/page/watch", False)
+        other.send("/page/watch", True)
+        client.send("/latent/tilt")  # by then it was heard
+        client.wait("/latent/tilt")
+        page.session.show(seconds=77.0, title="Flow")
+        other.wait("/latent/song/seconds", 77.0)
+        _, told = client.wait("/latent/song/title")
+        assert told == ["Flow"]
+        with pytest.raises(TimeoutError):
+            client.wait("/latent/song/seconds", timeout=1.5)
+        client.send("/page/watch", True)
+        client.wait("/latent/song/seconds", 77.0)
