@@ -66,7 +66,6 @@ class Horizon {
     const [seconds] = this.session.value("/latent/song/seconds") ?? [0];
     const listened = song.first + bytes.length / BANDS;
     this.shift = Math.max(0, Math.round(seconds / this.columnS - listened));
-    this.columns.clear();
     for (let i = 0; i < bytes.length / BANDS; i++) {
       this.columns.set(song.first + i, bytes.subarray(i * BANDS, (i + 1) * BANDS));
     }
