@@ -1,5 +1,6 @@
 """Faults of a sound server while `latent play` records and serves."""
 
+import contextlib
 import itertools
 import json
 import os
@@ -121,9 +122,15 @@ class FaultyDevice:
         self._device.unload_sink("second")
 
     def _to(self, sink: str) -> None:
-        listed = self._device.control("list", "short", "sink-inputs")
-        for line in listed.splitlines():
-            self._device.control("move-sink-input", line.split("\t")[0], sink)
+        """Move the session's stream; one that is being replaced is waited for."""
+        deadline = time.monotonic() + BACK_LIMIT_S
+        while not self._device.streams(sink):
+            assert time.monotonic() < deadline, "there is no stream to move"
+            for line in self._device.control("list", "short", "sink-inputs").split(
+                "\n"
+            ):
+                with contextlib.suppress(RuntimeError):
+                    self._device.control("move-sink-input", line.split("\t")[0], sink)
 
     def _remove(self, seconds: float) -> None:
         self._device.unload_sink()
@@ -238,10 +245,15 @@ def children_of(pid: int) -> list[int]:
 
 
 def _held_by(pid: int) -> tuple[int, int, int]:
-    """How many descriptors, threads and processes a process has."""
+    """How many descriptors, threads and processes a process has.
+
+    Files on the disk are not counted: loops of the bed come and go.
+    """
     process = Path(f"/proc/{pid}")
-    descriptors, threads = (len(list((process / f).iterdir())) for f in ("fd", "task"))
-    return descriptors, threads, len(children_of(pid))
+    links = [os.readlink(entry) for entry in (process / "fd").iterdir()]
+    held = [link for link in links if link.startswith(("pipe:", "socket:", "/memfd:"))]
+    threads = list((process / "task").iterdir())
+    return len(held), len(threads), len(children_of(pid))
 
 
 @contextmanager
