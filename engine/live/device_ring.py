@@ -93,6 +93,8 @@ class MixerEnd:
         self._kicked, self._kick = os.pipe()
         os.set_blocking(self._kicked, False)
         os.set_blocking(self._kick, False)
+        self._poller = select.poll()
+        self._poller.register(self._kicked, select.POLLIN)
         self._ahead = round(AHEAD_S * sample_rate)
         self._written = 0
         self.plan = RingPlan(self._memory, self._kick, sample_rate)
@@ -119,8 +121,7 @@ class MixerEnd:
 
     def wait(self, seconds: float) -> None:
         """Wait until the device has taken something, or so long."""
-        ready, _, _ = select.select([self._kicked], [], [], seconds)
-        if ready:
+        if self._poller.poll(1000.0 * seconds):
             os.read(self._kicked, 4096)
 
     def close(self) -> None:

@@ -11,6 +11,7 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import IO
 
 from effects.base.errors import InputError, LatentError, RunError
 from engine.live.device_process import Report, Task, report_of, to_line
@@ -124,11 +125,10 @@ class Output:
     def _listen(self, seconds: float) -> None:
         """Take what the process reports within so long."""
         assert self._process.stdout is not None
-        descriptor = self._process.stdout.fileno()
-        ready, _, _ = select.select([descriptor], [], [], seconds)
-        if not ready:
+        if not _is_readable(self._process.stdout, seconds):
             return
-        lines = (self._unread + os.read(descriptor, 1 << 16)).split(b"\n")
+        read = os.read(self._process.stdout.fileno(), 1 << 16)
+        lines = (self._unread + read).split(b"\n")
         self._unread = lines.pop()
         for line in lines:
             self._take(report_of(line.decode()))
@@ -149,8 +149,8 @@ def _ask(task: Task) -> Report:
     process = _start(task)
     try:
         assert process.stdout is not None
-        ready, _, _ = select.select([process.stdout], [], [], ANSWER_LIMIT_S)
-        line = process.stdout.readline() if ready else b""
+        is_there = _is_readable(process.stdout, ANSWER_LIMIT_S)
+        line = process.stdout.readline() if is_there else b""
         if not line:
             raise RunError(_why_ended(process))
         report = report_of(line.decode())
@@ -192,6 +192,13 @@ def _end(process: "subprocess.Popen[bytes]") -> None:
             return
         except subprocess.TimeoutExpired:
             process.kill()  # one that the kernel holds is left to it
+
+
+def _is_readable(pipe: IO[bytes], seconds: float) -> bool:
+    """Whether there is something to read, or the end, within so long."""
+    poller = select.poll()
+    poller.register(pipe, select.POLLIN)
+    return bool(poller.poll(1000.0 * seconds))
 
 
 def _without_complaint(close: Callable[[], None]) -> None:

@@ -183,7 +183,11 @@ class Listener:
 
 
 def run_faults(
-    home: Path, kinds: Iterator[str], n_faults: int, rng: np.random.Generator
+    home: Path,
+    kinds: Iterator[str],
+    n_faults: int,
+    rng: np.random.Generator,
+    *options: str,
 ) -> FaultRun:
     """Play with a recording and a stream while faults are made; then end it.
 
@@ -192,12 +196,13 @@ def run_faults(
         kinds: of the faults, at least so many.
         n_faults: how many are made.
         rng: for how long they last, and the time between them.
+        options: of `latent play` besides.
 
     Raises:
         AssertionError: the session ended by itself, or its recording is not valid.
     """
     file = home / "faults.flac"
-    asked = ["--seed", int(rng.integers(1000)), "--record", file]
+    asked = ["--seed", int(rng.integers(1000)), "--record", file, *options]
     with VirtualAudio(RATE) as device:
         faulty = FaultyDevice(device, rng)
         with (
