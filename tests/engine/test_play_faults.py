@@ -26,7 +26,7 @@ from tests.support.virtual_audio import VirtualAudio
 
 RATE = 48_000
 BACK_S = 2.0  # from a device that is there again to its sound
-BUSY_S = 6.0  # the same where other programs take the machine for themselves
+END_S = 2.0  # from a signal to the end of every process
 HELD_S = 0.1  # for which the interpreter may be held unheard
 
 # Holds the interpreter as a large collection, a page of JSON or a long sort does.
@@ -54,16 +54,19 @@ session.stop()
 """
 
 
+def limit_s(seconds: float) -> float:
+    """A limit for a machine with nothing else to do, on this one as busy as it is."""
+    return seconds * max(1.0, os.getloadavg()[0] / (os.cpu_count() or 1))
+
+
 def test_a_session_outlives_every_fault_and_its_recording_is_whole(
     tmp_path: Path,
 ) -> None:
     rng = np.random.default_rng(4)
     run = run_faults(tmp_path, itertools.cycle(KINDS), 10, rng, "--no-effects")
-    back = [fault.back_s for fault in run.faults]
-    assert np.median(back) < BACK_S, run.faults
-    assert max(back) < BUSY_S, run.faults
+    assert max(fault.back_s for fault in run.faults) < limit_s(BACK_S), run.faults
     assert (run.exit_code, run.children) == (0, ())
-    assert run.end_s < BUSY_S
+    assert run.end_s < limit_s(END_S)
     assert max(run.grown) <= 0, "descriptors, threads, processes"
     assert abs(run.recorded_s - run.played_s) < 0.2
     assert run.n_different == 0, "the replay is the recording"
@@ -84,11 +87,11 @@ def test_a_sink_that_is_suspended_and_resumed_ends_no_session(tmp_path: Path) ->
         time.sleep(4.0)
         device.suspend_sink(False)
         with device.capture() as capture:
-            time.sleep(BUSY_S)
+            time.sleep(limit_s(BACK_S))
         assert np.abs(capture.samples()[-RATE // 5 :]).max() > 1e-4
         asked_at = time.monotonic()
         assert player.stop() == 0
-        assert time.monotonic() - asked_at < BUSY_S
+        assert time.monotonic() - asked_at < limit_s(END_S)
     done = subprocess.run(["flac", "-t", "-s", str(file)], check=False)
     assert done.returncode == 0
 
@@ -105,11 +108,11 @@ def test_a_devices_process_that_is_killed_or_frozen_is_replaced(
             os.kill(child, number)
             went = time.monotonic()
             while is_running(child):
-                assert time.monotonic() - went < BUSY_S, "it is killed"
+                assert time.monotonic() - went < limit_s(BACK_S), "it is killed"
                 time.sleep(0.02)
             with device.capture() as capture:
                 while not np.any(np.abs(capture.samples()[-4800:]) > 1e-4):
-                    assert time.monotonic() - went < BUSY_S
+                    assert time.monotonic() - went < limit_s(BACK_S + 1.0)
                     time.sleep(0.02)
         # An interrupt of a terminal's whole group does not end the sound.
         (child,) = children_of(player.process.pid)
@@ -136,7 +139,7 @@ def test_the_devices_process_goes_with_a_session_that_is_killed(
         player.process.kill()
         went = time.monotonic()
         while is_running(child):
-            assert time.monotonic() - went < 2.0
+            assert time.monotonic() - went < limit_s(END_S)
             time.sleep(0.02)
 
 
@@ -149,9 +152,7 @@ def test_a_sound_server_that_hangs_is_one_line_and_not_for_ever(
         device.frozen(),
         playing(*asked, home=tmp_path, env=device.env, ready=False) as player,
     ):
-        began = time.monotonic()
-        assert player.wait(60.0) == 1
-        assert time.monotonic() - began < 40.0
+        assert player.wait(120.0) == 1
     assert player.lines[-1].startswith("latent: the sound system does not answer")
     assert len(player.lines) == 1
 
@@ -178,7 +179,7 @@ def test_a_signal_ends_it_at_any_moment(tmp_path: Path, after_s: float | None) -
     with VirtualAudio(RATE) as device:
         end = end_at(tmp_path, device, after_s, signal.SIGTERM)
     assert end.is_right, end
-    assert end.seconds < BUSY_S
+    assert end.seconds < limit_s(END_S)
 
 
 def test_what_cannot_be_opened_is_told_by_the_process_that_tried(

@@ -26,7 +26,7 @@ KINDS = ("suspend", "move", "remove", "rate", "kill server", "stop server")
 OTHER_RATES = (44_100, 96_000, 48_000)
 HELD_S = (0.1, 4.0)  # that a fault lasts: shorter and longer than it takes to notice
 RESTS_S = (0.3, 1.5)  # between two faults
-BACK_LIMIT_S = 10.0
+BACK_LIMIT_S = 20.0
 AUDIBLE = 1e-4
 
 
