@@ -31,7 +31,7 @@ HELD_S = 0.1  # for which the interpreter may be held unheard
 
 # Holds the interpreter as a large collection, a page of JSON or a long sort does.
 HOG = """
-import gc, json, sys, threading, time
+import gc, json, os, threading, time
 from engine.graph import Settings, build
 from engine.live.device_watch import DeviceChoice
 from engine.live.session import Session
@@ -49,8 +49,8 @@ for number in range(24):
     gc.collect() if number % 2 else json.loads(text)
     held = time.monotonic() - began
     time.sleep(0.3)
-    print(held, session.metrics.device_xruns - before)
-session.stop()
+    print(held, session.metrics.device_xruns - before, flush=True)
+os._exit(0)
 """
 
 
