@@ -19,8 +19,7 @@ from model.timbre_map import (
     principal_plane,
 )
 
-FEWEST_POINTS = 200
-POINTS_A_CLIP = 2  # a small corpus has no more to show
+FEWEST_POINTS = 200  # of a corpus so small, or smaller
 ITERATIONS = 750
 PERPLEXITY = 40.0  # how many neighbours count; of 5,000 sounds under 1 %
 
@@ -32,7 +31,7 @@ def lay_out(model: TimbreModel, n_clips: int) -> TimbreMap:
         model: whose prior is drawn from.
         n_clips: that it was trained on.
     """
-    n = int(np.clip(POINTS_A_CLIP * n_clips, FEWEST_POINTS, MAX_POINTS))
+    n = int(np.clip(n_clips, FEWEST_POINTS, MAX_POINTS))
     return made_map(model, map_sounds(model, n), neighbour_plane)
 
 
