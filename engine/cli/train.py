@@ -108,6 +108,7 @@ def train(
     check_packages("training", "train", TRAINING)
     from model.inference import BUNDLED
     from model.training import train as training
+    from model.training.device import check_device
     from model.training.fit import TrainSettings
     from model.training.start import TRIAL
     from model.training.vae import VAEConfig
@@ -115,7 +116,7 @@ def train(
     settings = TrainSettings(
         vae=VAEConfig(arch=arch), epochs=epochs, seed=seed, min_epoch=MIN_EPOCH
     )
-    _check_device(device)
+    check_device(device)
     origin: Path | Literal["auto"] | None = "auto"
     if start in ("random", "bundled"):
         origin = BUNDLED if start == "bundled" else None
@@ -163,13 +164,6 @@ def _check_writable(out: Path) -> None:
         there = there.parent
     if not there.is_dir() or not os.access(there, os.W_OK):
         raise InputError(f"{out}: {there} is no folder that can be written")
-
-
-def _check_device(device: str) -> None:
-    import torch
-
-    if device == "cuda" and not torch.cuda.is_available():
-        raise InputError("--device cuda: PyTorch finds no CUDA device here")
 
 
 def _epochs_in(

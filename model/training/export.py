@@ -6,10 +6,8 @@ corpus. Weights are stored in half precision and multiplied in single.
 
 import hashlib
 import json
-import os
 import shutil
 import warnings
-from collections.abc import Iterable
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -30,6 +28,7 @@ from model.timbre_map import MAP_FILE, MAX_POINTS
 from model.training.fit_prior import fit_prior
 from model.training.lay_out import lay_out, write_map
 from model.training.model_card import write_model_card
+from model.training.publish import move_into_place
 from model.training.vae import VAE
 
 OPSET = 18
@@ -86,7 +85,7 @@ def export(
         metadata["files"][MAP_FILE] = write_map(partial, lay_out(model, len(train)))
         _write_json(partial / "model.json", metadata)
         write_model_card(partial / "CARD.md", metadata)
-        _move_into_place(partial, out_dir)
+        move_into_place(partial, out_dir)
     except OSError as error:
         raise RunError(f"cannot write the model to {out_dir}: {error}") from error
     finally:
@@ -135,26 +134,6 @@ def add_figures(model_dir: Path, figures: dict[str, Any]) -> TimbreModel:
     _write_json(model_dir / "model.json", metadata)
     write_model_card(model_dir / "CARD.md", metadata)
     return TimbreModel.load(model_dir)
-
-
-def publish(made: Path, out_dir: Path, others: Iterable[str] = ()) -> None:
-    """Move a model folder's files to where the model is to be.
-
-    Args:
-        made: a model folder on the same file system.
-        out_dir: its place; a model in it is replaced.
-        others: further files of `made`.
-
-    Raises:
-        RunError: the folder cannot be written.
-    """
-    try:
-        for name in others:
-            os.replace(made / name, out_dir / name)
-        _move_into_place(made, out_dir)
-        shutil.rmtree(made, ignore_errors=True)
-    except OSError as error:
-        raise RunError(f"cannot write the model to {out_dir}: {error}") from error
 
 
 class _ScaledDecoder(nn.Module):
@@ -395,11 +374,3 @@ def _json_lines(content: dict[str, Any]) -> str:
     """JSON with a line for each part, so that a diff shows which one has changed."""
     rows = [f"{json.dumps(key)}: {json.dumps(value)}" for key, value in content.items()]
     return "{\n" + ",\n".join(rows) + "\n}\n"
-
-
-def _move_into_place(partial: Path, out_dir: Path) -> None:
-    out_dir.mkdir(parents=True, exist_ok=True)
-    # model.json last: until it is replaced, its hashes do not fit the new files, and
-    # the folder is refused.
-    for name in (*ONNX_FILES, MAP_FILE, "CARD.md", "model.json"):
-        os.replace(partial / name, out_dir / name)

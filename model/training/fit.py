@@ -14,15 +14,13 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from effects.base.errors import InputError, RunError
-from model.config import AXIS
 from model.training.checkpoint import read_checkpoint, write_checkpoint
 from model.training.dataset import Augmentation, Split, augment
+from model.training.held_out import held_out_error_db
 from model.training.losses import Losses, LossWeights, losses
 from model.training.vae import VAE, VAEConfig, build
 
@@ -343,17 +341,6 @@ class _Run:
         network = build(self.settings.vae).to(self.device)
         network.load_state_dict(self.average)
         return network.eval()
-
-
-@torch.no_grad()
-def held_out_error_db(network: VAE, timbres: NDArray[np.float16] | Tensor) -> float:
-    """RMSE in dB of timbres (n, n_bands) that are decoded from posterior means."""
-    device = next(network.parameters()).device
-    timbre = torch.as_tensor(timbres).float().to(device)
-    decoded = network.decode(network.encode(timbre)[0]).clamp(0.0, 1.0)
-    error_db = (decoded - timbre) * AXIS.range_db
-    rmse_db: float = error_db.square().mean().sqrt().item()
-    return rmse_db
 
 
 def _identity(settings: TrainSettings) -> str:

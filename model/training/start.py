@@ -16,7 +16,8 @@ from effects.base.schema import decode_json
 from effects.base.whole_file import write_whole
 from model.inference import BUNDLED, ONNX_FILES, TimbreModel
 from model.training.dataset import Split
-from model.training.fit import Progress, TrainSettings, fit, held_out_error_db
+from model.training.fit import Progress, TrainSettings, fit
+from model.training.held_out import held_out_error_db
 from model.training.vae import VAEConfig, build
 
 HALF = ".half"  # ends the name of a weight that is stored in half precision

@@ -10,8 +10,9 @@ from model.inference import TimbreModel
 from model.training.comparison import Comparison, check_standing_peak, compare
 from model.training.dataset import load
 from model.training.evaluate import evaluate
-from model.training.export import add_figures, export, publish
+from model.training.export import add_figures, export
 from model.training.fit import Progress, TrainSettings, fit
+from model.training.publish import publish
 from model.training.report import REPORT, write_report
 from model.training.start import Start, choose_start
 

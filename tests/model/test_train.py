@@ -17,6 +17,7 @@ from model.training import fit as loop
 from model.training.checkpoint import read_checkpoint
 from model.training.comparison import Comparison
 from model.training.dataset import Augmentation, augment, split
+from model.training.device import check_device
 from model.training.evaluate import rmse_db
 from model.training.fit import EpochReport, fit
 from model.training.losses import LossWeights, detail, kl_divergence
@@ -351,3 +352,10 @@ def test_the_report_compares_with_pca_and_with_the_bundled_model(
     card = (tmp_path / "mine" / "CARD.md").read_text()
     first = card[card.index("## Figures") :].splitlines()[2]
     assert first == found.line()[0].upper() + found.line()[1:] + "."
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="has a GPU")
+def test_a_device_that_is_not_there_is_one_line() -> None:
+    check_device("cpu")
+    with pytest.raises(InputError, match="no CUDA device here"):
+        check_device("cuda")
