@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from effects.audio.conversion import resample
+from effects.audio.credits import credits_of_name
 from effects.audio.levels import Samples
 from effects.audio.sound_reader import read_sound, read_tags
 from effects.audio.sound_search import list_sounds
@@ -159,14 +160,15 @@ def prepare(path: Path | str, name: str, mode: str = "auto") -> Loop:
 
 
 def credits_of(path: Path) -> dict[str, str]:
-    """Title, author, licence and source from a sidecar file, or else the tags.
+    """Title, author, licence and source from a sidecar file, or the tags, or the name.
 
     A sidecar is `NAME.json` (an object) or `NAME.txt` (lines `key: value`).
     """
-    tags = read_tags(path)
+    tags, named = read_tags(path), credits_of_name(path)
     found = {
-        "title": tags.get("title", ""),
-        "author": tags.get("artist", ""),
+        "title": tags.get("title") or named.get("title", ""),
+        "author": tags.get("artist") or named.get("artist", ""),
+        "source": named.get("source_url", ""),
         "license": tags.get("license", "") or tags.get("copyright", ""),
         "date": tags.get("date", ""),
         "comment": tags.get("comment", ""),

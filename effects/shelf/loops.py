@@ -22,6 +22,7 @@ CROSSFADE_S = (0.5, 4.0)
 CROSSFADE_SHARE = 0.15  # of the recording
 SEARCH_SHARE = 0.2  # of the recording, at either end, where the seam may lie
 MOST_PLACES = 300  # at either end; 15 s of frames
+SILENT_END_DB = 40.0  # under the loud parts of a recording
 FRAME_S = 0.05
 CORRELATION_WORTH_DB = 3.0  # a seam with matching phase may differ by so much more
 LENGTH_WORTH_DB = 2.0  # by so much better a seam that leaves a very short loop
@@ -104,6 +105,7 @@ def prepared_body(samples: Samples, sample_rate: int) -> Samples:
     stereo = np.asarray(stereo - stereo.mean(axis=0, dtype=np.float64), np.float32)
     if rms_db(stereo) < QUIETEST_DBFS:
         raise LoopError("is silent but for a constant offset")
+    stereo = _without_silent_ends(stereo, sample_rate)
     start, end = trim_points(stereo, sample_rate)
     seconds = (end - start) / sample_rate
     if seconds < SHORTEST_S:
@@ -123,6 +125,23 @@ def check_usable(samples: Samples) -> None:
         raise LoopError("is silent")
     if _clipped_share(samples) > CLIPPED_SHARE:
         raise LoopError("is clipped")
+
+
+def _without_silent_ends(samples: Samples, sample_rate: int) -> Samples:
+    """What lies between silent ends, however long they are.
+
+    Half a recording of silence would make silence its usual level.
+    """
+    frame = max(1, int(FRAME_S * sample_rate))
+    power = _frame_power(samples, frame)
+    if len(power) < 2:
+        return samples
+    loud = np.quantile(power, 0.9) * 10.0 ** (-SILENT_END_DB / 10.0)
+    sounding = np.flatnonzero(power >= loud)
+    stop = (
+        len(samples) if sounding[-1] == len(power) - 1 else (sounding[-1] + 1) * frame
+    )
+    return samples[sounding[0] * frame : stop]
 
 
 def trim_points(samples: Samples, sample_rate: int) -> tuple[int, int]:

@@ -90,7 +90,7 @@ class TransientScores:
 
 
 LIMITS = TransientScores(
-    onset=2.8, click=8.5, attack=7.4, start=2.6, change=3.5, step=22.0, fade=18.0
+    onset=2.8, click=8.5, attack=7.8, start=3.2, change=3.2, step=22.0, fade=18.0
 )
 
 

@@ -15,7 +15,7 @@ from effects.audio.levels import Samples
 from effects.base.errors import InputError
 from effects.generators import GENERATORS
 from effects.shelf import intake
-from effects.shelf.intake import Outcome, add
+from effects.shelf.intake import Outcome, add, credits_of
 from effects.shelf.library import Library
 from tests.support import audio
 from tests.support.command import ROOT, environment
@@ -201,3 +201,14 @@ def test_what_is_not_there_is_an_error_of_the_user(shelf: Library) -> None:
         add(["/nowhere"], shelf)
     with pytest.raises(InputError, match="mode"):
         add([], shelf, mode="magic")
+
+
+def test_the_name_of_a_freesound_download_is_its_credit(tmp_path: Path) -> None:
+    noise = 0.05 * np.random.default_rng(0).standard_normal((44_100, 2))
+    path = tmp_path / "123456__user__light-rain.wav"
+    soundfile.write(path, noise, 44_100)
+    credit = credits_of(path)
+    assert (credit["title"], credit["author"]) == ("light-rain", "user")
+    assert credit["source"] == "https://freesound.org/people/user/sounds/123456/"
+    path.with_suffix(".txt").write_text("author: Another\n")
+    assert credits_of(path)["author"] == "Another"

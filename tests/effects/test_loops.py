@@ -131,6 +131,18 @@ def test_fades_in_the_source_are_gone(seconds: float, shape: str) -> None:
     assert end - start > 0.8 * (30.0 - 2 * seconds) * RATE
 
 
+@pytest.mark.parametrize(("lead", "tail"), [(12.0, 0.0), (0.0, 40.0), (30.0, 30.0)])
+def test_silence_at_the_ends_is_gone_however_long(lead: float, tail: float) -> None:
+    rate = 44_100
+    noise = 0.05 * np.random.default_rng(0).standard_normal((18 * rate, 2))
+    ends = [np.zeros((int(seconds * rate), 2)) for seconds in (lead, tail)]
+    recording = np.concatenate([ends[0], noise, ends[1]]).astype(np.float32)
+    body = prepared_body(recording, rate)
+    assert 17.5 < len(body) / rate < 18.2
+    second = body[: rate * (len(body) // rate)].reshape(-1, rate, 2)
+    assert np.std(second, axis=(1, 2)) == pytest.approx(0.05, rel=0.1)
+
+
 def test_a_steady_sound_is_not_trimmed() -> None:
     samples = _noise(12.0)
     start, end = trim_points(samples, RATE)
