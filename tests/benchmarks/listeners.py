@@ -3,11 +3,13 @@
 Run as `bin/bench listeners [--seconds S]`: a session on a null sink of PulseAudio,
 measured for S seconds (30) with nobody, one listener, then with 201 that read and 50
 that do not; and one without a device that feeds an Icecast server, beside mpd playing a
-FLAC to the same server. Figures are CPU time of the processes as a share of one core.
+FLAC to the same server. Figures are CPU time of the processes for each second of sound,
+as a share of one core, whatever else the machine does.
 Ends with 1 if a limit is not kept.
 """
 
 import argparse
+import contextlib
 import os
 import selectors
 import socket
@@ -15,7 +17,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,6 +29,7 @@ import psutil
 from rich.console import Console
 from rich.table import Table
 
+from engine.osc.client import OscClient
 from tests.benchmarks.players import now, port_of
 from tests.support.command import latent
 from tests.support.icecast import PASSWORD, icecast, source_url, sources
@@ -35,7 +38,7 @@ from tests.support.streams import free_tcp_port, open_folder, program, wait_unti
 from tests.support.virtual_audio import VirtualAudio
 
 BYTES_A_S = 24_000
-REQUEST = b"GET /stream.mp3 HTTP/1.1\r\nHost: localhost\r\nIcy-MetaData: 1\r\n\r\n"
+REQUEST = "GET PATH HTTP/1.1\r\nHost: localhost\r\nIcy-MetaData: 1\r\n\r\n"
 BURST_S = 12.0  # until the listeners have had their burst and stalled ones are dropped
 
 
@@ -45,12 +48,20 @@ class Listeners:
     Args:
         port: of the session.
         number: of listeners.
+        path: of the stream.
         stalled: whether they read nothing.
     """
 
-    def __init__(self, port: int, number: int, *, stalled: bool = False) -> None:
+    def __init__(
+        self,
+        port: int,
+        number: int,
+        path: str = "/stream.mp3",
+        *,
+        stalled: bool = False,
+    ) -> None:
         self.received = [0] * number
-        self._stalled = stalled
+        self._stalled, self._request = stalled, REQUEST.replace("PATH", path).encode()
         self._stopping = threading.Event()
         self._sockets = [self._connect(port) for _ in range(number)]
         self._thread = threading.Thread(target=self._read, daemon=True)
@@ -72,7 +83,7 @@ class Listeners:
         if self._stalled:
             connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         connection.connect(("127.0.0.1", port))
-        connection.sendall(REQUEST)
+        connection.sendall(self._request)
         return connection
 
     def _read(self) -> None:
@@ -102,21 +113,43 @@ class Cost:
     worker_mb: float
 
 
-def cost_of(root: psutil.Process, seconds: float) -> Cost:
-    """Measure a session, or another program, for some seconds."""
+def cost_of(
+    root: psutil.Process, seconds: float, position: Callable[[], float]
+) -> Cost:
+    """Measure a session, or another program, for some seconds of sound.
+
+    Args:
+        root: the program; its children count, too.
+        seconds: of sound.
+        position: gives the second that it has come to.
+    """
     family = [root, *root.children(recursive=True)]
     before = {each.pid: sum(each.cpu_times()[:2]) for each in family}
-    began = time.monotonic()
-    time.sleep(seconds)
-    took = time.monotonic() - began
+    began = position()
+    wait_for_sound(position, seconds)
+    took = position() - began
     session = worker = memory = 0.0
     for each in family:
-        spent = (sum(each.cpu_times()[:2]) - before[each.pid]) / took
-        if "engine.streams.worker" in each.cmdline():
-            worker, memory = spent, each.memory_info().rss / 2**20
-        else:
-            session += spent
+        with contextlib.suppress(psutil.NoSuchProcess):  # replaced meanwhile
+            spent = (sum(each.cpu_times()[:2]) - before[each.pid]) / took
+            if "engine.streams.worker" in each.cmdline():
+                worker, memory = spent, each.memory_info().rss / 2**20
+            else:
+                session += spent
     return Cost(session, worker, memory)
+
+
+def wait_for_sound(position: Callable[[], float], seconds: float) -> None:
+    """Until so many seconds of sound have passed."""
+    stop = position() + seconds
+    while position() < stop:
+        time.sleep(0.1)
+
+
+def position_of(player: Player) -> Callable[[], float]:
+    """What gives the second that a session has come to."""
+    client = OscClient("127.0.0.1", player.osc)
+    return lambda: float(client.ask(["status"])["status"][1])
 
 
 @contextmanager
@@ -157,16 +190,18 @@ def on_a_device(
     home, asked = folder / "home", ["--seed", 11, "--serve", 0]
     with VirtualAudio() as device, playing(*asked, home=home, env=device.env) as player:
         port, root = port_of(player), psutil.Process(player.process.pid)
-        time.sleep(15.0)
-        found.append(("nobody listens", cost_of(root, seconds)))
+        position = position_of(player)
+        wait_for_sound(position, BURST_S)
+        found.append(("nobody listens", cost_of(root, seconds, position)))
         with Listeners(port, 1):
-            time.sleep(BURST_S)
-            found.append(("one MP3 listener", cost_of(root, seconds)))
+            wait_for_sound(position, BURST_S / 2.0)
+            found.append(("one MP3 listener", cost_of(root, seconds, position)))
             with Listeners(port, 200) as many, Listeners(port, 50, stalled=True):
-                time.sleep(2.0 * BURST_S)
-                before, began = list(many.received), time.monotonic()
-                found.append(("201, and 50 that stall", cost_of(root, seconds)))
-                took = time.monotonic() - began
+                wait_for_sound(position, 2.0 * BURST_S)
+                before, began = list(many.received), position()
+                cost = cost_of(root, seconds, position)
+                found.append(("201, and 50 that stall", cost))
+                took = position() - began
                 gains = [b - a for a, b in zip(before, many.received, strict=True)]
                 least = min(gains) / took
                 listeners = now(port)["listeners"]
@@ -186,13 +221,15 @@ def without_a_device(folder: Path, seconds: float) -> list[tuple[str, Cost]]:
         url = source_url(port, "radio.mp3")
         with playing("--seed", 11, "--icecast", url, home=home) as player:
             wait_until(lambda: "radio.mp3" in sources(port), 30.0, "the mount")
-            time.sleep(15.0)
+            position = position_of(player)
+            wait_for_sound(position, BURST_S)
             root = psutil.Process(player.process.pid)
-            found.append(("to Icecast, no device", cost_of(root, seconds)))
+            found.append(("to Icecast, no device", cost_of(root, seconds, position)))
             player.stop()
-        with mpd(folder, song, port) as process:
-            time.sleep(5.0)
-            found.append(("mpd, a FLAC to Icecast", cost_of(process, seconds)))
+        with mpd(folder, song, port) as process, Listeners(port, 1, "/mpd.mp3") as one:
+            wait_until(lambda: one.received[0], 20.0, "mpd")
+            cost = cost_of(process, seconds, lambda: one.received[0] / BYTES_A_S)
+            found.append(("mpd, a FLAC to Icecast", cost))
     return found
 
 

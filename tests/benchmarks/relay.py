@@ -28,6 +28,7 @@ from tests.support.streams import decoded, free_tcp_port, wait_until
 RATE = 48_000
 SONG_S = 300.0
 BLOCK_S = 0.1
+AHEAD_S = 30.0  # of stream that may be under way to the client
 LATEST_S = 5.0  # of real time, within which a title has to follow its song
 RETURN_S = 90.0  # of real time, within which the stream has to be back
 BYTES_A_S = 24_000  # of the mount's MP3
@@ -86,6 +87,11 @@ class Client:
         self._thread = threading.Thread(target=self._run, daemon=True)
         self._thread.start()
 
+    @property
+    def seconds(self) -> float:
+        """Seconds of stream that it has got."""
+        return sum(len(each.sound) for each in self.connections) / BYTES_A_S
+
     def stop(self) -> None:
         """End it."""
         self.stopping.set()
@@ -137,12 +143,28 @@ class Feeder:
         self.longest_write_s = 0.0
         self.position_s = 0.0
         self._radio, self._total_s = radio, total_s
+        self._client: Client | None = None
+        self._lead_s = 0.0
         self._thread = threading.Thread(target=self._run, daemon=True)
         self._thread.start()
+
+    def hurry(self, client: Client, speed: float) -> None:
+        """Go faster, but not so that what is under way to a client is much."""
+        self._lead_s = self.position_s - client.seconds
+        self._client, self.speed = client, speed
+
+    def slow_down(self) -> None:
+        """Go on in real time, when the client has what is under way."""
+        client, self._client, self.speed = self._client, None, 1.0
+        if client is not None:
+            wait_until(lambda: self._ahead_s(client) < 3.0, 60.0, "what is under way")
 
     def wait(self) -> None:
         """Until all was fed."""
         self._thread.join()
+
+    def _ahead_s(self, client: Client) -> float:
+        return self.position_s - client.seconds - self._lead_s
 
     def _run(self) -> None:
         n_samples, due = round(BLOCK_S * RATE), time.monotonic()
@@ -153,6 +175,8 @@ class Feeder:
             self._radio.tell(Playing(song, title(song), "dark"))
             while self._radio.ring_s > RING_S / 2.0:  # a busy machine: no faster
                 time.sleep(BLOCK_S / self.speed)
+            while (client := self._client) and self._ahead_s(client) > AHEAD_S:
+                time.sleep(0.02)
             before = time.perf_counter()
             self._radio.tap.write(samples)
             took = time.perf_counter() - before
@@ -223,9 +247,9 @@ def main() -> None:
             feeder = Feeder(radio, 2.0 * half_s)
             client = Client(relay, "/relayed.mp3")
             wait_until(lambda: any(c.sound for c in client.connections), 90.0, "sound")
-            feeder.speed = given.speed
+            feeder.hurry(client, given.speed)
             wait_until(lambda: feeder.position_s >= half_s, half_s, "half of it")
-            feeder.speed = 1.0
+            feeder.slow_down()
         killed, n_before = time.monotonic(), len(client.connections)
         with icecast(master):
             wait_until(
@@ -234,9 +258,9 @@ def main() -> None:
                 "the stream again",
             )
             back_s = time.monotonic() - killed
-            feeder.speed = given.speed
+            feeder.hurry(client, given.speed)
             feeder.wait()
-            time.sleep(3.0)
+            feeder.slow_down()
             client.stop()
     radio.stop()
     counts, found = radio.counts, heard(client.connections)
@@ -279,6 +303,8 @@ def main() -> None:
     for name, value, limit, is_kept in rows:
         table.add_row(name, value, limit if is_kept else f"{limit} MISSED")
     Console().print(table)
+    lengths = ", ".join(f"{len(c.sound) / BYTES_A_S:.0f}" for c in client.connections)
+    Console().print(f"s of each connection: {lengths}; songs {found.songs}")
     Console().print("\n".join(said))
     sys.exit(int(not all(is_kept for *_, is_kept in rows)))
 

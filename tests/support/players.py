@@ -62,6 +62,8 @@ def play_everywhere(
             ],
             ".wav",
         ),
+        # Writing a file, mpv does not wait for the time at which a title is shown.
+        "mpv-titles": (["mpv", "--no-config", "--ao=null", "URL"], ""),
         "vlc": (
             [
                 *("cvlc", "-I", "dummy", "-vv", "--no-video", "--aout=afile"),
@@ -92,9 +94,12 @@ def play_everywhere(
         for name, samples in ((n, sounds.get(n, _NOTHING)) for n in FORMATS)
     ]
     for player, (_, ending) in takers.items():
+        if player == "mpv-titles":
+            continue
         for name in FORMATS:
             file = folder / f"{player}-{name}{ending}"
-            log = folder / f"{player}-{name}.log"
+            shows = "mpv-titles" if player == "mpv" else player
+            log = folder / f"{shows}-{name}.log"
             said = log.read_text(errors="replace")
             found.append(Played(player, name, _sound(file, name), said))
     return found
