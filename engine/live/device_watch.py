@@ -20,6 +20,7 @@ from engine.live.output import Output
 from engine.live.pacer import Pacer
 
 REST_S = 1.0  # from the beginning of a process to the next one, at least
+MOST_SLACK = 4.0  # for processes whose forerunners were ended before they played
 
 
 @dataclass(frozen=True)
@@ -67,6 +68,7 @@ class DeviceWatch:
         self._playing: Output | None = None  # the same, while it is played to
         self._n_xruns = 0  # of the processes before
         self._lost_at: float | None = None  # monotonic, while there is no device
+        self._slack = 1.0  # of the next process
         self._again_at = 0.0  # monotonic; the next process begins then at the earliest
 
     def prepare(self) -> None:
@@ -115,6 +117,9 @@ class DeviceWatch:
         if not output.is_alive:
             if output is self._playing:
                 self._lose(output)
+                self._slack = 1.0
+            else:  # a busy machine may have kept it from its first block
+                self._slack = min(2.0 * self._slack, MOST_SLACK)
             self._end_output()
         elif self._playing is None and output.is_proved:
             self._regain(output)
@@ -159,7 +164,9 @@ class DeviceWatch:
         assert self._choice is not None
         self._again_at = time.monotonic() + REST_S
         try:
-            self._output = Output(self._choice.name, self._rate, patient=patient)
+            self._output = Output(
+                self._choice.name, self._rate, patient=patient, slack=self._slack
+            )
         except OSError as error:  # no memory, no descriptors
             if not patient:
                 raise RunError(f"cannot start the device's process: {error}") from error

@@ -55,13 +55,21 @@ class Output:
         wanted: number or part of a device's name; None for the default one.
         sample_rate: Hz.
         patient: look for the device again and again.
+        slack: times the usual limits, after which the process counts as hung.
     """
 
-    def __init__(self, wanted: str | None, sample_rate: int, *, patient: bool) -> None:
+    def __init__(
+        self,
+        wanted: str | None,
+        sample_rate: int,
+        *,
+        patient: bool,
+        slack: float = 1.0,
+    ) -> None:
         self.ring = MixerEnd(sample_rate)
         self.opened: Report | None = None  # once a device plays
         self.error: LatentError | None = None  # the last reason why none does
-        self._rate = sample_rate
+        self._rate, self._slack = sample_rate, slack
         self._unread = b""
         task = Task("play", wanted, sample_rate, self.ring.plan, patient)
         plan = self.ring.plan
@@ -80,7 +88,7 @@ class Output:
         if self._process.poll() is not None:
             return False
         limit_s = BEAT_LIMIT_S if beat[0] else TRY_LIMIT_S if beat[1] else None
-        return now - self.beat_at < (limit_s or ANSWER_LIMIT_S)
+        return now - self.beat_at < self._slack * (limit_s or ANSWER_LIMIT_S)
 
     @property
     def is_proved(self) -> bool:
