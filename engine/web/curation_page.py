@@ -157,7 +157,9 @@ class CurationServer:
             row = curation.row(clip)
             found["clip"] = {
                 "id": clip,
-                "title": str(row.get("title") or row.get("group", clip)),
+                "title": str(
+                    row.get("title") or row.get("song") or row.get("group", clip)
+                ),
                 "artist": str(row.get("artist") or ""),
                 "start_s": row.get("start_s"),
                 "chance": curation.chance(clip),

@@ -28,7 +28,7 @@ class Curation {
       ["keep", "Keep", "ArrowRight", () => this.decide("keep")],
     ]) {
       this.keys[name] = this.button(byId("keys"), label, key, act);
-      this.keys[name].className = name;
+      this.keys[name].className = `${name}-clip`;
     }
     addEventListener("keydown", (event) => this.typed(event));
     this.listenForSwipes();
