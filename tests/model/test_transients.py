@@ -87,7 +87,7 @@ HITS = {
     "hits in the side": np.hstack([struck(660.0, 0.8), -struck(660.0, 0.8)]),
     "hit at the beginning": 0.05 * pad() + 0.8 * struck(60.0, 0.0, sweep_hz=80.0),
     "hit at the beginning under a pad": pad() + 0.8 * struck(60.0, 0.0, sweep_hz=80.0),
-    "pluck at the beginning under a pad": pad() + 0.8 * struck(440.0, 0.0),
+    "pluck at the beginning under a pad": pad() + 0.8 * struck(550.0, 0.0),
     "soft blip": pad()
     + 0.6
     * column(np.sin(5_000.0 * TIME) * np.maximum(1 - ((TIME - 1) / 0.015) ** 2, 0)),
