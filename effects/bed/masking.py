@@ -6,7 +6,8 @@ callback: numpy only, and what is called there fills what it is given.
 """
 
 from bisect import bisect_right
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,12 +34,14 @@ class BandEnvelope:
             with the envelope in force before it.
         held: spans of positions [begin, end) at which the value is that of `begin`:
             there the music was late, and its concealment stood still.
+        kept: the values at the beginnings of these spans that are known already.
     """
 
     positions: tuple[int, ...] = ()
     power: tuple[Bands, ...] = ()
     earlier: "tuple[tuple[int, BandEnvelope], ...]" = ()
     held: tuple[tuple[int, int], ...] = ()
+    kept: Mapping[int, Bands] = field(default_factory=dict)
 
     @property
     def end(self) -> int | None:
@@ -49,6 +52,9 @@ class BandEnvelope:
         """Callback: fill `out` with the bands at a position; held beyond the ends."""
         for begin, end in self.held:
             if begin <= position < end:
+                if begin in self.kept:
+                    out[:] = self.kept[begin]
+                    return
                 position = begin
                 break
         found = self
@@ -112,9 +118,13 @@ class BandEnvelope:
             earlier[:MAX_EARLIER],
         )
 
-    def holding(self, held: tuple[tuple[int, int], ...]) -> "BandEnvelope":
-        """The same, held over these spans of positions."""
-        return self if held == self.held else replace(self, held=held)
+    def holding(
+        self,
+        held: tuple[tuple[int, int], ...],
+        kept: Mapping[int, Bands] | None = None,
+    ) -> "BandEnvelope":
+        """The same, held over these spans of positions; see `held` and `kept`."""
+        return self if held == self.held else replace(self, held=held, kept=kept or {})
 
 
 def duck_into(

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from effects.audio.levels import Samples
+from effects.audio.third_octaves import N_BANDS, Bands
 from effects.bed.masking import BandEnvelope
 from engine.live.loop_crossfade import Concealing, LoopCrossfade
 from engine.live.mixer import MAX_BLOCK
@@ -32,12 +33,19 @@ class ConcealedMusic:
         self._music, self._source, self._position = music, source, begin
         self._crossfade = LoopCrossfade(music.sample_rate, N_LAYERS, MAX_BLOCK)
         self._turns = deque(sorted(turns, key=lambda edit: edit.at))
+        self._kept: dict[int, Bands] = {}  # masking where concealment stands still
         self._turn_up_to(begin)
 
     @property
     def band_envelope(self) -> BandEnvelope:
         """Of the music's partials, held where it was too late."""
-        return self._source.band_envelope.holding(self._crossfade.held)
+        envelope, held = self._source.band_envelope, self._crossfade.held
+        for begin, _ in held:
+            if begin < self._position and begin not in self._kept:
+                # The envelope forgets it while the music goes on behind a long stall.
+                envelope.read_into(bands := np.zeros(N_BANDS), begin)
+                self._kept = {**self._kept, begin: bands}
+        return envelope.holding(held, self._kept)
 
     def read_into(self, out: Samples) -> int:
         """Fill `out`, shape (n, N_LAYERS); returns how many samples are music."""

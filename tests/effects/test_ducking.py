@@ -245,7 +245,7 @@ def test_an_offer_holds_from_the_first_frame_that_is_not_decided() -> None:
 
     def offer(until: int) -> None:
         layers = [first, replace(second, start=until)]
-        answers.append(published.offer(layers, until, lambda: False))
+        answers.append(published.offer(layers, until, lambda: True))
 
     for until, position in ((hop + 1, hop), (4 * hop, 2 * hop)):
         thread = threading.Thread(target=offer, args=(until,))

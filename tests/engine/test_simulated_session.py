@@ -74,44 +74,48 @@ def test_the_same_session_is_the_same_every_time(tmp_path: Path) -> None:
     assert str(runs[0][0]) == str(runs[1][0])
 
 
-@pytest.mark.parametrize("seed", [1, 2, 4, 6])
+@pytest.mark.parametrize("seed", [1, 2, 4])
 def test_the_replay_of_a_storm_is_what_was_heard(seed: int, tmp_path: Path) -> None:
-    outcome = storm(seed, tmp_path)
+    outcome = storm(seed, tmp_path, seconds=6.0)
     assert outcome.n_packets > 20
     assert outcome.is_exact, outcome
 
 
+@pytest.mark.parametrize(("stall_s", "breaks"), [(8.0, 0), (14.0, 1), (300.0, 1)])
 def test_while_the_producer_stalls_the_sound_stays_and_is_replayed(
-    tmp_path: Path,
+    tmp_path: Path, stall_s: float, breaks: int
 ) -> None:
-    """It stalls for 14 s: all that the ring holds, and some seconds more."""
+    """Ten seconds of a stall are not heard; after that the last sound stays."""
     stalled: list[float] = []
+    played_s = [0.0]
 
     def slab_s() -> float:
-        stall = session_s[0] > 4.0 and not stalled
-        stalled.extend([14.0] * stall)
-        return 14.0 if stall else 0.02
-
-    session_s = [0.0]
+        if played_s[0] < 4.0 or stalled:
+            return 0.02
+        stalled.append(stall_s)
+        return stall_s
 
     def act(session: SimulatedSession) -> None:
-        while session.session.seconds < 22.0:
-            session_s[0] = session.session.seconds
+        while session.session.seconds < stall_s + 8.0:
+            played_s[0] = session.session.seconds
             session.sleep(0.1)
         session.session.stop()
 
     settings = Settings(seed=8, sample_rate=RATE, effects=EFFECTS)
     session, heard = played(settings, act, tmp_path, Pace(slab_s))
-    assert (session.metrics.underruns, session.metrics.concealments) == (1, 1)
+    assert stalled == [stall_s]
+    metrics = session.metrics
+    assert (metrics.underruns, metrics.concealments) == (breaks, breaks)
     turns = [
         event["conceal"]["music"] for event in session.events if "conceal" in event
     ]
-    assert turns == [False, True]
+    assert turns == [False, True] * breaks
     resumed = [e for e in session.events if e.get("command") == "resume"]
-    assert len(resumed) == 1, "what nobody could hear was left out"
-    assert session.session.mixer.position == len(heard)
-    loud = np.abs(heard[6 * RATE : 21 * RATE]).reshape(-1, RATE // 4, 2).max(axis=1)
-    assert loud.min() > 1e-3, "it is never silent"
+    assert len(resumed) == breaks, "what nobody could hear is left out"
+    assert session.session.mixer.position == len(heard), "no position is off"
+    sound = np.abs(heard[6 * RATE :][: round(stall_s) * RATE])
+    loudest = sound.reshape(-1, RATE // 4, 2).max(axis=(1, 2))
+    assert loudest.min() > 1e-3, "it is never silent"
     np.testing.assert_array_equal(again(session, len(heard)), heard)
 
 
