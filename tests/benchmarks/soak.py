@@ -14,7 +14,6 @@ import tempfile
 from pathlib import Path
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
-os.environ.setdefault("LATENT_HOME", tempfile.mkdtemp(prefix="latent-soak-"))
 
 import click
 
@@ -36,6 +35,7 @@ def main(simulated: float | None, full: float, hours: float | None) -> None:
 
 
 def _simulate(days: float, full_s: float, folder: Path) -> None:
+    os.environ.setdefault("LATENT_HOME", str(folder))
     soak = Soak(24.0 * days, full_s, folder, _print_hour)
     click.echo("hour  MB     threads  files  LUFS    dBTP   clicks  bad  songs")
     soak.run()

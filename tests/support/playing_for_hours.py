@@ -24,7 +24,8 @@ def play_for(hours: float, folder: Path) -> str:
     seconds = 3600.0 * hours
     with VirtualAudio() as device:
         asked = ["--minutes", f"{seconds / 60.0:.4f}", "--record", recording]
-        with playing(*asked, home=folder, env=device.env) as player:
+        sound = {**device.env, "LATENT_HOME": str(folder)}
+        with playing(*asked, home=folder, env=sound) as player:
             before = _resident_mb(player.process.pid)
             status = player.wait(seconds + SLACK_S)
     (journal,) = (folder / "state" / "journals").glob("*.jsonl")
