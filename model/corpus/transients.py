@@ -2,7 +2,7 @@
 
 A timbre is the spectrum of two seconds without their course in time, so a clip with a
 drum hit, a click or a cut end would become a sustained sound that is not in the
-recording. Seven measures are taken of each channel, since a hit may be on one side
+recording. Eight measures are taken of each channel, since a hit may be on one side
 alone, and each is compared with its limit:
 
     onset     superflux (Boeck and Widmer, DAFx 2013), by librosa
@@ -12,6 +12,7 @@ alone, and each is compared with its limit:
     change    another sound from one moment to the next, as at a splice
     step      sudden changes of the level, up or down
     fade      long silence, or a fade
+    unrest    onset, attack and change together: a little of each is a hit, too
 
 docs/corpus.md says how well this tells sustained clips from others.
 """
@@ -78,6 +79,7 @@ class TransientScores:
             usual one.
         step: change of level within 50 ms, in dB.
         fade: level of the loudest 100 ms over the 20th percentile, in dB.
+        unrest: sum of onset, attack and change, each over its limit.
     """
 
     onset: float = 0.0
@@ -87,10 +89,18 @@ class TransientScores:
     change: float = 0.0
     step: float = 0.0
     fade: float = 0.0
+    unrest: float = 0.0
 
 
 LIMITS = TransientScores(
-    onset=2.8, click=8.5, attack=7.8, start=3.2, change=3.2, step=22.0, fade=18.0
+    onset=2.8,
+    click=8.5,
+    attack=7.8,
+    start=3.2,
+    change=3.2,
+    step=22.0,
+    fade=18.0,
+    unrest=2.1,
 )
 
 
@@ -159,9 +169,13 @@ def _measures(channel: Channel) -> Iterator[tuple[str, float]]:
     yield "step", _step(channel)
     yield "fade", _fade(channel)
     yield "start", _start(channel)
-    yield "change", _change(channel)
-    yield "onset", _onset(channel)
-    yield "attack", _attack(_octave_power(channel))
+    yield "change", (change := _change(channel))
+    yield "onset", (onset := _onset(channel))
+    yield "attack", (attack := _attack(_octave_power(channel)))
+    yield (
+        "unrest",
+        onset / LIMITS.onset + attack / LIMITS.attack + change / LIMITS.change,
+    )
 
 
 def _onset(channel: Channel) -> float:
