@@ -55,7 +55,8 @@ class Output:
         wanted: number or part of a device's name; None for the default one.
         sample_rate: Hz.
         patient: look for the device again and again.
-        slack: times the usual limits, after which the process counts as hung.
+        slack: times the usual limits, after which a process that has not called back
+            yet counts as hung.
     """
 
     def __init__(
@@ -87,8 +88,10 @@ class Output:
             self._beat, self.beat_at = beat, now
         if self._process.poll() is not None:
             return False
-        limit_s = BEAT_LIMIT_S if beat[0] else TRY_LIMIT_S if beat[1] else None
-        return now - self.beat_at < self._slack * (limit_s or ANSWER_LIMIT_S)
+        limit_s = TRY_LIMIT_S if beat[1] else ANSWER_LIMIT_S
+        # Not the slack of a start: a stream that stood still may never go on.
+        limit_s = BEAT_LIMIT_S if beat[0] else self._slack * limit_s
+        return now - self.beat_at < limit_s
 
     @property
     def is_proved(self) -> bool:
