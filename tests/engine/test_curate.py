@@ -127,7 +127,7 @@ def test_auto_asks_and_can_be_taken_back(tmp_path: Path) -> None:
     )
     assert early.returncode == 2
     assert "--auto needs 100" in early.stderr
-    bad = {row["id"] for row in corpus.rows() if row["scores"]["decay"] > 3.0}
+    bad = {row["id"] for row in corpus.rows() if row["scores"]["start"] > 3.0}
     curation = Curation(folder)
     for clip in range(200):
         (curation.reject if clip in bad else curation.keep)(clip)
