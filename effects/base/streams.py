@@ -28,6 +28,7 @@ class Purpose(IntEnum):
     SONG_LAYERS = 18  # seed, song
     SONG_TITLE = 19  # seed, preset
     SONG_CENTRES = 20  # seed, run of songs
+    BALANCE = 21
 
     PARTIAL_PHASES = 30  # seed
     PARTIAL_PLACES = 31  # seed: of partials between left and right

@@ -14,8 +14,10 @@ from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.ndimage import uniform_filter1d
 
 from engine.compose.composer import ComposedSong
+from engine.sound.balance import balance_db, balanced
 from engine.sound.motion import weighted_power
 from engine.sound.partials import PLACES_PER_BAND, gather, split_tonal
 from model.config import AXIS
@@ -33,7 +35,8 @@ _BASS_SLOPE = 8.0  # the power of frequency by which bass gives way to body
 # let down into the lowest, by the given share of its power.
 SUB_HZ = (33.0, 66.0)
 SUB_SHARES = (0.5, 0.18, 0.06)
-SUB_MOST = 0.06  # of the whole power: where that much is there already, none is added
+_SEMITONE = 10  # bands
+SUB_MOST = 0.04  # of the whole power: where that much is there already, none is added
 
 # Noise as low as this is narrower than a bin of a frame, and would flutter: it is made
 # of many partials close together, which beat slowly.
@@ -118,7 +121,7 @@ def decode(
     )
     power = model.axis.to_power(timbres)
     power[timbres <= 0.0] = 0.0
-    tuned = _tuned(power, line, song)
+    tuned = balanced(_tuned(power, line, song), balance_db(model))
     heard = _loudness(tuned)
     tuned *= 10.0 ** (-heard[:, None] / 10.0)
     is_bad = ~np.isfinite(tuned).all(axis=1)
@@ -199,6 +202,10 @@ def _add_sub(noise: Powers, tonal: Powers) -> None:
     sub = np.zeros((len(tonal), high - low))
     for number, share in enumerate(SUB_SHARES, 1):
         sub += share * tonal[:, low + number * octave : high + number * octave]
+    # The strongest note stands out of the others: many so low would beat fast.
+    note = uniform_filter1d(sub, _SEMITONE, axis=1)
+    note /= np.maximum(note.max(axis=1, keepdims=True), 1e-20)
+    sub *= note**3
     total = noise.sum(axis=1) + tonal.sum(axis=1)
     below = noise[:, :high].sum(axis=1) + tonal[:, :high].sum(axis=1)
     lacking = np.maximum(SUB_MOST * total - below, 0.0)

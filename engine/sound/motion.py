@@ -29,20 +29,20 @@ N_NOISE_BANDS = 20
 LOWEST_HZ, HIGHEST_HZ = 0.1, 8.0
 TABLE_HZ = 64.0  # entries of the table a second
 TABLE_LENGTH = MOVEMENT_LENGTH  # 34 minutes until all repeats, at other times for each
-SHARED = 0.36  # rate of what many partials share: fast, it would be heard as attacks
+SHARED = 0.40  # rate of what many partials share: fast, it would be heard as attacks
 ALONE = 1.6  # rate of what each band of noise does by itself
-PARTIALS, PARTIALS_SLOPE = 1.4, 0.5  # rate and slope of what each partial does
+PARTIALS, PARTIALS_SLOPE = 1.6, 0.5  # rate and slope of what each partial does
 SLOW = 0.25  # rate of the tilt and of places in the stereo field
 SLOWEST = 0.1  # rate of the low-pass, which opens over many bands at once
 
 # Shares of `motion/depth` in standard deviations.
-SWELL, TOGETHER, BRIGHTEN, TILT = 0.52, 0.14, 0.16, 0.22
+SWELL, TOGETHER, BRIGHTEN, TILT = 0.54, 0.19, 0.16, 0.22
 NOISE_SWELL = 0.36
 TILT_PIVOT_HZ = 400.0
 TILT_LOW, TILT_HIGH = -1.0, 4.0  # octaves from the pivot within which tilt turns
 # The low-pass: where it begins on average, in octaves above the pivot of the tilt, how
 # far that moves at 5 dB of depth (a standard deviation), and how steep it is.
-SWEEP_FROM, SWEEP_REACH, SWEEP_DB = 2.8, 0.9, 7.0
+SWEEP_FROM, SWEEP_REACH, SWEEP_DB = 3.2, 0.9, 7.0
 N_COLOURS = 64
 COLOUR_OCTAVES = np.linspace(-4.5, 6.0, N_COLOURS)  # at which both are worked out
 PAN_RADIANS = 0.16  # standard deviation of a voice's place between left and right
@@ -208,16 +208,24 @@ def colours(gestures: Gestures, depth: Depth, weighted: Values) -> Values:
     tilt = np.clip(COLOUR_OCTAVES, TILT_LOW, TILT_HIGH)[:, None]
     level = TILT * depth.db * tilt * gestures.tilt
     reach = SWEEP_REACH * min(1.5, depth.db / 5.0)
-    beyond = np.maximum(
-        COLOUR_OCTAVES[:, None] - SWEEP_FROM - reach * gestures.sweep, 0.0
-    )
-    level -= SWEEP_DB * beyond * beyond / (beyond + 0.7)
+    level += _low_pass(COLOUR_OCTAVES[:, None] - SWEEP_FROM - reach * gestures.sweep)
     if depth.db <= 0.0:
         level[:] = 0.0
     power = 10.0 ** (level / 10.0)
     before, after = weighted.sum(axis=0), (weighted * power).sum(axis=0)
     held = power * (np.maximum(before, 1e-20) / np.maximum(after, 1e-20))
     return np.asarray(np.sqrt(held), np.float32)
+
+
+def sweep_db(hertz: NDArray[np.float64]) -> NDArray[np.float64]:
+    """What the low-pass leaves at frequencies where it stands in its middle, dB."""
+    return _low_pass(np.log2(hertz / TILT_PIVOT_HZ) - SWEEP_FROM)
+
+
+def _low_pass(beyond: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Level so many octaves beyond the low-pass's beginning, dB."""
+    beyond = np.maximum(beyond, 0.0)
+    return np.asarray(-SWEEP_DB * beyond * beyond / (beyond + 0.7))
 
 
 def weighted_power(bands: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -274,7 +282,7 @@ def noise_band_hz() -> NDArray[np.float64]:
 @lru_cache(maxsize=1)
 def _own_share() -> Values:
     """How far a partial moves by itself: a bass less, which carries the others."""
-    share = np.interp(np.log(place_hz()), np.log([60.0, 300.0]), [0.45, 1.0])
+    share = np.interp(np.log(place_hz()), np.log([60.0, 300.0]), [0.2, 1.0])
     return np.asarray(share, np.float32)
 
 
