@@ -1,12 +1,15 @@
 """The page in a real browser beside a session that plays: heard, touched, and back."""
 
 import io
+import random
 import shutil
 import subprocess
 import tarfile
 import time
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -14,7 +17,7 @@ from effects.base.paths import cache_dir
 from tests.support.browser import CHROMIUM, DESK, PHONE, Browser, Page
 from tests.support.osc import Subscriber, oscsend
 from tests.support.playing import Player, playing
-from tests.support.web import HEAR, page_of, patience
+from tests.support.web import HEAR, Client, fuzzed, page_of, patience
 
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="needs chromium")
 
@@ -196,7 +199,9 @@ def test_a_link_to_a_song_plays_it(player: Player, browser: Browser) -> None:
     page.run(f"location.hash = 'card=' + btoa({card!r})")
     page.wait("document.querySelector('#song button')")
     page.click("#song button")
-    page.wait("document.querySelector('#song audio')?.currentTime > 0.5", 120.0)
+    page.wait(
+        "document.querySelector('#song audio')?.currentTime > 0.5", 60.0 * patience()
+    )
     assert not page.errors
     page.close()
 
@@ -254,6 +259,32 @@ def test_axe_finds_no_violation(
         )
         assert found == []
     page.close()
+
+
+def test_fuzzed_messages_leave_the_music_alone(player: Player) -> None:
+    """10,000 of them, from five connections at once."""
+    rng = random.Random(9)
+    url = page_of(player).replace("http", "ws") + "/ws"
+
+    def state() -> tuple[list[Any], list[Any]]:
+        with Client(url) as client:
+            _, (hello,) = client.wait("/page/hello")
+        values = [row["value"] for row in hello["controls"]]
+        return values, hello["readings"]["/latent/status"]
+
+    values, status = state()
+    with ExitStack() as stack:
+        clients = [stack.enter_context(Client(url)) for _ in range(5)]
+        for k in range(10_000):
+            clients[k % 5].send_raw(fuzzed(rng))
+        for client in clients:
+            client.send("/latent/hop")
+            client.wait("/latent/hop", timeout=60.0)
+    after, (playing_state, uptime, underruns, *_) = state()
+    assert after == values
+    assert playing_state == "playing"
+    assert uptime > status[1]
+    assert underruns == status[2]
 
 
 def test_the_page_comes_back_with_the_session(tmp_path: Path, browser: Browser) -> None:

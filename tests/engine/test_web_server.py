@@ -15,7 +15,15 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 from engine.control.commands import COMMANDS
 from engine.control.controls import TABLE
 from engine.web.access import Access, names_of
-from tests.support.web import RATE, Client, ServedPage, patience, served_page, until
+from tests.support.web import (
+    RATE,
+    Client,
+    ServedPage,
+    fuzzed,
+    patience,
+    served_page,
+    until,
+)
 
 GAIN = "/latent/master/gain"
 
@@ -130,30 +138,11 @@ def test_what_does_not_fit_is_answered_and_changes_nothing(
 
 def test_ten_thousand_fuzzed_messages_change_nothing(page: ServedPage) -> None:
     rng = random.Random(5)
-    names = [c.name for c in TABLE] + ["keep", "sleep", "preset/load", "nothing"]
-    odd = [None, [], {}, "x" * 5000, "\x00", [[1]], "NaN", {"a": 1}, "\u202e", 1e999]
-
-    def fuzzed() -> str | bytes:
-        kind = rng.randrange(6)
-        if kind == 0:
-            return rng.randbytes(rng.randrange(200))
-        if kind == 1:
-            return "".join(chr(rng.randrange(32, 1000)) for _ in range(40))
-        if kind == 2:
-            return "[" * rng.randrange(5000)
-        address = f"/latent/{rng.choice(names)}{rng.choice(['', '/', '/x', '*', '//'])}"
-        args = [rng.choice(odd) for _ in range(rng.randrange(1, 4))]
-        text = json.dumps({"address": address, "args": args})
-        if kind == 3:
-            cut = rng.randrange(len(text))
-            return text[:cut] + rng.choice(["", "}", '"', "\\u0000"]) + text[cut + 1 :]
-        return text
-
     before, done = page.controls.snapshot, len(page.session.done)
     for _ in range(10):
         with page.client() as client:
             for _ in range(1000):
-                client.send_raw(fuzzed())
+                client.send_raw(fuzzed(rng))
             client.send("/latent/tilt")
             client.wait("/latent/tilt", timeout=60.0)
     assert page.controls.snapshot == before

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+import random
 import re
 import threading
 import time
@@ -12,7 +13,7 @@ from typing import Any
 
 from websockets.sync.client import ClientConnection, connect
 
-from engine.control.controls import Controls
+from engine.control.controls import TABLE, Controls
 from engine.live.mixer import MasterSink
 from engine.streams.sockets import listen
 from engine.web.access import Access, names_of
@@ -194,6 +195,39 @@ def page_of(player: Player, timeout: float = 60.0) -> str:
     found = re.search(r"page: (http://\S+:\d+)/", player.said)
     assert found is not None
     return found[1]
+
+
+_NAMES = (*(c.name for c in TABLE), "keep", "sleep", "preset/load", "nothing")
+_ODD: tuple[Any, ...] = (
+    None,
+    [],
+    {},
+    "x" * 5000,
+    "\0",
+    [[1]],
+    "NaN",
+    {"a": 1},
+    "\u202e",
+    1e999,
+)
+
+
+def fuzzed(rng: random.Random) -> str | bytes:
+    """A frame that is no message, or one whose arguments fit nothing."""
+    kind = rng.randrange(6)
+    if kind == 0:
+        return rng.randbytes(rng.randrange(200))
+    if kind == 1:
+        return "".join(chr(rng.randrange(32, 1000)) for _ in range(40))
+    if kind == 2:
+        return "[" * rng.randrange(5000)
+    address = f"/latent/{rng.choice(_NAMES)}{rng.choice(['', '/', '/x', '*', '//'])}"
+    args = [rng.choice(_ODD) for _ in range(rng.randrange(1, 4))]
+    text = json.dumps({"address": address, "args": args})
+    if kind == 3:
+        cut = rng.randrange(len(text))
+        return text[:cut] + rng.choice(["", "}", '"', "\\u0000"]) + text[cut + 1 :]
+    return text
 
 
 def patience() -> float:
