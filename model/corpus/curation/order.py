@@ -1,7 +1,8 @@
 """The order in which clips are judged: those that are likely to be rejected come early.
 
-At first the most suspicious clip comes next, by its scores. Once some decisions were
-made, a classifier has learned from them: of four clips three are those that it takes
+At first the most suspicious clip, by its scores, takes turns with one that lies far
+from all that was judged, since what is bad may have no score that tells. Once some clips
+of both kinds were judged, a classifier has learned from them: of four clips three are those that it takes
 to be bad, and one is that of which it is least sure. A rejected clip brings forward
 its song's others and its nearest neighbours, as far as they are not surely good.
 """
@@ -19,6 +20,9 @@ REFIT = 20  # decisions after which the classifier learns anew
 N_MATES = 8  # clips of a rejected one's song that are brought forward
 N_NEIGHBOURS = 3
 LIKELY = 3  # of each LIKELY + 1 clips in turn; the other is an unsure one
+SUSPICIOUS = 1  # the same before anything was learned; the other lies far from all
+MOST_FAR = 2 * REFIT  # clips that are looked for far from the others, at once
+MOST_TRIED = 4000  # among so many, for the sake of time
 SURELY_GOOD = 0.5  # share of the base rate under which no clip is brought forward
 
 
@@ -112,8 +116,9 @@ class ClipOrder:
         turns = self._likely(), self._unsure()
         # Whatever is asked for ahead is what comes: the turn follows the decisions.
         turn = self._turn
+        likely = SUSPICIOUS if self._likelihood is None else LIKELY
         while len(found) < n:
-            first = turns[1 if turn % (LIKELY + 1) == LIKELY else 0]
+            first = turns[1 if turn % (likely + 1) == likely else 0]
             clip = next((c for c in first if c not in taken), None)
             if clip is None:
                 break
@@ -142,7 +147,7 @@ class ClipOrder:
         if min(rejected.sum(), (~rejected).sum()) < MIN_EACH:
             self._likelihood = None
             self._by_likelihood = self._ranked(self.features.suspicion)
-            self._by_doubt = self._by_likelihood
+            self._by_doubt = self._far()
             return
         if self._seen is None:
             self._seen = features_for(self.features.scores, self.features.latents)
@@ -155,6 +160,31 @@ class ClipOrder:
         """Clips that are open now, those with the largest values first."""
         clips = np.flatnonzero(self.decisions == OPEN)
         return clips[np.argsort(-values[clips], kind="stable")]
+
+    def _far(self) -> NDArray[np.intp]:
+        """Open clips far from all judged ones and from one another, then the others.
+
+        Each is the farthest from those before it (Gonzalez 1985, k-center).
+        """
+        latents = self.features.latents
+        clips = np.flatnonzero(self.decisions == OPEN)
+        if latents is None or not len(clips):
+            return self._by_likelihood
+        clips = clips[:: max(1, len(clips) // MOST_TRIED)]
+        points = latents[clips]
+        judged = latents[self.decisions != OPEN][-MOST_TRIED:]
+        if not len(judged):
+            judged = points.mean(axis=0, keepdims=True)
+        distance = np.full(len(clips), np.inf)
+        for place in judged:
+            np.minimum(distance, np.sum((points - place) ** 2, axis=1), out=distance)
+        found = []
+        for _ in range(min(MOST_FAR, len(clips))):
+            farthest = int(np.argmax(distance))
+            found.append(clips[farthest])
+            away = np.sum((points - points[farthest]) ** 2, axis=1)
+            np.minimum(distance, away, out=distance)
+        return np.concatenate([np.array(found, np.intp), self._by_likelihood])
 
     def _kin(self, clip: int) -> list[int]:
         """Other clips of a clip's song, and those that lie nearest to it."""
