@@ -1,10 +1,11 @@
 """The order in which clips are judged: those that are likely to be rejected come early.
 
 At first the most suspicious clip, by its scores, takes turns with one that lies far
-from all that was judged, since what is bad may have no score that tells. Once some clips
-of both kinds were judged, a classifier has learned from them: of four clips three are those that it takes
-to be bad, and one is that of which it is least sure. A rejected clip brings forward
-its song's others and its nearest neighbours, as far as they are not surely good.
+from all that was judged, since what is bad may have no score that tells. Once some
+clips of both kinds were judged, a classifier has learned from them: of four clips three
+are those that it takes to be bad, and one is that of which it is least sure. A rejected
+clip brings forward its song's others and its nearest neighbours, as far as they are not
+surely good.
 """
 
 from collections.abc import Iterator, Mapping
