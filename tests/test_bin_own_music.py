@@ -18,15 +18,15 @@ RATE = 48_000
 
 
 def write_song(path: Path, number: int) -> None:
-    """Twelve seconds of chords with partials, and noise as of a tape."""
+    """Twelve seconds of a chord, each song's another, and noise as of a tape."""
     rng = np.random.default_rng(number)
-    root = 60.0 * 2 ** rng.uniform(0.0, 1.0)
+    root = 60.0 * 2 ** (5 * number % 12 / 6)
     partials = [
         root * interval * harmonic
         for interval in (1.0, 1.5, 2.0, 2.5)  # without beats: no swell, no decay
-        for harmonic in range(1, 6)
+        for harmonic in range(1, 3 + number)
     ]
-    sound = signals.chord(partials, 12.0, RATE, amplitude=0.03)
+    sound = signals.chord(partials, 12.0, RATE, amplitude=0.15 / (3 + number))
     sound = sound + signals.noise(12.0, RATE, rng, amplitude=0.003, channels=2)
     subtype = "OPUS" if path.suffix == ".opus" else None
     container = "OGG" if path.suffix in (".opus", ".ogg") else None

@@ -113,14 +113,14 @@ def test_the_trace_shows_who_sends_or_looks_up_a_name(tmp_path: Path) -> None:
 
 
 def test_the_package_is_imported_in_one_place() -> None:
-    """Only `model.inference` knows how to import it without its telemetry."""
+    """Only `model.onnx_session` knows how to import it without its telemetry."""
     importing = [
         path.relative_to(ROOT).as_posix()
         for package in ("effects", "model", "engine")
         for path in (ROOT / package).rglob("*.py")
         if re.search(r"^\s*(import|from) onnxruntime", path.read_text(), re.MULTILINE)
     ]
-    assert importing == ["model/inference.py"]
+    assert importing == ["model/onnx_session.py"]
 
 
 def test_every_script_turns_telemetry_off() -> None:

@@ -127,7 +127,7 @@ def test_decisions_that_are_no_decisions_are_passed_over(folder: Path) -> None:
         file.write(b'{"song": 2, "name": "a\\u001b[2Jb"}\n[]\n')
     review = Review(folder)
     assert review.verdict(1) == Verdict(True)
-    assert review.verdict(2) == Verdict(None, "a[2Jb"), "nothing that moves a cursor"
+    assert review.verdict(2) == Verdict(True, "a[2Jb"), "nothing that moves a cursor"
 
 
 def test_no_title_makes_a_line_of_its_own(folder: Path) -> None:

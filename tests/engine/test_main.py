@@ -169,7 +169,8 @@ def start(args: list[str], home: Path) -> "subprocess.Popen[str]":
 
 def as_bin_latent_does() -> None:
     """Let interrupts wait until the command line can take them."""
-    signal.signal(signal.SIGINT, signal.SIG_DFL)  # a background job ignores them
+    for number in (signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, signal.SIG_DFL)  # jobs in the background ignore them
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
 
 

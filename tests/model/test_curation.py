@@ -109,7 +109,7 @@ def test_windows_at_once_and_kills_lose_nothing(folder: Path) -> None:
         "import sys; from pathlib import Path\n"
         "from model.corpus.curation.curation import Curation\n"
         "c = Curation(Path(sys.argv[1]))\n"
-        "for clip in range(int(sys.argv[2]), 60, 3):\n"
+        "for clip in range(int(sys.argv[2]), 48, 3):\n"
         "    for _ in range(9):\n"
         "        c.reject(clip); print(clip, flush=True); c.keep(clip)\n"
     )

@@ -77,6 +77,7 @@ def test_contract_of_the_files(tmp_path: Path) -> None:
         "decoder",
         "encoder",
         "model",
+        "map",
         "CARD",
     }
     card = json.loads((tmp_path / "m" / "model.json").read_text())
