@@ -336,10 +336,10 @@ def test_a_hidden_page_is_not_told_what_moves_always(page: ServedPage) -> None:
         other.send("/page/watch", True)
         client.send("/latent/tilt")  # by then it was heard
         client.wait("/latent/tilt")
-        page.session.show(seconds=77.0, title="Flow")
+        page.session.show(seconds=77.0, title="Undertow")
         other.wait("/latent/song/seconds", 77.0)
         _, told = client.wait("/latent/song/title")
-        assert told == ["Flow"]
+        assert told == ["Undertow"]
         with pytest.raises(TimeoutError):
             client.wait("/latent/song/seconds", timeout=1.5)
         client.send("/page/watch", True)
