@@ -29,16 +29,8 @@ RECORDED_DB = (
     -17, -18, -20, -23, -25, -25, -28, -29, -32, -34, -36, -40, -43, -47,
 )  # fmt: skip
 
-# What songs as they are rendered lack of the recordings' shares though their sounds
-# have them on average, dB: tuning, chords, voices and notes move power. Means of 16
-# songs, two of each preset.
-RENDERED_DB = (
-    0, -5, -8, -7, 3, -1, 2, 2, -1, 3, -1, -3, -2, -5, -4, 1,
-    -2, -2, -2, -2, -2, 1, -1, 1, 3, 3, 3, 3,
-)  # fmt: skip
-
-MOST_DB = (-8.0, 8.0)  # that the balance changes
-BASS_FROM_HZ, BASS_TO_HZ = 85.0, 250.0  # what lies an octave below is never raised
+MOST_DB = (-4.0, 8.0)  # that the balance changes
+BASS_FROM_HZ, BASS_TO_HZ = 66.0, 250.0  # what lies an octave below is never raised
 BASS_OVER_REST_DB = (-3.3, 0.0)  # power of the bass over that of the rest: enough, most
 BASS_MOST_DB = (-3.0, 7.0)  # by which it is lowered and raised
 
@@ -67,9 +59,9 @@ def balance_db(model: TimbreModel) -> Powers:
     share = np.add.reduceat(power, edges, axis=1) / power.sum(axis=1, keepdims=True)
     own = (10.0 * np.log10(share + _FAINT)).mean(axis=0) + sweep_db(THIRDS_HZ)
     lacking = np.convolve(np.pad(RECORDED_DB - own, 1, "edge"), [0.25, 0.5, 0.25])[2:-2]
-    wanted = np.clip(lacking + RENDERED_DB, *MOST_DB)
-    gain = np.interp(np.log2(AXIS.centres), np.log2(THIRDS_HZ), wanted)
-    return np.asarray(np.where(gain > 0.0, gain * _above_lowest(), gain))
+    octaves = np.log2(THIRDS_HZ)
+    gain = np.interp(np.log2(AXIS.centres), octaves, np.clip(lacking, *MOST_DB))
+    return np.asarray(gain * _above_lowest())
 
 
 def balanced(power: Powers, gain_db: Powers) -> Powers:
