@@ -80,10 +80,11 @@ def _serve(folder: Path, where: str, names: Sequence[str]) -> None:
     from engine.cli.runner import say
     from engine.cli.signals import Stopped
     from engine.cli.web import web_settings
+    from engine.osc.addresses import is_near_only
     from engine.streams.sockets import listen
     from engine.web.access import Access, kept_token, names_of
     from engine.web.process import check_packages as check_page
-    from engine.web.shown import is_near_only, shown_address
+    from engine.web.shown import shown_address
 
     check_page()
     from engine.web.curation_page import CurationServer

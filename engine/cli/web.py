@@ -47,10 +47,11 @@ def serve_page(where: str, names: Sequence[str], *, hint: str = "") -> None:
     """
     from engine.cli.runner import say
     from engine.cli.signals import Stopped
+    from engine.osc.addresses import is_near_only
     from engine.streams.sockets import listen
     from engine.web.access import Access, kept_token, names_of
     from engine.web.process import check_packages
-    from engine.web.shown import is_near_only, shown_address
+    from engine.web.shown import shown_address
 
     check_packages()
     from engine.web.documents import documents

@@ -10,10 +10,8 @@ subscribed gets nothing, and one that is not this machine and has not subscribed
 at most one small packet for each message.
 """
 
-import ipaddress
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from itertools import groupby
 
 from effects.base.errors import InputError, LatentError
@@ -28,6 +26,7 @@ from engine.control.commands import (
 from engine.control.controls import CONTROLS, Controls, Value
 from engine.control.readings import READINGS_BY_NAME
 from engine.control.status import SessionStatus
+from engine.osc.addresses import is_near_only
 from engine.osc.clients import Address, Subscribers, TokenBucket
 from engine.osc.feedback import Feedback, Packet
 from engine.osc.guard import RefusedDatagram, is_pattern, messages
@@ -322,7 +321,7 @@ class OscHandler:
             raise InputError("subscribe first, then use patterns")
 
     def _is_trusted(self, sender: Address) -> bool:
-        return _is_loopback(sender[0]) or self.subscribers.knows(sender)
+        return is_near_only(sender[0]) or self.subscribers.knows(sender)
 
 
 def _sets_values(request: OscRequest) -> bool:
@@ -335,9 +334,3 @@ def _port_and_seconds(request: OscRequest) -> tuple[float | None, float | None]:
         raise InputError("takes a port and a time in s")
     port, seconds = (*map(float, request.args), None, None)[:2]
     return port, seconds
-
-
-@lru_cache(maxsize=1024)
-def _is_loopback(host: str) -> bool:
-    """Whether a sender is on this machine."""
-    return ipaddress.ip_address(host.partition("%")[0]).is_loopback

@@ -19,6 +19,7 @@ from engine.control.callbacks import Say
 from engine.control.commands import Actions
 from engine.control.controls import Controls
 from engine.control.status import SessionStatus
+from engine.osc.addresses import is_everywhere, is_near_only, own_address
 from engine.osc.query_tree import ATTRIBUTES, Node, find, host_info, tree
 
 MAX_CLIENTS = 8
@@ -124,7 +125,7 @@ class QueryServer:
             address = ipaddress.ip_address(name.strip("[]"))
         except ValueError:
             return False
-        return address.is_loopback or not _is_loopback(self._host)
+        return address.is_loopback or not is_near_only(self._host)
 
     def _make_known(self) -> None:
         try:
@@ -205,20 +206,10 @@ class _Request(BaseHTTPRequestHandler):
         self.wfile.write(body)
 
 
-def _is_loopback(host: str) -> bool:
-    return host == "localhost" or ipaddress.ip_address(host).is_loopback
-
-
 def _addresses(host: str) -> list[str]:
     """Return the IPv4 addresses to announce."""
     if host == "localhost":
         return ["127.0.0.1"]
-    if not ipaddress.ip_address(host).is_unspecified:
-        return [host]
-    # The address that other hosts are reached from; connecting UDP sends nothing.
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        try:
-            probe.connect(("192.0.2.1", 9))
-            return [str(probe.getsockname()[0])]
-        except OSError:
-            return ["127.0.0.1"]
+    if is_everywhere(host):
+        return [own_address() or "127.0.0.1"]
+    return [host]

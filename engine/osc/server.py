@@ -6,19 +6,18 @@ this machine alone unless it is told otherwise.
 
 import contextlib
 import errno
-import ipaddress
 import selectors
 import socket
 import threading
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass
-from functools import lru_cache
 
 from effects.base.errors import InputError, RunError
 from engine.control.callbacks import Say
 from engine.control.commands import Actions
 from engine.control.controls import Controls
+from engine.osc.addresses import is_near_only, is_neighbour
 from engine.osc.clients import DatagramQueue
 from engine.osc.feedback import TICK_S, Packet
 from engine.osc.guard import MAX_LENGTH
@@ -30,7 +29,6 @@ RATE = 1000.0  # small messages a second, some 3 % of a core; see DatagramQueue
 BURST = 400.0
 BATCH = 256  # datagrams read at once; as many without a pause are a flood
 FLOOD_PAUSE_S = 0.05  # between batches: 5,000 datagrams a second at most
-_SHARED = ipaddress.ip_network("100.64.0.0/10")  # RFC 6598: overlay networks, too
 IDLE_S = 0.25  # between ticks while there is no subscriber
 
 
@@ -88,7 +86,7 @@ class OscServer:
         self._sockets = _open(self.settings.host, self.settings.port)
         self._pair = socket.socketpair()
         self.port = self._sockets[0].getsockname()[1]
-        if not _is_near_only(self.settings.host):
+        if not is_near_only(self.settings.host):
             self._say(
                 f"OSC: open to the network on {self.settings.host}:{self.port}; "
                 "anyone who can reach it can control the session"
@@ -193,19 +191,3 @@ def _bind(host: str, port: int) -> socket.socket:
             raise InputError(f"OSC: {host} is no address of this machine") from error
         raise RunError(f"OSC: UDP port {port} on {host}: {error.strerror}") from error
     return opened
-
-
-def _is_near_only(host: str) -> bool:
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
-
-
-@lru_cache(maxsize=1024)
-def is_neighbour(host: str) -> bool:
-    """Whether a host is this machine or in a private network."""
-    address = ipaddress.ip_address(host.partition("%")[0])
-    return address.is_private or address in _SHARED

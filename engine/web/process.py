@@ -14,10 +14,11 @@ import msgspec
 
 from effects.base.errors import RunError
 from engine.control.callbacks import Say
+from engine.osc.addresses import is_near_only
 from engine.streams.sockets import HOST, listen, search_path
 from engine.web.access import kept_token, names_of
 from engine.web.link import SessionLink
-from engine.web.shown import is_near_only, shown_address
+from engine.web.shown import shown_address
 
 PORT = 8080
 PACKAGES = ("starlette", "uvicorn", "websockets")

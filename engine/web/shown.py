@@ -1,19 +1,10 @@
 """How the page's address is shown to the user: as text, and as a QR code for phones."""
 
 import io
-import ipaddress
 import socket
 import sys
 
-
-def is_near_only(host: str) -> bool:
-    """Whether an address to listen on keeps other machines out."""
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
+from engine.osc.addresses import is_everywhere, own_address
 
 
 def shown_address(host: str, port: int, token: str) -> list[str]:
@@ -48,21 +39,10 @@ def code_lines(text: str) -> list[str]:
 
 
 def _reached_at(host: str) -> str:
-    """The address under which another machine reaches a server that listens on `host`.
-
-    Connecting UDP sends nothing; it only chooses an address.
-    """
-    try:
-        if not ipaddress.ip_address(host).is_unspecified:
-            return host
-    except ValueError:
-        return host
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        try:
-            probe.connect(("192.0.2.1", 9))
-            return str(probe.getsockname()[0])
-        except OSError:
-            return socket.gethostname()
+    """Where another machine reaches a server that listens on `host`."""
+    if is_everywhere(host):
+        return own_address() or socket.gethostname()
+    return host
 
 
 def _bracketed(host: str) -> str:

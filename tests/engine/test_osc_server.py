@@ -15,8 +15,9 @@ from effects.base.errors import InputError, RunError
 from engine.control.commands import COMMANDS
 from engine.control.controls import TABLE, Controls
 from engine.control.readings import READINGS
+from engine.osc.addresses import is_near_only, is_neighbour
 from engine.osc.handler import OscHandler
-from engine.osc.server import OscServer, OscSettings, is_neighbour
+from engine.osc.server import OscServer, OscSettings
 from tests.support.osc import (
     Client,
     Dump,
@@ -240,6 +241,23 @@ def test_only_this_machine_is_listened_to_unless_asked(stage: Stage) -> None:
 )
 def test_an_open_port_still_hears_neighbours_alone(host: str, heard: bool) -> None:
     assert is_neighbour(host) is heard
+
+
+@pytest.mark.parametrize(
+    ("host", "near"),
+    [
+        ("localhost", True),
+        ("127.0.0.53", True),
+        ("::1", True),
+        ("0.0.0.0", False),
+        ("::", False),
+        ("192.168.1.5", False),
+        ("localhost.example.org", False),
+        ("", False),
+    ],
+)
+def test_what_keeps_other_machines_out(host: str, near: bool) -> None:
+    assert is_near_only(host) is near
 
 
 def test_no_address_means_two_things() -> None:
