@@ -83,6 +83,8 @@ class App:
             )
         self.radio: StreamRadio | None = None  # once started, if there is one
         self._now_streaming: NowStreaming | None = None
+        self._osc: OscServer | None = None  # once started, as the page
+        self._page: PageProcess | None = None
         self._surfaces: list[Surface] = []  # that were started
         self._manager = ServiceManager(self.session)
         self._ticked = time.monotonic()
@@ -162,6 +164,7 @@ class App:
                 raise
             self._say(f"{error}; playing without OSC")
             return
+        self._osc = server
         self._surfaces.append(server)
         if self._options.query_port is not None:
             query = QueryServer(
@@ -171,6 +174,7 @@ class App:
                 server.port,
                 port=self._options.query_port,
                 say=self._say,
+                listen=self._listens_at,
             )
             query.start()
             self._surfaces.append(query)
@@ -219,6 +223,12 @@ class App:
             page = PageProcess(link, self._options.web, self._say)
             self._surfaces.append(page)
             page.start()
+            self._page = page
+
+    def _listens_at(self) -> tuple[str, int] | None:
+        """Any thread: host and port of the page's server; None without a page."""
+        web = self._options.web
+        return None if web is None or not self._page else (web.host, self._page.port)
 
     def _facts(self) -> SessionFacts:
         settings = self.session.graph.settings
@@ -231,6 +241,8 @@ class App:
             like=settings.like,
             journal=str(self._journal.path) if self._journal else "",
             recordings=str(self._recordings),
+            osc_host=self._osc.settings.host if self._osc else "",
+            osc_port=self._osc.port if self._osc else 0,
         )
 
     def _poll(self, poll: Callable[[], None]) -> None:

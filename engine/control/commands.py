@@ -107,6 +107,17 @@ class Command:
             raise InputError("a name has letters, digits, spaces, _ and -, at most 64")
         return (value,)
 
+    def pressed(self, given: Sequence[Argument]) -> Sequence[Argument] | None:
+        """Return the arguments of a button; None when it was let go.
+
+        A button sends 1 when it is pressed and 0 when it is let go, also to a command
+        that takes nothing, or a text that may be left out.
+        """
+        can_do_without = self.optional or not self.types
+        if not can_do_without or len(given) != 1 or isinstance(given[0], str):
+            return given
+        return () if given[0] else None
+
     def choices_in(self, status: SessionStatus | None) -> tuple[str, ...]:
         """Return the texts that can be given now; none if any name can."""
         if self.listed is None or status is None:

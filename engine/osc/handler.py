@@ -221,12 +221,10 @@ class OscHandler:
         return bundled(packets)
 
     def _command(self, name: str, request: OscRequest) -> list[bytes]:
-        command, args = COMMANDS_BY_NAME[name], request.args
-        can_do_without = command.optional or not command.types
-        if can_do_without and len(args) == 1 and not isinstance(args[0], str):
-            if not args[0]:
-                return []  # a button sends 1 when pressed, 0 when released
-            args = ()
+        command = COMMANDS_BY_NAME[name]
+        args = command.pressed(request.args)
+        if args is None:
+            return []
         status = self._status() if command.listed else None
         self._actions.command(name, *command.check(args, status))
         return self._shown(command)

@@ -1,7 +1,8 @@
 """The OSCQuery server: the OSC namespace as JSON over HTTP, announced by mDNS.
 
 Controllers read it to build their surface by themselves. It is for reading only, by a
-few clients at once, on the address of the OSC server.
+few clients at once, on the address of the OSC server. The page's server answers the
+same, and tells of changes besides; where there is one, this server says so.
 """
 
 import ipaddress
@@ -20,7 +21,7 @@ from engine.control.commands import Actions
 from engine.control.controls import Controls
 from engine.control.status import SessionStatus
 from engine.osc.addresses import is_everywhere, is_near_only, own_address
-from engine.osc.query_tree import ATTRIBUTES, Node, find, host_info, tree
+from engine.osc.query_tree import Node, answer, host_info, tree, values_of
 
 MAX_CLIENTS = 8
 CLIENT_TIMEOUT_S = 5.0
@@ -42,6 +43,7 @@ class QueryServer:
         port: TCP port of this server; 0 for a free one, which clients find by mDNS.
         say: takes one line for the user.
         announce: whether to use mDNS, for which the package zeroconf is needed.
+        listen: gives host and port of the server that tells of changes, or None.
     """
 
     def __init__(
@@ -54,12 +56,13 @@ class QueryServer:
         port: int = 0,
         say: Say = lambda line: None,
         announce: bool = True,
+        listen: Callable[[], tuple[str, int] | None] = lambda: None,
     ) -> None:
         self.name = f"Latent {osc_port}"
         self.port = port
         self._controls, self._actions = controls, actions
         self._host, self._osc_port, self._say = osc_host, osc_port, say
-        self._announce = announce
+        self._announce, self._listen = announce, listen
         self._server: _Http | None = None
         self._announced: Callable[[], None] = lambda: None
         self._threads: list[threading.Thread] = []
@@ -98,21 +101,16 @@ class QueryServer:
         parts = urlsplit(target)
         path, query = unquote(parts.path), parts.query.partition("=")[0]
         if query == "HOST_INFO":
-            return 200, host_info(self.name, self._host, self._osc_port)
+            osc = self._host, self._osc_port
+            return 200, host_info(self.name, osc, self._listen())
         status: SessionStatus | None
         try:
             status = self._actions.status()
         except Exception:
             # Without a status, readings are shown without a value.
             status = None
-        node = find(tree(self._controls.snapshot, status), path)
-        if node is None:
-            return 404, None
-        if not query:
-            return 200, node
-        if query not in ATTRIBUTES:
-            return 400, None
-        return (200, {query: node[query]}) if query in node else (204, None)
+        root = tree(values_of(self._controls.snapshot, status))
+        return answer(root, path, query)
 
     def allows(self, host: str) -> bool:
         """Whether a Host header is an address of this server, not a rebound name."""

@@ -3,7 +3,8 @@
 The format follows https://github.com/Vidvox/OSCQueryProposal.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, TypeAlias
 
@@ -18,6 +19,7 @@ from engine.control.commands import (
 from engine.control.controls import TABLE, Control
 from engine.control.readings import READINGS, READINGS_BY_NAME, Reading, reading_types
 from engine.control.status import SessionStatus
+from engine.osc.addresses import is_everywhere
 
 Node: TypeAlias = dict[str, Any]
 
@@ -42,23 +44,65 @@ _BLANK: Mapping[str, Argument] = MappingProxyType(
 )
 
 
-def tree(values: Mapping[str, Any], status: SessionStatus | None) -> Node:
-    """Return the whole namespace as an OSCQuery node.
+@dataclass(frozen=True)
+class QueryValues:
+    """What the nodes of a tree show.
+
+    Attributes:
+        controls: values by name.
+        reading: gives the values of a reading; None while they are not known.
+        choices: gives the texts that a command takes now.
+    """
+
+    controls: Mapping[str, Any]
+    reading: Callable[[Reading], Sequence[Argument] | None]
+    choices: Callable[[Command], tuple[str, ...]]
+
+
+def values_of(controls: Mapping[str, Any], status: SessionStatus | None) -> QueryValues:
+    """Return what a session in this process shows.
 
     Args:
-        values: of the controls, by name.
-        status: of the session, for the readings; None if it cannot be had.
+        controls: values by name.
+        status: of the session; None if it cannot be had.
     """
+    return QueryValues(
+        controls,
+        lambda reading: reading.values(status),
+        lambda command: command.choices_in(status),
+    )
+
+
+def tree(values: QueryValues) -> Node:
+    """Return the whole namespace as an OSCQuery node."""
     root: Node = {"FULL_PATH": "/", "ACCESS": 0, "CONTENTS": {}}
     for control in TABLE:
-        value = values[control.name]
+        value = values.controls[control.name]
         _put(root, ROOT + control.name, _of_control(control, value))
         _put(root, ROOT + NORM + control.name, _of_norm(control, value))
     for command in COMMANDS:
-        _put(root, ROOT + command.name, _of_command(command, status))
+        _put(root, ROOT + command.name, _of_command(command, values))
     for reading in READINGS:
-        _put(root, ROOT + reading.name, _of_reading(reading, status))
+        _put(root, ROOT + reading.name, _of_reading(reading, values))
     return root
+
+
+def answer(root: Node, path: str, attribute: str) -> tuple[int, Node | None]:
+    """Return the HTTP status and the JSON for a node, or for one of its attributes.
+
+    Args:
+        root: the whole namespace.
+        path: an OSC address.
+        attribute: one of `ATTRIBUTES`; empty for the whole node.
+    """
+    node = find(root, path)
+    if node is None:
+        return 404, None
+    if not attribute:
+        return 200, node
+    if attribute not in ATTRIBUTES:
+        return 400, None
+    return (200, {attribute: node[attribute]}) if attribute in node else (204, None)
 
 
 def find(root: Node, path: str) -> Node | None:
@@ -70,16 +114,28 @@ def find(root: Node, path: str) -> Node | None:
     return node
 
 
-def host_info(name: str, host: str, port: int) -> Node:
-    """Return where the OSC server listens, and the attributes that nodes have."""
+def host_info(
+    name: str, osc: tuple[str, int] | None, listen: tuple[str, int] | None
+) -> Node:
+    """Return where the servers are, and what this one can do.
+
+    An address that stands for all of a machine is left out: a client takes the one
+    under which it has reached this server.
+
+    Args:
+        name: of this server.
+        osc: host and UDP port of the OSC server, or None without one.
+        listen: host and TCP port of the WebSocket that tells of changes, or None.
+    """
     extensions = {key: True for key in ATTRIBUTES if key not in ("FULL_PATH", "TYPE")}
-    return {
-        "NAME": name,
-        "OSC_IP": host,
-        "OSC_PORT": port,
-        "OSC_TRANSPORT": "UDP",
-        "EXTENSIONS": {**extensions, "CONTENTS": True, "LISTEN": False},
-    }
+    can_listen = {"LISTEN": listen is not None, "PATH_CHANGED": listen is not None}
+    info: Node = {"NAME": name, "EXTENSIONS": {**extensions, **can_listen}}
+    for prefix, place in (("OSC", osc), ("WS", listen)):
+        if place is not None:
+            host, port = place
+            info |= {} if not host or is_everywhere(host) else {f"{prefix}_IP": host}
+            info[f"{prefix}_PORT"] = port
+    return info if osc is None else {**info, "OSC_TRANSPORT": "UDP"}
 
 
 def _put(root: Node, address: str, leaf: Node) -> None:
@@ -120,14 +176,14 @@ def _of_norm(control: Control, value: Any) -> Node:
     }
 
 
-def _of_command(command: Command, status: SessionStatus | None) -> Node:
+def _of_command(command: Command, shows: QueryValues) -> Node:
     node: Node = {"ACCESS": WRITE, "DESCRIPTION": command.text}
     # Without an argument: a switch, which does something only when turned on.
     node["TYPE"] = kind = command.types or "T"
     shown = READINGS_BY_NAME.get(command.shown_by)
-    values = shown.values(status) if shown is not None else None
+    values = shows.reading(shown) if shown is not None else None
     node["VALUE"] = list(values or _blank(kind))
-    choices = command.choices_in(status)
+    choices = shows.choices(command)
     if choices:
         node["RANGE"] = [{"VALS": list(choices)}]
     if command.types == "f":
@@ -137,8 +193,8 @@ def _of_command(command: Command, status: SessionStatus | None) -> Node:
     return node
 
 
-def _of_reading(reading: Reading, status: SessionStatus | None) -> Node:
-    values = reading.values(status)
+def _of_reading(reading: Reading, shows: QueryValues) -> Node:
+    values = shows.reading(reading)
     types = reading_types(reading, len(values or _blank(reading.types)))
     node: Node = {"TYPE": types, "ACCESS": READ, "DESCRIPTION": reading.text}
     node["VALUE"] = list(values or _blank(types))

@@ -13,6 +13,7 @@ from engine.compose import preset as presets
 from engine.compose.likeness import point_of
 from engine.streams.cover import cover_spectra, draw_song_cover
 from engine.web.album_routes import album_routes
+from engine.web.oscquery import query_routes
 from engine.web.recordings import recording_routes
 from engine.web.server import WebContext
 from engine.web.songs import SongKitchen
@@ -22,6 +23,7 @@ from engine.web.space_routes import space_routes
 def documents(context: WebContext) -> Sequence[BaseRoute]:
     """Routes of all documents."""
     return [
+        *query_routes(context),
         Route("/api/presets/{name}", _preset),
         Route("/api/cover.png", Covers(context).answer),
         *SongKitchen(context).routes(),

@@ -2,23 +2,19 @@
 
 import asyncio
 import contextlib
-import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
-from typing import Any, TypeAlias
+from functools import partial
+from typing import Any
 
-from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
+from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from engine.control.commands import ROOT
-from engine.osc.clients import TokenBucket
 from engine.web.access import Access
 from engine.web.messages import PAGE, BadMessage, WebMessage, decoded, encoded, hello
 from engine.web.session_client import SessionClient
+from engine.web.web_peer import MAX_WAITING, WebPeer
 
 MAX_PAGES = 64
-MAX_WAITING = 512  # messages that a page has not taken; then it has to come again
-RATE, BURST = 120.0, 240.0  # messages a second that a page may send
-MAX_STRIKES = 20_000  # messages beyond the rate or malformed, until it is cut off
 
 # What a page that says it does not watch is not told: it would wake it all the time.
 MOVING = (
@@ -26,35 +22,11 @@ MOVING = (
     *(ROOT + "now", ROOT + "song/seconds", ROOT + "song/progress", PAGE + "head"),
 )
 
-Frame: TypeAlias = str | bytes
 
-
-@dataclass(eq=False)
-class _Page:
+class _Page(WebPeer):
     """One WebSocket of `/ws`."""
 
-    socket: WebSocket
-    may_change: bool
-    waiting: asyncio.Queue[Frame | None] = field(
-        default_factory=lambda: asyncio.Queue(MAX_WAITING)
-    )
-    bucket: TokenBucket = field(default_factory=lambda: TokenBucket(RATE, BURST))
-    late: dict[str, WebMessage] = field(default_factory=dict)  # by address
-    strikes: int = 0
     watches: bool | None = None  # None before it has said so
-
-    def put(self, frame: Frame) -> None:
-        """Queue a frame; a page that takes nothing is ended."""
-        try:
-            self.waiting.put_nowait(frame)
-        except asyncio.QueueFull:
-            self.end()
-
-    def end(self) -> None:
-        """Have the socket closed once what is queued has gone, or at once."""
-        while self.waiting.full():
-            self.waiting.get_nowait()
-        self.waiting.put_nowait(None)
 
 
 class Hub:
@@ -73,7 +45,6 @@ class Hub:
         on_watch: Callable[[], None] = lambda: None,
     ) -> None:
         self._session, self._access, self._on_watch = session, access, on_watch
-        self._has_late = asyncio.Event()  # messages wait for a page's rate
         self._pages: set[_Page] = set()
 
     @property
@@ -101,7 +72,7 @@ class Hub:
         """Send a binary frame to the pages that watch."""
         for page in tuple(self._pages):
             # Pictures are worth nothing late; messages go first.
-            if page.watches and page.waiting.qsize() < MAX_WAITING // 4:
+            if page.watches and page.n_waiting < MAX_WAITING // 4:
                 page.put(frame)
 
     async def meet(self, socket: WebSocket) -> None:
@@ -110,10 +81,11 @@ class Hub:
             await socket.close(1013)
             return
         await socket.accept()
-        page = _Page(socket, self._access.allows(socket.query_params.get("token", "")))
+        token = socket.query_params.get("token", "")
+        page = _Page(socket, may_change=self._access.allows(token))
         self._pages.add(page)
         self._welcome(page)
-        sending = asyncio.create_task(self._feed(page))
+        sending = asyncio.create_task(page.feed())
         try:
             while True:
                 await self._hear(page, await socket.receive())
@@ -124,19 +96,6 @@ class Hub:
             sending.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await sending
-
-    async def run(self) -> None:
-        """Hand on what had to wait for a page's rate."""
-        while True:
-            await self._has_late.wait()
-            await asyncio.sleep(0.05)
-            now = time.monotonic()
-            self._has_late.clear()
-            for page in tuple(self._pages):
-                while page.late and page.bucket.take(1.0, now):
-                    self._carry_out(page, page.late.pop(next(iter(page.late))))
-                if page.late:
-                    self._has_late.set()
 
     def _welcome(self, page: _Page) -> None:
         may_change = page.may_change
@@ -149,16 +108,6 @@ class Hub:
             if address.startswith(MOVING):
                 page.put(encoded(address, args))
 
-    async def _feed(self, page: _Page) -> None:
-        with contextlib.suppress(WebSocketDisconnect, RuntimeError, OSError):
-            while (frame := await page.waiting.get()) is not None:
-                if isinstance(frame, str):
-                    await page.socket.send_text(frame)
-                else:
-                    await page.socket.send_bytes(frame)
-            if page.socket.client_state is WebSocketState.CONNECTED:
-                await page.socket.close(1013)
-
     async def _hear(self, page: _Page, received: Any) -> None:
         if received["type"] == "websocket.disconnect":
             raise WebSocketDisconnect
@@ -168,24 +117,9 @@ class Hub:
                 raise BadMessage("not a text")
             message = decoded(text)
         except BadMessage as reason:
-            self._strike(page, "", str(reason))
+            page.strike(encoded(ROOT + "error", ["", str(reason)]))
             return
-        if page.bucket.take(1.0, time.monotonic()) and not page.late:
-            self._carry_out(page, message)
-            return
-        # The last value of a fader counts; a flood in many addresses does not.
-        page.late.pop(message.address, None)
-        if len(page.late) < MAX_WAITING:
-            page.late[message.address] = message
-            self._has_late.set()
-        self._strike(page, message.address, "")
-
-    def _strike(self, page: _Page, address: str, reason: str) -> None:
-        page.strikes += 1
-        if page.strikes >= MAX_STRIKES:
-            page.end()
-        elif reason and page.bucket.take(1.0, time.monotonic()):
-            page.put(encoded(ROOT + "error", [address, reason]))
+        page.take(message, partial(self._carry_out, page))
 
     def _carry_out(self, page: _Page, message: WebMessage) -> None:
         address, args = message.address, message.args

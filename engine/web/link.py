@@ -17,9 +17,10 @@ from dataclasses import dataclass, field, replace
 from effects.base.errors import InputError, LatentError
 from engine.control.changes import Changes, Told
 from engine.control.commands import COMMANDS_BY_NAME, ROOT, Actions, Argument
-from engine.control.controls import CONTROLS, FORMER_NAMES, Controls
+from engine.control.controls import Controls
 from engine.control.readings import READINGS_BY_NAME
 from engine.live.mixer import MasterSink
+from engine.osc.values import ADDRESSES, value_at
 from engine.streams.radio import RingTap
 from engine.streams.shared_ring import SharedRing
 from engine.web.link_folder import LinkListener
@@ -195,17 +196,18 @@ class SessionLink:
 
     def _answer(self, address: str, args: tuple[Argument, ...]) -> list[Told]:
         name = address.removeprefix(ROOT)
-        name = FORMER_NAMES.get(name, name)
-        if name in CONTROLS:
+        if address in ADDRESSES:
             if len(args) > 1:
                 raise InputError(f"takes one value, got {len(args)}")
             if args:
-                self._controls.set(name, args[0])
+                self._controls.set(*value_at(address, args[0]))
+            name = ADDRESSES[address][0].name
             return [(ROOT + name, (self._controls.snapshot[name],))]
         if name in COMMANDS_BY_NAME:
             command = COMMANDS_BY_NAME[name]
-            status = self._actions.status() if command.listed else None
-            self._actions.command(name, *command.check(args, status))
+            if (given := command.pressed(args)) is not None:
+                status = self._actions.status() if command.listed else None
+                self._actions.command(name, *command.check(given, status))
             return []
         if name in READINGS_BY_NAME and not args:
             values = READINGS_BY_NAME[name].values(self._actions.status())

@@ -53,6 +53,8 @@ class SessionFacts:
         like: point that its sounds lie near, or nothing.
         journal: file of the journal; empty without one.
         recordings: folder that recordings go to.
+        osc_host: address that the session's OSC server listens on; empty without one.
+        osc_port: UDP port of that server.
     """
 
     sample_rate: int
@@ -64,6 +66,8 @@ class SessionFacts:
     like: str = ""
     journal: str = ""
     recordings: str = ""
+    osc_host: str = ""
+    osc_port: int = 0
 
 
 _decoder = msgspec.json.Decoder(WebMessage)

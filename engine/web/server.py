@@ -57,6 +57,7 @@ class WebContext:
         hub: of the pages.
         feed: of the master; None while no session answers.
         on_told: called with everything that the session tells.
+        on_session: called when a session answers, and when it has gone.
     """
 
     access: Access
@@ -64,6 +65,7 @@ class WebContext:
     hub: Hub
     feed: LiveFeed | None = field(default=None)
     on_told: list[Callable[[str, list[Argument]], None]] = field(default_factory=list)
+    on_session: list[Callable[[bool], None]] = field(default_factory=list)
     _model: tuple[str, TimbreModel] | None = field(default=None, init=False)
     _loading: asyncio.Lock = field(default_factory=asyncio.Lock, init=False)
 
@@ -159,18 +161,16 @@ class PageServer:
             log_config=None,
         )
         self._server = server = SignalFreeServer(config)
-        tasks = [asyncio.create_task(self._hub.run())]
 
         async def follow() -> None:
             await self._session.run(once=once)
             server.should_exit = True
 
-        tasks.append(asyncio.create_task(follow()))
+        following = asyncio.create_task(follow())
         try:
             await server.serve(list(sockets))
         finally:
-            for task in tasks:
-                task.cancel()
+            following.cancel()
 
     def stop(self) -> None:
         """Any thread: end `serve`."""
@@ -200,6 +200,8 @@ class PageServer:
             self.context.feed = feed
             self._feeding = asyncio.create_task(feed.run())
         self._hub.tell_session(answers)
+        for told in self.context.on_session:
+            told(answers)
 
     def _routes(self) -> list[BaseRoute]:
         return [

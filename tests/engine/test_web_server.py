@@ -70,7 +70,7 @@ def test_the_first_message_is_all_there_is(page: ServedPage) -> None:
         assert args == [page.controls.snapshot["tilt"]]
     with page.client(), page.client():
         pass
-    _, body, _ = get(page, "/")
+    _, body, _ = get(page, "/", Accept="text/html")
     assert b"<title>Latent</title>" in body
 
 

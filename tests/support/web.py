@@ -109,7 +109,8 @@ class ServedPage:
         port: TCP.
     """
 
-    def __init__(self, access: Access | None = None) -> None:
+    def __init__(self, access: Access | None = None, osc_port: int = 0) -> None:
+        self._osc = ("127.0.0.1", osc_port) if osc_port else ("", 0)
         self._begin_session()
         self._sockets = listen("127.0.0.1", 0, "--web")
         self.port: int = self._sockets[0].getsockname()[1]
@@ -124,7 +125,7 @@ class ServedPage:
         self.link = SessionLink(
             self.controls,
             self.session,
-            SessionFacts(RATE, seed=7),
+            SessionFacts(RATE, seed=7, osc_host=self._osc[0], osc_port=self._osc[1]),
             self.taps.append,
             self.taps.remove,
         )
@@ -179,9 +180,11 @@ class ServedPage:
 
 
 @contextmanager
-def served_page(access: Access | None = None) -> Iterator[ServedPage]:
+def served_page(
+    access: Access | None = None, osc_port: int = 0
+) -> Iterator[ServedPage]:
     """Serve a page while the block runs."""
-    page = ServedPage(access)
+    page = ServedPage(access, osc_port)
     page.start()
     try:
         yield page
