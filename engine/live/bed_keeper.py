@@ -17,6 +17,7 @@ from engine.control.controls import Controls
 from engine.live.clock import REAL_CLOCK, Clock
 from engine.live.live_bed import LiveBed
 from engine.live.mixer import Mixer
+from engine.live.slow_work import AbandonedError, SlowWork
 from engine.sound.bed import Bed
 
 LEAD_S = 0.5  # from the mixer to a change of effects
@@ -24,7 +25,7 @@ EVERY_S = 1.0  # between looks at what has to be loaded
 AHEAD_EVERY_S = 0.25  # between looks at which frames have to be made
 ANSWER_EVERY_S = 0.005  # that the callback's answer is looked for
 AGAIN_S = 10.0  # until a loop that could not be loaded is tried again
-JOIN_S = 0.3  # a loop that is being made may take longer: it is left to the end
+JOIN_S = 0.5  # for each thread to end
 
 
 class BedKeeper:
@@ -57,10 +58,15 @@ class BedKeeper:
         self._commands = queue.SimpleQueue()
         self._wanted = threading.Event()
         self._stopping = threading.Event()
+        self._has_begun = False
         self._changed_at = 0  # sample of the last change
         self._look_at = 0.0  # when loops are looked for again, by the clock
         self._live = LiveBed(
-            bed, lambda: mixer.position, self._wait_for_answer, on_event
+            bed,
+            lambda: mixer.position,
+            self._wait_for_answer,
+            SlowWork(clock, self._stopping),
+            on_event,
         )
         self.chosen = ""  # the effects that were asked for last, as a mix
         self._thread = clock.thread(self._run, "bed")
@@ -73,6 +79,7 @@ class BedKeeper:
             InputError: a loop cannot be loaded.
         """
         self._live.begin(seconds)
+        self._has_begun = True
 
     def start(self) -> None:
         """Make the first frames, and start both threads."""
@@ -81,12 +88,14 @@ class BedKeeper:
         self._frames_thread.start()
 
     def stop(self) -> None:
-        """End the threads; harmless when they were not started."""
+        """End the threads, after the mixer; harmless when they were not started."""
         self._stopping.set()
         self._wanted.set()
         for thread in (self._thread, self._frames_thread):
             if thread.is_alive():
                 thread.join(JOIN_S)
+        if self._has_begun:
+            self._live.settle()
 
     def command(self, name: str, *args: object) -> None:
         """Any thread: change the effects as `Bed.command` does, once they are loaded.
@@ -112,9 +121,12 @@ class BedKeeper:
                 self._change()
                 if self._clock.now() >= self._look_at:
                     self._live.extend()
+            except AbandonedError:
+                return
             except LatentError as error:
                 self._say(f"effects: {error}")
                 self._look_at = self._clock.now() + AGAIN_S
+            self._live.settle()
 
     def _change(self) -> None:
         """Carry out commands and changed controls, and write them to the journal."""

@@ -2,9 +2,10 @@
 
 What is published to the mixer holds for ever: behind the time for which loops are
 loaded, the order of effects stands still, and what sounds then goes on. Before that
-time comes, more is loaded and offered. Should a loop be late, the mixer has come by:
-the order has waited, which is written to the journal, and goes on when the loop is
-there. So no effect is missing where its crossfade begins, however slow the disk is.
+time comes, more is loaded and offered. Should a loop be late, the mixer comes to where
+the order stands still: it waits, which is written to the journal while the loop is
+still being loaded, and goes on when the loop is there. So no effect is missing where
+its crossfade begins, however slow the disk is.
 """
 
 from collections.abc import Callable
@@ -13,10 +14,14 @@ from effects.bed.loop_layer import LoopLayer
 from effects.bed.schedule import EffectSchedule
 from effects.bed.timeline import BedEvent
 from engine.control.callbacks import Event, OnEvent
+from engine.live.slow_work import SlowWork
 from engine.sound.bed import Bed
 
 NEAR_S = 4.0  # behind a change, of which the loops are loaded before it is made
 MARGIN_S = 0.5  # from where the order waits to an effect that is not there yet
+# From the mixer to where it is settled that the order waits. The frames of the bed
+# that are heard now reach less far.
+SETTLED_S = 0.25
 
 
 class LiveBed:
@@ -26,6 +31,7 @@ class LiveBed:
         bed: that plays.
         position: gives the mixer's.
         wait: waits a moment for the mixer's answer; false to give up.
+        slow_work: loads loops.
         on_event: takes rows for the journal.
     """
 
@@ -34,10 +40,11 @@ class LiveBed:
         bed: Bed,
         position: Callable[[], int],
         wait: Callable[[], bool],
+        slow_work: SlowWork,
         on_event: OnEvent,
     ) -> None:
         self._bed, self._position = bed, position
-        self._wait, self._on_event = wait, on_event
+        self._wait, self._slow_work, self._on_event = wait, slow_work, on_event
         self._known = 0  # sample up to which what is published knows its loops
 
     def begin(self, seconds: float) -> None:
@@ -54,6 +61,16 @@ class LiveBed:
     def waits(self) -> bool:
         """Whether the order stands still, since a loop was late."""
         return self._bed.schedule.waits_at(self._known / self._bed.sample_rate)
+
+    def settle(self) -> None:
+        """Note that the order waits, if the mixer is about to come to where it does.
+
+        It is called all the time, also while loops are loaded, and after the end: a
+        journal that ends within a wait has it.
+        """
+        settled = self._position() + self._samples(SETTLED_S)
+        if settled > self._known and not self.waits:
+            self._note_wait()
 
     def try_change(
         self,
@@ -75,12 +92,12 @@ class LiveBed:
 
         Raises:
             InputError: a loop cannot be loaded.
+            AbandonedError: the session ends.
         """
-        position, known = self._position(), at + self._samples(NEAR_S)
-        waiting = self._waiting(changed(at), known)
-        layers = self._bed.layers_of(waiting, position, known)
+        known = at + self._samples(NEAR_S)
+        layers = self._layers_of(self._waiting(changed(at), known), known)
         differs_at = at if self.waits else min(self._known, at)
-        if not self._offer(layers, differs_at):
+        if layers is None or not self._offer(layers, differs_at):
             return False
         make(at)
         self._known = known
@@ -88,15 +105,21 @@ class LiveBed:
         return True
 
     def rehearse(self, at: int, changed: Callable[[int], EffectSchedule]) -> None:
-        """Load what a change at about sample `at` will need, without making it."""
+        """Load what a change at about sample `at` will need, without making it.
+
+        Raises:
+            InputError: a loop cannot be loaded.
+            AbandonedError: the session ends.
+        """
         end = at + self._samples(NEAR_S)
-        self._bed.layers_of(self._waiting(changed(at), end), at, end)
+        self._layers_of(self._waiting(changed(at), end), end)
 
     def extend(self) -> None:
         """Load what comes next, and publish it; what may take long, piece by piece.
 
         Raises:
             InputError: a loop cannot be loaded.
+            AbandonedError: the session ends.
         """
         bed, position = self._bed, self._position()
         end = position + self._samples(bed.look_ahead_s)
@@ -106,17 +129,30 @@ class LiveBed:
         for region in bed.schedule.regions_between(position / rate, end / rate):
             if not bed.is_there(region.name):
                 self._publish(round((region.start_s - MARGIN_S) * rate))
-                bed.load(region.name)
+                self._load(region.name)
         self._publish(end)
+
+    def _load(self, name: str) -> None:
+        self._slow_work.do(lambda: self._bed.load(name), self.settle)
 
     def _publish(self, known: int) -> None:
         """Have the order stand still at a later sample than it would now."""
-        if known <= self._known:
+        if known <= self._known or self.waits:
             return
-        schedule = self._waiting(self._bed.schedule, known)
-        layers = self._bed.layers_of(schedule, self._position(), known)
-        if self._offer(layers, self._known):
+        layers = self._layers_of(self._waiting(self._bed.schedule, known), known)
+        if layers is not None and self._offer(layers, self._known):
             self._known = known
+
+    def _layers_of(self, schedule: EffectSchedule, end: int) -> list[LoopLayer] | None:
+        """What sounds from now on by a schedule; None: the order has begun to wait.
+
+        Then the schedule that was asked for is out of date.
+        """
+        waited, begin = self.waits, self._position()
+        layers = self._slow_work.do(
+            lambda: self._bed.layers_of(schedule, begin, end), self.settle
+        )
+        return layers if self.waits == waited else None
 
     def _offer(self, layers: list[LoopLayer], until: int) -> bool:
         """Offer layers that differ from a sample on; note when the order has waited."""

@@ -29,7 +29,6 @@ from tests.support.simulated_clock import SimulatedClock
 SENDER = ("127.0.0.1", 9000)
 _T = TypeVar("_T")
 
-FORGET_EVERY = 9  # loads: that loop has to be made again
 MOST_WAITING_S = 20.0  # in a tap, before simulated time waits for its reader
 
 
@@ -111,11 +110,13 @@ class Pace:
         slab_s: to make a slab of music.
         loop_s: to load a loop.
         cut: length of the next block, in samples.
+        forget_every: loads; that loop has to be made again.
     """
 
     slab_s: Callable[[], float] = lambda: 0.02
     loop_s: Callable[[], float] = lambda: 0.0
     cut: Callable[[], int] = lambda: 960
+    forget_every: int = 9
 
 
 @dataclass
@@ -224,7 +225,7 @@ class _SlowShelf:
         loop = self._library.load(name, sample_rate)
         self._clock.sleep(self._time_of(name))
         self._loads += 1
-        is_forgotten = self._loads % FORGET_EVERY == 0
+        is_forgotten = self._loads % self._pace.forget_every == 0
         self._takes_s[name] = self._pace.loop_s() if is_forgotten else 0.0
         return loop
 
