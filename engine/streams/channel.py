@@ -9,7 +9,7 @@ from collections import deque
 from collections.abc import Iterable
 
 from effects.audio.levels import Samples
-from engine.streams.encoder import Encoder, StreamFormat
+from engine.streams.encoder import PIECE_S, Encoder, StreamFormat
 from engine.streams.listener import Listener
 from engine.streams.messages import Playing
 
@@ -93,8 +93,7 @@ class Channel:
         pieces = encoder.encode(samples)
         self._position += len(samples)
         self._pieces.extend((self._position, piece) for piece in pieces)
-        burst_s = min(HISTORY_S, BURST_S + self.format.piece_s)
-        oldest = self._position - burst_s * self._rate
+        oldest = self._position - (BURST_S + PIECE_S) * self._rate
         while self._pieces and self._pieces[0][0] < oldest:
             self._pieces.popleft()
         return pieces

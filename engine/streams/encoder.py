@@ -18,6 +18,8 @@ from engine.recording.segment import to_24_bits
 from engine.streams.framing import Mp3Frames, OggPages, is_ogg_header
 
 CHANNELS = 2
+PIECE_S = 0.1  # length of the longest pieces: sound that an encoder may hold back
+_SET_OGG_PAGE_LATENCY_MS = 0x1302
 FLAC_SYNC = b"\xff\xf8"  # of a frame in a stream of equal block sizes
 
 
@@ -31,7 +33,6 @@ class StreamFormat:
         kbps: nominal rate; of FLAC, of music as it is usual here.
         rates: sample rates that it takes, the preferred last; none: any.
         options: of libsndfile.
-        piece_s: length of its pieces, in s: sound that the encoder may hold back.
     """
 
     name: str
@@ -39,7 +40,6 @@ class StreamFormat:
     kbps: int
     rates: tuple[int, ...] = ()
     options: Mapping[str, Any] = field(default_factory=dict)
-    piece_s: float = 0.1
 
     def rate_for(self, sample_rate: int) -> int:
         """The rate at which a session of `sample_rate` Hz is encoded."""
@@ -70,7 +70,6 @@ FORMATS: Mapping[str, StreamFormat] = MappingProxyType(
                 128,
                 (48_000,),
                 {"format": "OGG", "subtype": "OPUS"},
-                piece_s=1.0,
             ),
             StreamFormat(
                 "flac",
@@ -112,8 +111,10 @@ class Encoder:
         self._file = soundfile.SoundFile(
             self._kept, "w", rate, CHANNELS, **stream_format.options
         )
-        if title and stream_format.name == "opus":
-            self._file.title = title
+        if stream_format.name == "opus":
+            _shorten_pages(self._file)
+            if title:
+                self._file.title = title
 
     def encode(self, samples: Samples) -> list[bytes]:
         """Take samples, shape (n, 2); returns the pieces that are whole by now."""
@@ -180,6 +181,22 @@ class _Appended:
     def take(self) -> list[bytes]:
         parts, self._parts = self._parts, []
         return parts
+
+
+def _shorten_pages(file: soundfile.SoundFile) -> None:
+    """End a page of Ogg every `PIECE_S`, not every second.
+
+    VLC keeps one second of a stream. Once it had waited for one, pages as long went on
+    coming too late, and VLC dropped some of the sound again and again. soundfile has no
+    name for libsndfile's SFC_SET_OGG_PAGE_LATENCY_MS.
+    """
+    longest_ms = soundfile._ffi.new("double *", 1e3 * PIECE_S)
+    soundfile._snd.sf_command(
+        file._file,
+        _SET_OGG_PAGE_LATENCY_MS,
+        longest_ms,
+        soundfile._ffi.sizeof("double"),
+    )
 
 
 def _resampler(sample_rate: int, rate: int) -> "soxr.ResampleStream | None":

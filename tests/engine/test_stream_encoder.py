@@ -1,9 +1,11 @@
 """Live encoding: decoded by ffmpeg, from the start and from the middle."""
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 
-from engine.streams.encoder import FORMATS, Encoder
+from engine.streams.encoder import FORMATS, PIECE_S, Encoder
 from engine.streams.framing import Mp3Frames, OggPages
 from tests.support.audio import residual_db
 from tests.support.streams import RATE, decoded, tones
@@ -61,6 +63,14 @@ def test_opus_is_near_and_has_its_title() -> None:
     middle = slice(RATE, n - RATE)
     assert residual_db(heard[middle], tones(0, n)[middle]) < -20.0
     assert b"A title" in header
+
+
+def test_opus_comes_in_short_pages() -> None:
+    _, pages = encode("opus", RATE)
+    ends = [int.from_bytes(page[6:14], "little") for page in pages[:-1]]
+    longest = max(after - before for before, after in pairwise([0, *ends]))
+    assert longest <= PIECE_S * RATE
+    assert all(len(page) > 500 for page in pages[:-1]), "heads of pages cost little"
 
 
 def test_mp3_comes_in_frames_and_without_a_length() -> None:
