@@ -47,10 +47,19 @@ class SharedRing:
         return cls(descriptor, capacity)
 
     @classmethod
-    def attach(cls, descriptor: int, capacity: int) -> "SharedRing":
-        """Worker: the ring of an inherited descriptor, read from now on."""
+    def attach(
+        cls, descriptor: int, capacity: int, *, from_now: bool = True
+    ) -> "SharedRing":
+        """Worker: the ring of an inherited descriptor.
+
+        Args:
+            descriptor: of the file.
+            capacity: samples that it holds.
+            from_now: let go of what was written before.
+        """
         ring = cls(descriptor, capacity)
-        ring._release(int(ring._cursors[_WRITTEN]))
+        if from_now:
+            ring._release(int(ring._cursors[_WRITTEN]))
         return ring
 
     @property

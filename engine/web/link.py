@@ -37,7 +37,7 @@ from engine.web.messages import (
 
 TICK_S = 1.0 / 30.0
 IDLE_S = 1.0  # between looks while nobody is linked
-RING_S = 4.0
+RING_S = 12.0  # a page that takes its time to start misses nothing of the song
 MAX_PEERS = 8
 MAX_WAITING = 1 << 20  # bytes that a peer has not taken: it is gone, or stuck
 

@@ -16,7 +16,13 @@ from engine.streams.listener import Listener
 from engine.streams.messages import Playing
 from engine.streams.pcm import PcmConverter
 from engine.streams.shared_ring import SharedRing
-from engine.web.spectrum import BandSpectrum, Levels, SongPicture, to_levels
+from engine.web.spectrum import (
+    COLUMN_S,
+    BandSpectrum,
+    Levels,
+    SongPicture,
+    to_levels,
+)
 
 BLOCK_S = 1.0 / 30.0
 IDLE_S = 0.5  # between looks at the ring while nobody hears or watches
@@ -137,13 +143,17 @@ class LiveFeed:
             self._history_length -= len(self._history.popleft())
 
     def _look(self, samples: Samples) -> None:
-        levels = self._spectrum.add(samples)
+        # What waited while nobody watched may be several columns.
+        longest = round(COLUMN_S * self.sample_rate)
+        for start in range(0, len(samples), longest):
+            piece = samples[start : start + longest]
+            levels = self._spectrum.add(piece)
+            full = self.picture.add(levels, len(piece) / self.sample_rate)
+            if full is not None:
+                self._show(_column(*full))
         if self._has_watchers():
-            peaks = to_levels(np.abs(samples).max(axis=0))
+            peaks = to_levels(np.abs(piece).max(axis=0))
             self._show(bytes([SPECTRUM]) + levels.tobytes() + peaks.tobytes())
-        full = self.picture.add(levels, len(samples) / self.sample_rate)
-        if full is not None:
-            self._show(_column(*full))
 
     async def _encode(self, samples: Samples) -> None:
         active = [each for each in self._channels.values() if each.is_active]

@@ -182,11 +182,16 @@ class PageServer:
             self.context.feed.wake()
 
     def _on_told(self, address: str, args: list[Argument]) -> None:
-        if address == "/latent/now" and args and self.context.feed is not None:
-            self.context.feed.picture.begin(int(args[0]) + 1)
+        if address == "/latent/now":
+            self._follow_song(args)
         self._hub.tell(address, args)
         for told in self.context.on_told:
             told(address, args)
+
+    def _follow_song(self, now: list[Argument] | None) -> None:
+        """Begin another picture with another song."""
+        if now and self.context.feed is not None:
+            self.context.feed.picture.begin(int(now[0]) + 1)
 
     def _on_session(self, answers: bool) -> None:
         if self._feeding is not None:
@@ -198,6 +203,7 @@ class PageServer:
                 facts.sample_rate, ring, lambda: self._hub.has_watchers, self._hub.show
             )
             self.context.feed = feed
+            self._follow_song(self._session.reading("now"))
             self._feeding = asyncio.create_task(feed.run())
         self._hub.tell_session(answers)
         for told in self.context.on_session:

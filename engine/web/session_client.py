@@ -127,7 +127,7 @@ def _first(found: socket.socket) -> tuple[SessionFacts, SharedRing, bytes]:
                 raise BadMessage("no session")
         line, _, rest = bytes(received).partition(b"\n")
         facts = facts_from(line)
-        ring = SharedRing.attach(descriptors.pop(), facts.capacity)
+        ring = SharedRing.attach(descriptors.pop(), facts.capacity, from_now=False)
         return facts, ring, rest
     except IndexError:
         raise BadMessage("no ring") from None

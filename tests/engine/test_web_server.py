@@ -1,5 +1,6 @@
 """The page's server: what it says, what it takes, and what it refuses."""
 
+import base64
 import http.client
 import json
 import random
@@ -282,6 +283,36 @@ def test_spectra_come_while_they_are_watched(page: ServedPage) -> None:
         assert abs(int(levels.argmax()) - wanted) < 1.5
         assert levels.max() == pytest.approx(255 * (1 - 6.0 / 90.0), abs=4)
         assert spectra[-1][-1] == spectra[-1][-2] == pytest.approx(238, abs=2)
+
+
+def test_a_server_that_is_late_has_the_whole_song(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    page = ServedPage()
+    page.link.start()
+    far = page.link.connect()
+    until(lambda: page.taps)
+    t = np.arange(8 * RATE) / RATE
+    hertz = np.where(t < 4.0, 1000.0, 200.0)
+    tone = 0.5 * np.sin(2 * np.pi * hertz * t)
+    (tap,) = page.taps
+    block = 1024
+    for k in range(0, len(tone), block):
+        tap.write(np.stack([tone[k : k + block]] * 2, axis=1).astype(np.float32))
+    monkeypatch.setattr(page.link, "connect", lambda: far)
+    page.start_server()
+    try:
+        until(lambda: get(page, "/api/song")[0] == 200)
+        until(lambda: json.loads(get(page, "/api/song")[1])["columns"])
+        picture = json.loads(get(page, "/api/song")[1])
+    finally:
+        page.stop()
+    columns = np.frombuffer(base64.b64decode(picture["columns"]), np.uint8)
+    loudest = columns.reshape(-1, picture["bands"]).argmax(axis=1)
+    assert (picture["number"], picture["first"]) == (4, 0)
+    assert len(loudest) == 16
+    assert set(loudest[:8]) != set(loudest[8:])
+    assert len(set(loudest[:8])) == len(set(loudest[8:])) == 1
 
 
 def test_a_hidden_page_is_not_woken_by_what_moves_always(page: ServedPage) -> None:

@@ -192,6 +192,53 @@ def test_keys_alone_hear_a_sound_and_steer_to_it(
     page.close()
 
 
+ZOOM = "import('/js/sky.js').then(({ field }) => field.zoom)"
+
+
+def test_the_map_comes_nearer_by_wheel_and_keys(
+    browser: Browser, session: Player, timbre_map: TimbreMap
+) -> None:
+    page = opened(browser, session, touch=False)
+    until(lambda: asked(session, "song/like")["song/like"] == ("",))
+    number = 2100
+    at = pixel(page, timbre_map.places[number])
+    page.wheel(at, -300)
+    zoom = page.wait(f"{ZOOM}.then((zoom) => zoom > 1.5 && zoom)")
+    assert pixel(page, timbre_map.places[number]) == pytest.approx(at, abs=2.0)
+    page.click_at(at)  # what is seen there is what is heard
+    page.wait("window.heard.length === 1", 30)
+    page.press("z")
+    page.wait(f"{ZOOM}.then((now) => now > 1.2 * {zoom})")
+    page.press("0")
+    page.wait(f"{ZOOM}.then((zoom) => zoom === 1)")
+    assert pixel(page, timbre_map.places[number]) == pytest.approx(at, abs=0.5)
+    hidden = "[...document.querySelectorAll('.tools button')].at(-1).hidden"
+    assert page.run(hidden)
+    assert asked(session, "song/like")["song/like"] == ("",)
+    assert page.errors == []
+    page.close()
+
+
+def test_two_fingers_zoom_and_steer_nothing(
+    browser: Browser, session: Player, timbre_map: TimbreMap
+) -> None:
+    page = opened(browser, session, PHONE, touch=True)
+    until(lambda: asked(session, "song/like")["song/like"] == ("",))
+    middle = (180.0, 400.0)
+    page.pinch(middle, [60, 90, 120, 180])
+    assert page.run(ZOOM) == pytest.approx(3.0, rel=0.05)
+    page.pinch(middle, [180, 120, 60, 20])
+    page.wait(f"{ZOOM}.then((zoom) => zoom === 1)")
+    assert asked(session, "song/like")["song/like"] == ("",)
+    assert page.run("window.heard.length") == 0
+    page.tap(".tools button:nth-child(3)")
+    colours = page.wait("document.querySelector('.tools').textContent")
+    assert "Colour: brightness" in colours
+    assert "kHz" in colours
+    assert page.errors == []
+    page.close()
+
+
 def test_a_sound_file_is_placed_and_started_from(
     browser: Browser, session: Player, model: TimbreModel, timbre_map: TimbreMap
 ) -> None:

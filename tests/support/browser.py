@@ -261,6 +261,27 @@ class Page:
             self.call("Input.dispatchTouchEvent", type=kind, touchPoints=point)
         self.call("Input.dispatchTouchEvent", type="touchEnd", touchPoints=[])
 
+    def pinch(self, middle: tuple[float, float], apart: Sequence[float]) -> None:
+        """Put two fingers down side by side and move them, so many pixels apart."""
+        x, y = middle
+        for k, distance in enumerate(apart):
+            ends = (x - distance / 2, x + distance / 2)
+            points = [{"x": end, "y": y, "id": i} for i, end in enumerate(ends)]
+            kind = "touchMove" if k else "touchStart"
+            self.call("Input.dispatchTouchEvent", type=kind, touchPoints=points)
+        self.call("Input.dispatchTouchEvent", type="touchEnd", touchPoints=[])
+
+    def wheel(self, at: tuple[float, float], pixels: float) -> None:
+        """Turn the wheel at a place; down is positive."""
+        self.call(
+            "Input.dispatchMouseEvent",
+            type="mouseWheel",
+            x=at[0],
+            y=at[1],
+            deltaX=0,
+            deltaY=pixels,
+        )
+
     def press(self, key: str, code: str = "", text: str | None = None) -> None:
         """Press and release a key, as `ArrowRight`, `n` or a space."""
         printed = (key if len(key) == 1 else "") if text is None else text

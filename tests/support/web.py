@@ -165,6 +165,10 @@ class ServedPage:
     def start(self) -> None:
         """Begin."""
         self.link.start()
+        self.start_server()
+
+    def start_server(self) -> None:
+        """Begin to serve; the session's side has begun."""
         self._thread.start()
 
     def stop(self) -> None:

@@ -1,5 +1,6 @@
 // The horizon: what sounds as a skyline on it, thirty times a second, and below it the
-// song so far, as in still water: time from left to right, low sounds at the shore.
+// song so far, as in still water: time from left to right, low sounds at the shore. Each
+// has a canvas of its own, since the water changes twice a second only.
 
 import { channels, isDark, isStill, onTheme, tokens } from "./palette.js";
 import { horizonLine } from "./sky.js";
@@ -8,6 +9,8 @@ const BANDS = 96;
 const FLOOR = 60; // of 255: what is softer is not drawn
 
 const LEAST = 0.4; // of the range of levels: a soft song stays soft
+const ABOVE = 4; // pixels of the mark that says how far the song is, above the line
+const SEEN = 0.002; // of the height: what moves less than that is not drawn again
 
 function highest(levels) {
   return Math.max(0, Math.max(...levels) - FLOOR) / (255 - FLOOR);
@@ -22,14 +25,19 @@ class Horizon {
     this.most = LEAST;
     this.shift = 0; // columns before the first
     this.shown = new Float32Array(BANDS);
-    this.canvas = document.createElement("canvas");
-    this.canvas.className = "layer horizon";
-    this.canvas.setAttribute("aria-hidden", "true");
+    this.drawn = new Float32Array(BANDS);
+    this.peaks = [0, 0];
+    this.hills = document.createElement("canvas");
+    this.shore = document.createElement("canvas");
+    for (const canvas of [this.hills, this.shore]) {
+      canvas.className = "layer horizon";
+      canvas.setAttribute("aria-hidden", "true");
+    }
     this.water = document.createElement("canvas"); // a pixel for each column and band
   }
 
   start() {
-    document.getElementById("sky").append(this.canvas);
+    document.getElementById("sky").append(this.hills, this.shore);
     this.resize();
     addEventListener("resize", () => this.resize());
     addEventListener("latent-bare", () => this.resize());
@@ -38,6 +46,7 @@ class Horizon {
     this.session.onColumn((number, levels) => this.takeColumn(number, levels));
     this.session.on("/latent/now", (number) => this.takeSong(number));
     this.session.on("/latent/song/length", () => this.repaint());
+    this.session.on("/latent/song/progress", () => this.drawShore());
     document.addEventListener("visibilitychange", () => {
       if (!document.hidden) this.takePicture(); // columns passed by meanwhile
     });
@@ -76,7 +85,10 @@ class Horizon {
     this.columns.set(number, levels.slice());
     // Colours are relative to the loudest so far, in steps, so that it is seldom repainted.
     if (highest(levels) > 1.05 * this.most) this.repaint();
-    else this.paintColumn(number);
+    else {
+      this.paintColumn(number);
+      this.drawShore();
+    }
   }
 
   takeLevels(levels, peaks) {
@@ -86,8 +98,10 @@ class Horizon {
       const level = Math.max(0, levels[i] - FLOOR) / (255 - FLOOR);
       this.shown[i] += (level > this.shown[i] ? (still ? 0.08 : 0.5) : fall) * (level - this.shown[i]);
     }
+    const moved = this.shown.some((level, i) => Math.abs(level - this.drawn[i]) > SEEN);
+    if (!moved && peaks.every((peak, i) => peak === this.peaks[i])) return;
     this.peaks = [...peaks];
-    this.draw();
+    this.drawHills();
   }
 
   resize() {
@@ -96,12 +110,15 @@ class Horizon {
     this.line = horizonLine(innerHeight);
     this.rise = Math.min(150, 0.16 * innerHeight);
     this.depth = Math.max(48, Math.min(132, 0.13 * innerHeight));
-    const height = this.rise + this.depth;
-    this.canvas.style.top = `${this.line - this.rise}px`;
-    this.canvas.style.height = `${height}px`;
-    this.canvas.width = Math.round(this.width * scale);
-    this.canvas.height = Math.round(height * scale);
-    this.canvas.getContext("2d").setTransform(scale, 0, 0, scale, 0, 0);
+    const lay = (canvas, top, height) => {
+      canvas.style.top = `${top}px`;
+      canvas.style.height = `${height}px`;
+      canvas.width = Math.round(this.width * scale);
+      canvas.height = Math.round(height * scale);
+      canvas.getContext("2d").setTransform(scale, 0, 0, scale, 0, 0);
+    };
+    lay(this.hills, this.line - this.rise, this.rise);
+    lay(this.shore, this.line - ABOVE, this.depth + ABOVE);
     this.repaint();
   }
 
@@ -118,7 +135,9 @@ class Horizon {
     this.most = LEAST;
     for (const levels of this.columns.values()) this.most = Math.max(this.most, highest(levels));
     for (const number of this.columns.keys()) this.paintColumn(number);
-    this.draw();
+    this.dress();
+    this.drawShore();
+    this.drawHills();
   }
 
   paintColumn(number) {
@@ -142,43 +161,65 @@ class Horizon {
     context.putImageData(image, number + this.shift, 0);
   }
 
-  draw() {
-    const context = this.canvas.getContext("2d");
+  // What the colours of the hills are, from their tops to the line.
+  dress() {
+    const context = this.hills.getContext("2d");
+    const { accent, ground } = tokens();
+    const towards = (colour, top, foot) => {
+      const [red, green, blue] = channels(colour);
+      const made = context.createLinearGradient(0, 0, 0, this.rise);
+      made.addColorStop(0, `rgb(${red} ${green} ${blue} / ${top})`);
+      made.addColorStop(1, `rgb(${red} ${green} ${blue} / ${foot})`);
+      return made;
+    };
+    // Hills stand before the stars, so they are of the ground, with some light on them.
+    this.fills = [towards(ground, 0.55, 1), towards(accent, isDark() ? 0.32 : 0.26, 0.05)];
+  }
+
+  drawShore() {
+    const context = this.shore.getContext("2d");
     const { accent, ink, ground } = tokens();
-    const { width, rise, depth } = this;
-    context.clearRect(0, 0, width, rise + depth);
+    const { width, depth } = this;
+    context.clearRect(0, 0, width, ABOVE + depth);
     context.imageSmoothingEnabled = true;
     context.imageSmoothingQuality = "high";
     context.globalAlpha = 1;
-    context.drawImage(this.water, 0, rise + 1, width, depth);
-    const veil = context.createLinearGradient(0, rise, 0, rise + depth);
+    context.drawImage(this.water, 0, ABOVE + 1, width, depth);
+    const veil = context.createLinearGradient(0, ABOVE, 0, ABOVE + depth);
     const [red, green, blue] = channels(ground);
     veil.addColorStop(0.45, `rgb(${red} ${green} ${blue} / 0)`);
     veil.addColorStop(1, ground);
     context.fillStyle = veil;
-    context.fillRect(0, rise + 1, width, depth);
-    this.drawSkyline(context, { accent, ground }, rise, width);
+    context.fillRect(0, ABOVE + 1, width, depth);
     context.globalAlpha = 0.55;
     context.fillStyle = accent;
-    context.fillRect(0, rise, width, 1);
-    this.drawLevel(context, ink, rise, width);
+    context.fillRect(0, ABOVE, width, 1);
     const progress = this.session.value("/latent/song/progress")?.[0] ?? 0;
     context.globalAlpha = 1;
     context.fillStyle = ink;
-    context.fillRect(Math.round(progress * width) - 1, rise - 3, 2, 9);
+    context.fillRect(Math.round(progress * width) - 1, ABOVE - 3, 2, 9);
+  }
+
+  drawHills() {
+    const context = this.hills.getContext("2d");
+    const { rise, width } = this;
+    this.drawn.set(this.shown);
+    context.clearRect(0, 0, width, rise);
+    this.drawSkyline(context, rise, width);
+    this.drawLevel(context, rise, width);
   }
 
   // The peaks of left and right, at the right edge.
-  drawLevel(context, ink, rise, width) {
-    context.fillStyle = ink;
+  drawLevel(context, rise, width) {
+    context.fillStyle = tokens().ink;
     context.globalAlpha = 0.6;
-    for (const [i, peak] of [...(this.peaks ?? [])].entries()) {
+    for (const [i, peak] of this.peaks.entries()) {
       const height = (Math.max(0, peak - FLOOR) / (255 - FLOOR)) * rise * 0.92;
       context.fillRect(width - 11 + 5 * i, rise - height, 2, height);
     }
   }
 
-  drawSkyline(context, { accent, ground }, rise, width) {
+  drawSkyline(context, rise, width) {
     const step = width / (BANDS - 1);
     const path = new Path2D();
     let [px, py] = [-2, rise - this.shown[0] * rise * 0.92];
@@ -192,22 +233,14 @@ class Horizon {
     const hills = new Path2D(path);
     hills.lineTo(width + 2, rise);
     hills.lineTo(-2, rise);
-    const fill = context.createLinearGradient(0, 0, 0, rise);
-    const [red, green, blue] = channels(ground);
-    fill.addColorStop(0, `rgb(${red} ${green} ${blue} / 0.55)`);
-    fill.addColorStop(1, ground); // hills stand before the stars
     context.globalAlpha = 1;
-    context.fillStyle = fill;
-    context.fill(hills);
-    const light = context.createLinearGradient(0, 0, 0, rise);
-    const [r, g, b] = channels(accent);
-    light.addColorStop(0, `rgb(${r} ${g} ${b} / ${isDark() ? 0.32 : 0.26})`);
-    light.addColorStop(1, `rgb(${r} ${g} ${b} / 0.05)`);
-    context.fillStyle = light;
-    context.fill(hills);
+    for (const fill of this.fills) {
+      context.fillStyle = fill;
+      context.fill(hills);
+    }
     context.globalAlpha = 0.75;
     context.lineWidth = 1;
-    context.strokeStyle = accent;
+    context.strokeStyle = tokens().accent;
     context.stroke(path);
   }
 }

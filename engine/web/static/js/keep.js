@@ -67,7 +67,7 @@ export function start(session) {
   const sleep = choice("sleep-minutes", SLEEPS, (n) => (n ? `in ${n} min` : "never"));
   sleep.addEventListener("change", () => session.send("/latent/sleep", Number(sleep.value)));
   const left = make("output", { htmlFor: "sleep-minutes" });
-  session.on("/latent/sleep/remaining", (min) => {
+  session.on("/latent/sleep-remaining", (min) => {
     left.textContent = min > 0 ? `${Math.ceil(min)}\u00a0min left` : "";
     if (min <= 0) sleep.value = 0;
   });

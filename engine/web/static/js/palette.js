@@ -52,21 +52,34 @@ export function starColours(n) {
   });
 }
 
+let kept = null; // until one of them changes: asking costs more than drawing a line
+dark.addEventListener("change", () => { kept = null; });
+
 // The colours of the style sheet, as a canvas needs them.
 export function tokens() {
+  if (kept) return kept;
   const style = getComputedStyle(document.documentElement);
   const of = (name) => style.getPropertyValue(name).trim();
-  return { ground: of("--ground"), ink: of("--ink"), quiet: of("--quiet"), accent: of("--accent") };
+  const found = { ground: of("--ground"), ink: of("--ink"), quiet: of("--quiet"), accent: of("--accent") };
+  if (found.ground) kept = found;
+  return found;
+}
+
+export function setAccent(accent) {
+  document.documentElement.style.setProperty("--accent", accent);
+  kept = null;
 }
 
 const probe = document.createElement("canvas").getContext("2d", { willReadFrequently: true });
 probe.canvas.width = probe.canvas.height = 1;
 const known = new Map();
+const MOST_KNOWN = 64; // colours: each song has its own
 
 // Red, green and blue of any colour, 0 to 255: a gradient to nothing needs them, since
 // "transparent" is black.
 export function channels(colour) {
   if (!known.has(colour)) {
+    if (known.size >= MOST_KNOWN) known.clear();
     probe.clearRect(0, 0, 1, 1);
     probe.fillStyle = colour;
     probe.fillRect(0, 0, 1, 1);

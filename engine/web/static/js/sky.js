@@ -1,16 +1,16 @@
 // The sky: the map's sounds as stars, the song's five as named ones, the way of the
 // music as a thread with a bright head.
 //
-// The stars are drawn once into a canvas of their own. Above it lies another for what
-// moves, and of that only the head's surroundings are cleared. Nothing is drawn while
-// the page is hidden, and nothing moves faster than the head: a step a second.
+// The stars are painted into a canvas of their own when the view changes. Above it lies
+// another for what moves. Nothing is drawn while the page is hidden, and nothing moves
+// faster than the head: some steps a second.
 
 import { Field } from "./field.js";
-import { accentOf, channels, isDark, isStill, onTheme, starColours, tokens } from "./palette.js";
+import { accentOf, channels, isDark, isStill, onTheme, setAccent, tokens } from "./palette.js";
+import { Stars } from "./stars.js";
 
 const TRAIL_S = 240;
 const STEP_MS = 250;
-const SHADES = 24;
 export const MEASURES = ["pitch", "brightness", "weirdness"];
 
 export const field = new Field();
@@ -25,6 +25,7 @@ class Sky {
     this.goal = null; // where the session says that it is
     this.trail = []; // [seconds, x, y], places
     this.marks = []; // of space.js: drawn above everything, fn(context, field)
+    this.drawnStars = new Stars(field);
     this.stars = document.createElement("canvas");
     this.moving = document.createElement("canvas");
     for (const canvas of [this.stars, this.moving]) {
@@ -55,6 +56,7 @@ class Sky {
     field.fill(await answer.json());
     this.resize();
     document.body.classList.add("mapped");
+    dispatchEvent(new Event("latent-space"));
     this.takeSong();
   }
 
@@ -82,8 +84,7 @@ class Sky {
       const found = places.map((place) => field.nearest(...field.toScreen(place)).index);
       const mean = (name) =>
         found.reduce((sum, i) => sum + field.measures[name][i] / 255, 0) / found.length;
-      const accent = accentOf(mean("pitch"), mean("brightness"));
-      document.documentElement.style.setProperty("--accent", accent);
+      setAccent(accentOf(mean("pitch"), mean("brightness")));
     }
     this.paint();
   }
@@ -112,17 +113,30 @@ class Sky {
     const corner = head && !narrow && words.width ? { width: words.right + 24, height: words.bottom + 14 } : null;
     const hills = 0.35 * Math.min(150, 0.16 * height);
     field.fit(edge, top, width - 2 * edge, Math.max(80, foot - hills - top), corner);
+    this.drawnStars.place();
     this.paint();
+  }
+
+  // The view has changed: paint with the next frame.
+  look() {
+    this.looking ??= requestAnimationFrame(() => {
+      this.looking = undefined;
+      this.paint();
+    });
   }
 
   paint() {
     const [width, height] = [innerWidth, innerHeight];
+    const foot = horizonLine(height);
     const context = this.stars.getContext("2d");
     context.clearRect(0, 0, width, height);
-    if (field.n) this.paintHaze(context, width, horizonLine(height));
-    this.paintDusk(context, width, horizonLine(height));
-    this.paintStars(context, Math.sqrt((width * height) / 1.3e6));
+    context.save();
+    aboveGround(context, width, foot);
+    this.drawnStars.paintHaze(context, width, foot);
+    this.paintDusk(context, width, foot);
+    this.drawnStars.paint(context, this.measure, width, foot);
     this.paintWays(context);
+    context.restore();
     this.draw();
   }
 
@@ -134,65 +148,6 @@ class Sky {
     dusk.addColorStop(1, `rgb(${red} ${green} ${blue} / ${isDark() ? 0.12 : 0.13})`);
     context.fillStyle = dusk;
     context.fillRect(0, 0, width, foot);
-  }
-
-  paintStars(context, zoom) {
-    if (!field.n) return;
-    const colours = starColours(SHADES);
-    const values = field.measures[this.measure];
-    const rare = field.measures.weirdness;
-    const night = isDark();
-    const size = Math.min(1.25, Math.max(0.7, zoom));
-    // By shade, so that the colour is set a few times only.
-    const shades = Array.from({ length: SHADES }, () => []);
-    for (let i = 0; i < field.n; i++) {
-      shades[Math.min(SHADES - 1, Math.floor((values[i] / 256) * SHADES))].push(i);
-    }
-    shades.forEach((shade, number) => {
-      context.fillStyle = colours[number];
-      for (const i of shade) {
-        const [x, y] = field.toScreen(field.place(i));
-        const chance = ((i * 2654435761) >>> 0) / 2 ** 32; // the same at every painting
-        const great = chance > 0.985 ? 1.9 : chance > 0.9 ? 1.25 : 0.8;
-        context.globalAlpha = Math.min(1, (night ? 0.36 : 0.42) + 0.6 * (rare[i] / 255) * chance + (great > 1.5 ? 0.2 : 0));
-        context.beginPath();
-        context.arc(x, y, size * great, 0, 2 * Math.PI);
-        context.fill();
-      }
-    });
-    context.globalAlpha = 1;
-  }
-
-  // Where sounds lie close together the sky is a little lighter. It is painted small and
-  // opaque, and enlarged, which blurs it.
-  paintHaze(context, width, height) {
-    const cell = Math.max(12, Math.min(width, height) / 44);
-    const [columns, rows] = [Math.ceil(width / cell) + 1, Math.ceil(height / cell) + 1];
-    const density = new Float32Array(columns * rows);
-    for (let i = 0; i < field.n; i++) {
-      const [x, y] = field.toScreen(field.place(i));
-      const [column, row] = [Math.floor(x / cell), Math.floor(y / cell)];
-      for (let dy = -2; dy <= 2; dy++) {
-        for (let dx = -2; dx <= 2; dx++) {
-          const at = (row + dy) * columns + column + dx;
-          if (row + dy < 0 || row + dy >= rows || column + dx < 0 || column + dx >= columns) continue;
-          density[at] += 1 / (1 + dx * dx + dy * dy);
-        }
-      }
-    }
-    const most = density.slice().sort()[Math.floor(0.985 * density.length)] || 1;
-    const small = document.createElement("canvas");
-    [small.width, small.height] = [columns, rows];
-    const image = new ImageData(columns, rows);
-    const [from, to] = [channels(tokens().ground), channels(tokens().accent)];
-    for (let i = 0; i < density.length; i++) {
-      const share = (isDark() ? 0.11 : 0.09) * Math.min(1, density[i] / most);
-      for (let c = 0; c < 3; c++) image.data[4 * i + c] = from[c] + share * (to[c] - from[c]);
-      image.data[4 * i + 3] = 255;
-    }
-    small.getContext("2d").putImageData(image, 0, 0);
-    context.imageSmoothingQuality = "high";
-    context.drawImage(small, 0, 0, columns * cell, rows * cell);
   }
 
   paintWays(context) {
@@ -228,6 +183,8 @@ class Sky {
   draw(now = performance.now() / 1000) {
     const context = this.moving.getContext("2d");
     context.clearRect(0, 0, innerWidth, innerHeight);
+    context.save();
+    aboveGround(context, innerWidth, horizonLine(innerHeight));
     const colours = tokens();
     this.drawTrail(context, colours, now);
     this.letters = [];
@@ -237,6 +194,7 @@ class Sky {
     for (const [letter, place] of named) this.drawNamed(context, colours, letter, place, middle);
     if (this.head) this.drawHead(context, colours, now);
     for (const mark of this.marks) mark(context, colours);
+    context.restore();
   }
 
   drawTrail(context, { accent }, now) {
@@ -324,6 +282,13 @@ class Sky {
     context.arc(x, y, 3.4, 0, 2 * Math.PI);
     context.fill();
   }
+}
+
+// A map that is near reaches beyond the horizon; it is not seen there.
+function aboveGround(context, width, foot) {
+  context.beginPath();
+  context.rect(0, 0, width, foot);
+  context.clip();
 }
 
 // Where the sky ends, in pixels from the top.

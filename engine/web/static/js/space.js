@@ -2,8 +2,10 @@
 // sound file dropped on the map shows where the model hears it.
 
 import { audition } from "./audition.js";
+import { Legend, inWords } from "./legend.js";
 import { isTyping } from "./transport.js";
 import { MEASURES, field, sky } from "./sky.js";
+import { Zoom } from "./zoom.js";
 
 const DRAG_PX = 8;
 
@@ -19,7 +21,8 @@ class Space {
     this.surface.className = "surface";
     this.surface.type = "button";
     this.surface.setAttribute("aria-label",
-      "Map of sounds. Arrow keys move between them, Enter hears one, G goes there.");
+      "Map of sounds. Arrow keys move between them, Enter hears one, G goes there, "
+      + "Z and shift Z bring the map nearer and farther.");
     this.words = document.createElement("p");
     this.words.className = "words";
     this.words.setAttribute("role", "status");
@@ -35,16 +38,24 @@ class Space {
     this.open = this.key("Place a sound", () => this.file.click());
     this.free = this.key("Leave this place", () => this.session.send("/latent/like"));
     this.bare = this.key("Sky only", () => this.toggleBare(), "f");
+    this.all = this.key("Whole map", () => this.zoom.whole(), "0");
+    this.all.hidden = true;
     this.file = document.createElement("input");
     this.file.type = "file";
     this.file.accept = "audio/*,.flac,.ogg,.opus,.aiff";
     this.file.hidden = true;
-    this.tools.append(this.free, this.colour, this.open, this.bare, this.file);
+    this.tools.append(this.free, this.colour, this.open, this.bare, this.all, this.file);
+    this.legend = new Legend(this.colour);
     const head = document.querySelector("#sky .head");
     head.before(this.surface);
     head.append(this.tools);
     head.after(this.card);
-    this.nameColour();
+    this.legend.show(sky.measure);
+    this.zoom = new Zoom(this.surface, field, {
+      looked: () => this.looked(),
+      taken: () => this.letGo(),
+      middle: () => field.toScreen(this.chosen?.place ?? sky.head ?? [0, 0]),
+    });
     this.listen();
     sky.marks.push((context, colours) => this.draw(context, colours));
   }
@@ -87,6 +98,7 @@ class Space {
       const file = event.dataTransfer?.files?.[0];
       if (file) this.takeFile(file);
     });
+    addEventListener("latent-space", () => this.legend.show(sky.measure));
     this.session.on("/latent/song/like", (like) => { this.free.hidden = !like; });
     this.session.on("/page/may-change", (may) => {
       this.open.hidden = !may;
@@ -94,14 +106,23 @@ class Space {
     });
   }
 
+  // The view has changed.
+  looked() {
+    this.all.hidden = field.zoom === 1;
+    this.hovered = -1;
+    if (this.chosen && !this.card.hidden) this.lay();
+    sky.look();
+  }
+
   press(event) {
-    if (event.button || !field.n) return;
+    if (event.button || !field.n || this.zoom.isBusy) return;
     this.surface.setPointerCapture(event.pointerId);
     this.from = [event.clientX, event.clientY];
     this.pull = null;
   }
 
   moved(event) {
+    if (this.zoom.isBusy) return;
     if (!this.from) {
       this.hover(event.clientX, event.clientY);
       return;
@@ -148,7 +169,9 @@ class Space {
     if (way && field.n) {
       event.preventDefault();
       const at = this.chosen?.index ?? this.nearHead();
-      await this.choose(field.neighbour(at, ...way), false);
+      const next = field.neighbour(at, ...way);
+      if (field.show(field.place(next))) this.looked();
+      await this.choose(next, false);
     } else if (event.key === "Enter") {
       event.preventDefault();
       if (!this.chosen) await this.choose(this.nearHead(), true);
@@ -174,7 +197,7 @@ class Space {
     const answer = await this.tried(this.session.fetch(`/api/space/sounds/${index}`));
     if (!answer || this.chosen?.index !== index) return;
     const sound = await answer.json();
-    this.show({ index, place, like: sound.like, words: inWords(sound) });
+    this.show({ index, place, like: sound.like, words: MEASURES.map((name) => `${name} ${inWords(name, sound[name])}`).join(" · ") });
     if (isHeard) await this.play(sound.like);
   }
 
@@ -231,11 +254,7 @@ class Space {
   nextColour() {
     const next = (MEASURES.indexOf(sky.measure) + 1) % MEASURES.length;
     sky.colourBy(MEASURES[next]);
-    this.nameColour();
-  }
-
-  nameColour() {
-    this.colour.textContent = `Colour: ${sky.measure}`;
+    this.legend.show(sky.measure);
   }
 
   toggleBare() {
@@ -271,15 +290,6 @@ function ring(context, [x, y], radius, colour) {
   context.beginPath();
   context.arc(x, y, radius, 0, 2 * Math.PI);
   context.stroke();
-}
-
-// Pitch and brightness come in octaves above 20 Hz.
-function inWords({ pitch, brightness, weirdness }) {
-  const hertz = (octaves) => {
-    const value = 20 * 2 ** octaves;
-    return value < 1000 ? `${Math.round(value)} Hz` : `${(value / 1000).toFixed(1)} kHz`;
-  };
-  return `pitch ${hertz(pitch)} · brightness ${hertz(brightness)} · weirdness ${weirdness.toFixed(1)}`;
 }
 
 export function start(session) {
