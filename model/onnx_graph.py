@@ -9,13 +9,11 @@ MAX_NODES = 5000  # of a graph; the bundled decoder has 79
 FORBIDDEN = frozenset(("If", "Loop", "Scan", "SequenceMap"))
 OWN_DOMAINS = frozenset(("", "ai.onnx"))
 
-# Field numbers of onnx.proto3: of ModelProto, GraphProto, NodeProto, AttributeProto and
-# TensorProto.
+# Field numbers of onnx.proto3: of ModelProto, GraphProto, NodeProto and AttributeProto.
 GRAPH, FUNCTIONS = 7, 25
-NODE, INITIALISER = 1, 5
+NODE = 1
 OP_TYPE, ATTRIBUTE, DOMAIN = 4, 5, 7
-TENSOR, SUBGRAPH, SUBGRAPHS = 5, 6, 11
-EXTERNAL_DATA = 13
+SUBGRAPH, SUBGRAPHS = 6, 11
 
 
 def check_graph(content: bytes) -> None:
@@ -44,8 +42,6 @@ def _check_model(content: bytes) -> None:
             if part == NODE:
                 n_nodes += 1
                 _check_node(value)
-            elif part == INITIALISER:
-                _check_tensor(value)
     if not 0 < n_nodes <= MAX_NODES:
         raise InputError(f"has {n_nodes} operators; 1 to {MAX_NODES} are allowed")
 
@@ -62,16 +58,8 @@ def _check_node(node: bytes) -> None:
     for number, attribute in fields:
         if number != ATTRIBUTE:
             continue
-        for part, value in _fields(attribute):
-            if part in (SUBGRAPH, SUBGRAPHS):
-                raise InputError(f"has a graph within {kind:.60}: refused")
-            if part == TENSOR:
-                _check_tensor(value)
-
-
-def _check_tensor(tensor: bytes) -> None:
-    if any(number == EXTERNAL_DATA for number, _ in _fields(tensor)):
-        raise InputError("keeps weights in another file: refused")
+        if any(part in (SUBGRAPH, SUBGRAPHS) for part, _ in _fields(attribute)):
+            raise InputError(f"has a graph within {kind:.60}: refused")
 
 
 def _fields(message: bytes) -> Iterator[tuple[int, bytes]]:

@@ -5,6 +5,10 @@ from typing import Any
 
 from effects.base.errors import InputError
 
+# A tensor names another file under this key, wherever in a network it stands, and
+# onnxruntime would read that file. No network of Latent's holds the word.
+ELSEWHERE = b"location"
+
 
 def _onnxruntime() -> Any:
     """The package onnxruntime, with its telemetry off.
@@ -29,6 +33,8 @@ def open_session(content: bytes) -> Any:
     Raises:
         InputError: the end of a sentence about what is wrong.
     """
+    if ELSEWHERE in content:
+        raise InputError("keeps weights in another file: refused")
     onnxruntime = _onnxruntime()
     onnxruntime.set_default_logger_severity(4)  # faults are raised, not printed
     options = onnxruntime.SessionOptions()

@@ -12,9 +12,11 @@ import psutil
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
+from effects.base.errors import InputError
 from model import trial
 from model.config import AXIS, N_LATENTS
 from model.onnx_graph import MAX_NODES
+from model.onnx_session import open_session
 
 Nodes = tuple[list[onnx.NodeProto], list[onnx.TensorProto]]
 
@@ -114,11 +116,35 @@ def _many() -> Nodes:
     return [helper.make_node("Identity", [a], [b]) for a, b in pairs], []
 
 
-def _elsewhere() -> Nodes:
-    weight = numpy_helper.from_array(np.ones(4, np.float32), "w")
+def _of_another_file(name: str) -> onnx.TensorProto:
+    weight = numpy_helper.from_array(np.ones(4, np.float32), name)
     onnx.external_data_helper.set_external_data(weight, "../other.bin")
     weight.data_location = TensorProto.EXTERNAL
-    return [helper.make_node("Add", ["z", "w"], ["y"])], [weight]
+    return weight
+
+
+def _elsewhere() -> Nodes:
+    return [helper.make_node("Add", ["z", "w"], ["y"])], [_of_another_file("w")]
+
+
+def _attribute_elsewhere() -> Nodes:
+    node = helper.make_node("Constant", [], ["w"], value=_of_another_file("w"))
+    return [node, helper.make_node("Add", ["z", "w"], ["y"])], []
+
+
+def _list_elsewhere() -> Nodes:
+    node = helper.make_node("Identity", ["z"], ["y"])
+    tensors = helper.make_attribute("others", [_of_another_file("w")])
+    node.attribute.append(tensors)
+    return [node], []
+
+
+def _sparse_elsewhere() -> Nodes:
+    """Half of a sparse tensor, its values, in another file."""
+    indices = numpy_helper.from_array(np.arange(4, dtype=np.int64), "i")
+    sparse = helper.make_sparse_tensor(_of_another_file("v"), indices, [4])
+    node = helper.make_node("Constant", [], ["w"], sparse_value=sparse)
+    return [node, helper.make_node("Add", ["z", "w"], ["y"])], []
 
 
 @pytest.mark.parametrize(
@@ -131,6 +157,9 @@ def _elsewhere() -> Nodes:
         (_branch, "operator If: refused"),
         (_many, f"has {MAX_NODES + 1} operators"),
         (_elsewhere, "another file: refused"),
+        (_attribute_elsewhere, "another file: refused"),
+        (_list_elsewhere, "another file: refused"),
+        (_sparse_elsewhere, "another file: refused"),
     ],
 )
 def test_what_asks_for_too_much_is_refused(
@@ -141,6 +170,14 @@ def test_what_asks_for_too_much_is_refused(
     assert said in verdict(content)
     assert psutil.Process().memory_info().rss - before < 100 * 2**20
     assert not list(home.rglob("*.passed"))
+
+
+def test_no_opening_reads_another_file() -> None:
+    """Without a trial, too: what has passed once is opened directly."""
+    for make in (_elsewhere, _attribute_elsewhere, _list_elsewhere, _sparse_elsewhere):
+        content = network(*make(), "z", N_LATENTS).SerializeToString()
+        with pytest.raises(InputError, match="another file"):
+            open_session(content)
 
 
 @pytest.mark.parametrize("content", [b"", b"\x08", bytes(500), os.urandom(4000)])
