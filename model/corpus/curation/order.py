@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.spatial.distance import cdist
 
 from model.corpus.curation.likelihood import MIN_EACH, features_for, likelihood
 
@@ -23,7 +24,7 @@ N_NEIGHBOURS = 3
 LIKELY = 3  # of each LIKELY + 1 clips in turn; the other is an unsure one
 SUSPICIOUS = 1  # the same before anything was learned; the other lies far from all
 MOST_FAR = 2 * REFIT  # clips that are looked for far from the others, at once
-MOST_TRIED = 4000  # among so many, for the sake of time
+MOST_TRIED = 1500  # among so many, and from so many judged ones, for the sake of time
 SURELY_GOOD = 0.5  # share of the base rate under which no clip is brought forward
 
 
@@ -171,19 +172,17 @@ class ClipOrder:
         clips = np.flatnonzero(self.decisions == OPEN)
         if latents is None or not len(clips):
             return self._by_likelihood
-        clips = clips[:: max(1, len(clips) // MOST_TRIED)]
+        clips = _thinned(clips, MOST_TRIED)
         points = latents[clips]
-        judged = latents[self.decisions != OPEN][-MOST_TRIED:]
+        judged = latents[_thinned(np.flatnonzero(self.decisions != OPEN), MOST_TRIED)]
         if not len(judged):
             judged = points.mean(axis=0, keepdims=True)
-        distance = np.full(len(clips), np.inf)
-        for place in judged:
-            np.minimum(distance, np.sum((points - place) ** 2, axis=1), out=distance)
+        distance = cdist(points, judged, "sqeuclidean").min(axis=1)
         found = []
         for _ in range(min(MOST_FAR, len(clips))):
             farthest = int(np.argmax(distance))
             found.append(clips[farthest])
-            away = np.sum((points - points[farthest]) ** 2, axis=1)
+            away = cdist(points, points[farthest, None], "sqeuclidean")[:, 0]
             np.minimum(distance, away, out=distance)
         return np.concatenate([np.array(found, np.intp), self._by_likelihood])
 
@@ -207,3 +206,8 @@ class ClipOrder:
             return kin
         least = SURELY_GOOD * float(np.mean(self._likelihood))
         return [c for c in kin if self._likelihood[c] >= least]
+
+
+def _thinned(clips: NDArray[np.intp], most: int) -> NDArray[np.intp]:
+    """At most `most` of the clips, evenly spread over them."""
+    return clips[:: max(1, -(-len(clips) // most))]
