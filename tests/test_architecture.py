@@ -79,6 +79,15 @@ def test_a_module_keeps_to_its_imports_and_its_length(path: Path) -> None:
         assert "print" not in names, "only engine/cli prints"
 
 
+def test_a_search_for_a_class_finds_one() -> None:
+    places: dict[str, list[str]] = {}
+    for path in MODULES:
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.ClassDef):
+                places.setdefault(node.name, []).append(name(path))
+    assert {key: at for key, at in places.items() if len(at) > 1} == {}
+
+
 @pytest.mark.parametrize("command", ["play", "render", "devices", "corpus"])
 def test_what_plays_loads_neither_training_nor_the_device(command: str) -> None:
     heavy = sorted(TRAINING_ONLY | CORPUS_ONLY | LATE_ONLY | {"sounddevice", "onnx"})

@@ -25,7 +25,7 @@ _Bytes = mmap.mmap | bytes
 
 
 @dataclass(frozen=True)
-class Mp3Frames:
+class Mp3Layout:
     """What a walk over the frames of a file found.
 
     Attributes:
@@ -73,7 +73,7 @@ def mended_mp3(descriptor: int) -> SplicedFile | None:
     return SplicedFile(descriptor, pieces)
 
 
-def walk(data: _Bytes) -> Mp3Frames | None:
+def walk(data: _Bytes) -> Mp3Layout | None:
     """Walk over the frames of layer III in a file; None if there are not two of them.
 
     Args:
@@ -113,7 +113,7 @@ def walk(data: _Bytes) -> Mp3Frames | None:
         kinds.add(found & 0xF000)
         place += length
         end = min(place, len(data))
-    return Mp3Frames(
+    return Mp3Layout(
         tag=tag if tag < len(data) else 0,
         first=begin,
         end=end,

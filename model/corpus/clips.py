@@ -48,8 +48,8 @@ class Clip:
 
 
 @dataclass(frozen=True)
-class Song:
-    """A song that is open.
+class OpenSong:
+    """A song of which clips can be read.
 
     Attributes:
         seconds: its length.
@@ -64,7 +64,7 @@ class Song:
 
 
 @contextmanager
-def open_song(path: Path) -> Iterator[Song]:
+def open_song(path: Path) -> Iterator[OpenSong]:
     """Open a song to read clips of it.
 
     Raises:
@@ -73,7 +73,7 @@ def open_song(path: Path) -> Iterator[Song]:
     try:
         with opened(path) as file:
             seconds, read = _reader(path, file)
-            yield Song(seconds, tags_of(file), read)
+            yield OpenSong(seconds, tags_of(file), read)
     except SoundError as error:
         detail = str(error).removeprefix(f"{shown(path)}: ")
         kind = UNSUPPORTED if isinstance(error, UnsupportedError) else BROKEN
@@ -93,7 +93,7 @@ def take_clips(
 
 
 def draw_clips(
-    song: Song, n_clips: int, rng: np.random.Generator
+    song: OpenSong, n_clips: int, rng: np.random.Generator
 ) -> tuple[list[Clip], list[str]]:
     """Take clips of a song at random places.
 

@@ -18,7 +18,7 @@ from effects.base.one_line import shown
 from effects.base.open_file import open_regular
 from effects.base.streams import Purpose, stream
 from model.config import SAMPLE_RATE
-from model.corpus.clips import Clip, Song, draw_clips, open_song
+from model.corpus.clips import Clip, OpenSong, draw_clips, open_song
 from model.corpus.faults import BROKEN, RefusedError
 from model.corpus.fingerprint import fingerprint, to_text
 from model.corpus.transients import transient_scores
@@ -130,7 +130,7 @@ def path_text(path: Path) -> str:
     return str(path).encode("utf-8", "surrogateescape").decode("utf-8", "replace")
 
 
-def _row(path: Path, digest: str, song: Song, clip: Clip) -> dict[str, Any]:
+def _row(path: Path, digest: str, song: OpenSong, clip: Clip) -> dict[str, Any]:
     named, tags = credits_of_name(path), song.tags
     scores = asdict(transient_scores(clip.samples))
     return {

@@ -67,7 +67,7 @@ class Start:
         return start_weights(self.folder, settings.vae)
 
 
-class _Choice(TypedDict):
+class _StartChoice(TypedDict):
     bundled: bool
     errors_db: list[float]
 
@@ -95,7 +95,7 @@ def choose_start(
     kept = work_dir / CHOICE
     if kept.exists():
         content = read_bytes(kept, MAX_BYTES, "file of a training")
-        choice = decode_json(content, _Choice, str(kept))
+        choice = decode_json(content, _StartChoice, str(kept))
         folder = BUNDLED if choice["bundled"] else None
         return Start(folder, tuple(choice["errors_db"]))
     try:
