@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from effects.base.memory import give_memory_back
 from engine.cli.stream_options import endpoint
 from engine.streams.sockets import HOST
 
@@ -54,6 +55,7 @@ def serve_page(where: str, names: Sequence[str], *, hint: str = "") -> None:
     from engine.web.shown import shown_address
 
     check_packages()
+    give_memory_back()
     from engine.web.documents import documents
     from engine.web.link_folder import find_session
     from engine.web.server import PageServer

@@ -48,6 +48,11 @@ class Hub:
         self._pages: set[_Page] = set()
 
     @property
+    def n_pages(self) -> int:
+        """Pages that are open."""
+        return len(self._pages)
+
+    @property
     def has_watchers(self) -> bool:
         """Whether a page shows spectra."""
         return any(page.watches for page in self._pages)

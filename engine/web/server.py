@@ -4,6 +4,7 @@ import asyncio
 import base64
 import contextlib
 import socket
+import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from importlib import resources
@@ -37,6 +38,8 @@ from engine.web.spectrum import BANDS, COLUMN_S, HIGH_HZ, LOW_HZ
 from model.inference import TimbreModel
 
 MAX_CONNECTIONS = 512
+MODEL_S = 300.0  # that a model is kept with no page open: some 40 MB
+LOOK_S = 30.0  # between looks at whether it is used
 STATIC_KINDS = {
     ".html": "text/html; charset=utf-8",
     ".css": "text/css; charset=utf-8",
@@ -58,6 +61,7 @@ class WebContext:
         feed: of the master; None while no session answers.
         on_told: called with everything that the session tells.
         on_session: called when a session answers, and when it has gone.
+        on_release: called when the model is let go.
     """
 
     access: Access
@@ -66,8 +70,10 @@ class WebContext:
     feed: LiveFeed | None = field(default=None)
     on_told: list[Callable[[str, list[Argument]], None]] = field(default_factory=list)
     on_session: list[Callable[[bool], None]] = field(default_factory=list)
+    on_release: list[Callable[[], None]] = field(default_factory=list)
     _model: tuple[str, TimbreModel] | None = field(default=None, init=False)
     _loading: asyncio.Lock = field(default_factory=asyncio.Lock, init=False)
+    _asked: float = field(default=0.0, init=False)  # for the model, monotonic
 
     def require_change(self, request: Request) -> None:
         """Let only those through who may change something.
@@ -87,6 +93,7 @@ class WebContext:
         facts = self.session.facts
         if facts is None:
             raise HTTPException(503, "no session answers", {"Retry-After": "1"})
+        self._asked = time.monotonic()
         async with self._loading:
             if self._model is None or self._model[0] != facts.model:
                 folder = Path(facts.model) if facts.model else None
@@ -96,6 +103,14 @@ class WebContext:
                     raise HTTPException(503, str(error)) from None
                 self._model = facts.model, loaded
             return self._model[1]
+
+    def release_model(self, unused_s: float) -> None:
+        """Let the model go if nobody has asked for it for so long."""
+        is_unused = time.monotonic() - self._asked >= unused_s
+        if self._model is not None and is_unused and not self.hub.n_pages:
+            self._model = None
+            for release in self.on_release:
+                release()
 
     def require_feed(self) -> LiveFeed:
         """Return the feed of the session.
@@ -166,11 +181,17 @@ class PageServer:
             await self._session.run(once=once)
             server.should_exit = True
 
-        following = asyncio.create_task(follow())
+        async def look_after() -> None:
+            while True:
+                await asyncio.sleep(LOOK_S)
+                self.context.release_model(MODEL_S)
+
+        tasks = [asyncio.create_task(each()) for each in (follow, look_after)]
         try:
             await server.serve(list(sockets))
         finally:
-            following.cancel()
+            for task in tasks:
+                task.cancel()
 
     def stop(self) -> None:
         """Any thread: end `serve`."""

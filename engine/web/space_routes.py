@@ -48,6 +48,7 @@ class _SpaceRoutes:
         self._questions = asyncio.Semaphore(MAX_QUESTIONS)
         self._space: Space | None = None
         self._placing: asyncio.Future[None] | None = None
+        context.on_release.append(self._release)
 
     async def space(self, request: Request) -> Response:
         return _json(await self._ask(lambda space: space.document()))
@@ -103,6 +104,9 @@ class _SpaceRoutes:
             place = await self._ask(lambda space: space.place_of(point))
             if place is not None:
                 self._context.hub.tell(PAGE + "head", place)
+
+    def _release(self) -> None:
+        self._space = None
 
     async def _ask(self, question: Callable[[Space], Answer], what: str = "") -> Answer:
         """Ask the space, beside the loop that serves.

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 
 import msgspec
 
+from effects.base.memory import give_memory_back
 from engine.web.access import Access
 from engine.web.documents import documents
 from engine.web.server import PageServer
@@ -41,6 +42,7 @@ def main() -> None:
     # A Ctrl-C in a terminal reaches the whole group; the session decides.
     for number in (signal.SIGINT, signal.SIGHUP, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)
+    give_memory_back()
     plan = msgspec.json.decode(sys.stdin.readline(), type=PagePlan)
     access = Access(plan.token, frozenset(plan.names))
     server = PageServer(access, lambda: socket.socket(fileno=plan.link), [documents])

@@ -1,6 +1,7 @@
 """The page's server: what it says, what it takes, and what it refuses."""
 
 import base64
+import gc
 import http.client
 import json
 import random
@@ -16,6 +17,7 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 from engine.control.commands import COMMANDS
 from engine.control.controls import TABLE
 from engine.web.access import Access, names_of
+from model.inference import TimbreModel
 from tests.support.web import (
     RATE,
     Client,
@@ -313,6 +315,25 @@ def test_a_server_that_is_late_has_the_whole_song(
     assert len(loudest) == 16
     assert set(loudest[:8]) != set(loudest[8:])
     assert len(set(loudest[:8])) == len(set(loudest[8:])) == 1
+
+
+def n_models() -> int:
+    gc.collect()
+    return sum(type(each) is TimbreModel for each in gc.get_objects())
+
+
+def test_the_model_is_kept_while_a_page_is_open(page: ServedPage) -> None:
+    context = page.server.context
+    with page.client():
+        assert get(page, "/api/space")[0] == 200
+        context.release_model(0.0)
+        assert n_models() == 1
+    until(lambda: not context.hub.n_pages)
+    context.release_model(60.0)
+    assert n_models() == 1
+    context.release_model(0.0)
+    assert n_models() == 0
+    assert get(page, "/api/space")[0] == 200
 
 
 def test_a_hidden_page_is_not_woken_by_what_moves_always(page: ServedPage) -> None:

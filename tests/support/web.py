@@ -106,6 +106,7 @@ class ServedPage:
         session: notes commands.
         link: of the session.
         taps: what the master is sent to.
+        server: of the page.
         port: TCP.
     """
 
@@ -115,7 +116,7 @@ class ServedPage:
         self._sockets = listen("127.0.0.1", 0, "--web")
         self.port: int = self._sockets[0].getsockname()[1]
         access = access or Access(names=names_of())
-        self._server = PageServer(access, lambda: self.link.connect(), [documents])
+        self.server = PageServer(access, lambda: self.link.connect(), [documents])
         self._thread = threading.Thread(target=self._run, daemon=True)
 
     def _begin_session(self) -> None:
@@ -173,14 +174,14 @@ class ServedPage:
 
     def stop(self) -> None:
         """End the server, then the session."""
-        self._server.stop()
+        self.server.stop()
         self._thread.join(ANSWER_S)
         self.link.stop()
         for each in self._sockets:
             each.close()
 
     def _run(self) -> None:
-        asyncio.run(self._server.serve(self._sockets, once=False))
+        asyncio.run(self.server.serve(self._sockets, once=False))
 
 
 @contextmanager
