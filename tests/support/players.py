@@ -1,10 +1,8 @@
 """Players that people have, each writing what it decodes of a stream into a file."""
 
-import http.server
-import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,6 +10,7 @@ import numpy as np
 import soundfile
 
 from effects.audio.levels import Samples
+from tests.support.chromium_sound import FILE, taken_in_chromium, wait_for
 from tests.support.streams import decoded, program
 
 RATE = 48_000
@@ -24,7 +23,7 @@ class Played:
 
     Attributes:
         player: its name.
-        format: of the stream.
+        format: of the stream, or `FILE` for the sound file that Chromium played.
         samples: shape (n, 2), as it decoded them.
         said: what it printed.
     """
@@ -73,7 +72,7 @@ def play_everywhere(
         ),
     }
     with ExitStack() as stack:
-        sounds = stack.enter_context(_chromium(url, seconds, folder))
+        sounds = stack.enter_context(taken_in_chromium(url, FORMATS, seconds, folder))
         for player, (command, ending) in takers.items():
             for name in FORMATS:
                 file = folder / f"{player}-{name}{ending}"
@@ -86,12 +85,10 @@ def play_everywhere(
         stop = position() + seconds + 4.0
         while position() < stop:
             time.sleep(0.2)
-        deadline = time.monotonic() + 60.0
-        while len(sounds) < len(FORMATS) and time.monotonic() < deadline:
-            time.sleep(0.1)
+        wait_for(sounds, len(FORMATS) + 1, 60.0)
     found = [
         Played("chromium", name, samples, "")
-        for name, samples in ((n, sounds.get(n, _NOTHING)) for n in FORMATS)
+        for name, samples in ((n, sounds.get(n, _NOTHING)) for n in (*FORMATS, FILE))
     ]
     for player, (_, ending) in takers.items():
         if player == "mpv-titles":
@@ -122,76 +119,3 @@ def _sound(file: Path, name: str) -> Samples:
     begin = data.index(b"data") + 8
     usable = (len(data) - begin) // 8 * 8
     return np.frombuffer(data[begin : begin + usable], "<f4").reshape(-1, 2)
-
-
-@contextmanager
-def _chromium(url: str, seconds: float, folder: Path) -> Iterator[dict[str, Samples]]:
-    """A browser that plays all formats, and what its Web Audio gets of them."""
-    found: dict[str, Samples] = {}
-    page = PAGE.replace("URL", url).replace("SECONDS", f"{seconds}")
-
-    class Handler(http.server.BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            text, kind = {
-                "/": (page, "text/html"),
-                "/take.js": (TAKE, "text/javascript"),
-            }.get(self.path, ("", "text/plain"))
-            self.send_response(200)
-            self.send_header("Content-Type", kind)
-            self.end_headers()
-            self.wfile.write(text.encode())
-
-        def do_POST(self) -> None:
-            data = self.rfile.read(int(self.headers["Content-Length"]))
-            samples = np.frombuffer(data, "<f4").reshape(-1, 2)
-            found[self.path.strip("/")] = samples
-            self.send_response(204)
-            self.end_headers()
-
-        def log_message(self, format: str, *args: object) -> None:
-            pass
-
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        command = [
-            *("chromium", "--headless=new", "--no-sandbox", "--disable-gpu"),
-            *("--disable-audio-output", f"--user-data-dir={folder / 'profile'}"),
-            "--autoplay-policy=no-user-gesture-required",
-            f"http://127.0.0.1:{server.server_port}/",
-        ]
-        try:
-            with program(command, folder / "chromium.log"):
-                yield found
-        finally:
-            server.shutdown()
-
-
-TAKE = """
-registerProcessor('take', class extends AudioWorkletProcessor {
-  process([input]) {
-    if (input.length === 2) {
-      const both = new Float32Array(2 * input[0].length);
-      input.forEach((side, c) => side.forEach((x, i) => { both[2 * i + c] = x; }));
-      this.port.postMessage(both);
-    }
-    return true;
-  }
-});
-"""
-PAGE = """<script type="module">
-const context = new AudioContext({sampleRate: 48000});
-await context.audioWorklet.addModule('/take.js');
-for (const name of ['mp3', 'opus', 'flac']) {
-  const sound = new Audio();
-  sound.crossOrigin = 'anonymous';
-  sound.src = 'URL' + name;
-  const node = new AudioWorkletNode(context, 'take');
-  const taken = [];
-  node.port.onmessage = (event) => taken.push(event.data);
-  context.createMediaElementSource(sound).connect(node);
-  sound.addEventListener('playing', () => setTimeout(() => {
-    fetch('/' + name, {method: 'POST', body: new Blob(taken)});
-  }, 1000 * SECONDS), {once: true});
-  sound.play();
-}
-</script>"""
