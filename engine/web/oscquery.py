@@ -29,6 +29,7 @@ from engine.control.readings import (
     typed,
 )
 from engine.control.status import SessionStatus
+from engine.osc.addresses import is_near_only
 from engine.osc.guard import RefusedDatagram, messages
 from engine.osc.query_tree import Node, QueryValues, answer, host_info, tree
 from engine.osc.request import parsed
@@ -212,6 +213,8 @@ class OscQuery:
     def _host_info(self, request: Request) -> Node:
         facts = self._context.session.facts
         osc = (facts.osc_host, facts.osc_port) if facts and facts.osc_port else None
+        if osc and is_near_only(osc[0]) and not is_near_only(_host_of(request)):
+            osc = None  # it could not be reached from there; the WebSocket can
         port = _port_of(request)
         name = f"Latent {osc[1] if osc else port}"
         return host_info(name, osc, ("", port))
@@ -257,6 +260,10 @@ def _changes(address: str, args: tuple[Argument, ...]) -> list[WebMessage]:
         found = [value_at(each, args[0]) for each in addresses]
         return [WebMessage(ROOT + name, (value,)) for name, value in found]
     return [WebMessage(address, args)]
+
+
+def _host_of(request: Request) -> str:
+    return request.client.host if request.client else ""
 
 
 def _port_of(request: Request) -> int:

@@ -1,5 +1,6 @@
 """OSCQuery on the page's server, as a controller meets it: JSON, and what it hears."""
 
+import asyncio
 import http.client
 import json
 import random
@@ -9,10 +10,13 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from starlette.requests import Request
+from starlette.routing import Route
 from websockets.exceptions import InvalidStatus
 
 from engine.osc.query_tree import tree, values_of
 from engine.web.access import Access, names_of
+from engine.web.oscquery import query_routes
 from engine.web.web_peer import BURST
 from tests.support.osc import STATUS, bundle, number, packet, padded, unpacked
 from tests.support.web import Client, ServedPage, patience, served_page, until
@@ -119,6 +123,37 @@ def test_host_info_leads_to_both_servers(page: ServedPage) -> None:
     _, info = get(page, "/?HOST_INFO", Host="localhost:9999")
     assert info["WS_PORT"] == 9999
     assert get(page, "/?HOST_INFO", Host="localhost:99999")[0] == 200
+
+
+def test_who_is_elsewhere_is_not_led_to_a_port_of_this_machine(
+    page: ServedPage,
+) -> None:
+    route = next(
+        each
+        for each in query_routes(page.server.context)
+        if isinstance(each, Route) and each.path == "/latent"
+    )
+
+    def info(client: str) -> dict[str, Any]:
+        scope = {
+            "type": "http",
+            "method": "GET",
+            "path": "/",
+            "query_string": b"HOST_INFO",
+            "headers": [(b"host", b"latent.local:8080")],
+            "client": (client, 50_000),
+            "server": ("192.168.1.2", 8080),
+            "scheme": "http",
+        }
+        answer = asyncio.run(route.endpoint(Request(scope)))
+        found: dict[str, Any] = json.loads(answer.body)
+        return found
+
+    assert info("127.0.0.1")["OSC_PORT"] == OSC_PORT
+    there = info("192.168.1.7")
+    assert not {"OSC_IP", "OSC_PORT", "OSC_TRANSPORT"} & there.keys()
+    assert there["WS_PORT"] == 8080
+    assert there["EXTENSIONS"]["LISTEN"] is True
 
 
 def test_what_is_listened_to_is_heard_within_100_ms(page: ServedPage) -> None:

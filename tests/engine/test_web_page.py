@@ -239,10 +239,11 @@ def test_nothing_overflows_at_any_width(player: Player, browser: Browser) -> Non
 
 
 @pytest.mark.parametrize("light", [False, True], ids=["dark", "light"])
+@pytest.mark.parametrize("size", [PHONE, (820, 1180), DESK], ids=lambda size: size[0])
 def test_axe_finds_no_violation(
-    player: Player, browser: Browser, axe: str, light: bool
+    player: Player, browser: Browser, axe: str, size: tuple[int, int], light: bool
 ) -> None:
-    page = browser.page(DESK, light=light, still=True)
+    page = browser.page(size, light=light, still=True, touch=size == PHONE)
     page.open(page_of(player))
     page.wait(READY, 30.0)
     page.run(axe)

@@ -61,7 +61,7 @@ export function start(session) {
     document.body.classList.toggle("drawn", open);
     key.setAttribute("aria-expanded", String(open));
     rename(key, open ? "Close the controls" : "Controls");
-    if (open) drawer.querySelector("summary, select, input")?.focus({ preventScroll: true });
+    if (open) close.focus({ preventScroll: true });
     else key.focus();
   }
 

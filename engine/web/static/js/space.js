@@ -3,11 +3,14 @@
 
 import { audition } from "./audition.js";
 import { Legend, inWords } from "./legend.js";
-import { isTyping } from "./transport.js";
+import { button, isTyping } from "./transport.js";
 import { MEASURES, field, sky } from "./sky.js";
 import { Zoom } from "./zoom.js";
 
 const DRAG_PX = 8;
+const CLOSE = "M7 7l10 10M17 7L7 17";
+const AWAY_PX = 18; // of the card from its sound
+const KEYS_PX = 80; // at the foot, that are kept free
 
 class Space {
   constructor(session) {
@@ -31,7 +34,9 @@ class Space {
     this.card.hidden = true;
     this.go = this.key("Go there", () => this.steer());
     this.hear = this.key("Hear", () => this.chosen && this.play(this.chosen.like));
-    this.card.append(this.words, this.hear, this.go);
+    const close = button("Close", CLOSE, () => this.forget());
+    close.classList.add("stroked", "close");
+    this.card.append(this.words, close, this.hear, this.go);
     this.tools = document.createElement("div");
     this.tools.className = "tools";
     this.colour = this.key("", () => this.nextColour());
@@ -179,10 +184,14 @@ class Space {
     } else if (event.key === "g" && this.chosen) {
       this.steer();
     } else if (event.key === "Escape") {
-      this.chosen = null;
-      this.card.hidden = true;
-      sky.draw();
+      this.forget();
     }
+  }
+
+  forget() {
+    this.chosen = null;
+    this.card.hidden = true;
+    sky.draw();
   }
 
   nearHead() {
@@ -209,13 +218,19 @@ class Space {
     sky.draw();
   }
 
-  // The card stands beside its sound, within the screen.
+  // The card stands beside its sound; where the screen is too narrow, under or over it.
   lay() {
     const [x, y] = field.toScreen(this.chosen.place);
     const { width, height } = this.card.getBoundingClientRect();
-    const left = x + 24 + width < innerWidth ? x + 18 : Math.max(8, x - width - 18);
-    this.card.style.left = `${Math.min(left, innerWidth - width - 8)}px`;
-    this.card.style.top = `${Math.min(Math.max(8, y - height / 2), innerHeight - height - 80)}px`;
+    const foot = innerHeight - KEYS_PX;
+    let [left, top] = [x + AWAY_PX, y - height / 2];
+    if (left + width > innerWidth - 8) left = x - AWAY_PX - width;
+    if (left < 8) {
+      left = x - width / 2;
+      top = y + AWAY_PX + height < foot ? y + AWAY_PX : y - AWAY_PX - height;
+    }
+    this.card.style.left = `${Math.max(8, Math.min(left, innerWidth - width - 8))}px`;
+    this.card.style.top = `${Math.max(8, Math.min(top, foot - height))}px`;
   }
 
   play(like) {
@@ -226,7 +241,8 @@ class Space {
     if (!this.chosen?.like) return;
     this.session.send("/latent/like", this.chosen.like);
     this.words.textContent = "The music goes there.";
-    setTimeout(() => { this.card.hidden = true; this.chosen = null; sky.draw(); }, 2500);
+    const { chosen } = this;
+    setTimeout(() => { if (this.chosen === chosen) this.forget(); }, 2500);
   }
 
   async takeFile(file) {
