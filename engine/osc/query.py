@@ -5,10 +5,12 @@ few clients at once, on the address of the OSC server. The page's server answers
 same, and tells of changes besides; where there is one, this server says so.
 """
 
+import contextlib
 import ipaddress
 import json
 import socket
 import threading
+import time
 from collections.abc import Callable
 from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -24,7 +26,7 @@ from engine.osc.addresses import is_everywhere, is_near_only, own_address
 from engine.osc.query_tree import Node, answer, host_info, tree, values_of
 
 MAX_CLIENTS = 8
-CLIENT_TIMEOUT_S = 5.0
+CLIENT_S = 5.0  # that a client has for its request and to take the answer
 POLL_S = 0.1  # between looks at whether to end
 SERVICE = "_oscjson._tcp.local."
 NO_ZEROCONF = (
@@ -157,6 +159,7 @@ class _Http(ThreadingHTTPServer):
     def __init__(self, address: tuple[str, int], owner: QueryServer) -> None:
         self.owner = owner
         self._slots = threading.BoundedSemaphore(MAX_CLIENTS)
+        self._ends: dict[socket.socket, float] = {}  # by when they must be answered
         super().__init__(address, _Request)
 
     def process_request(self, request: Any, client_address: Any) -> None:
@@ -166,10 +169,23 @@ class _Http(ThreadingHTTPServer):
             self.shutdown_request(request)
 
     def process_request_thread(self, request: Any, client_address: Any) -> None:
+        self._ends[request] = time.monotonic() + CLIENT_S
         try:
             super().process_request_thread(request, client_address)
         finally:
+            self._ends.pop(request, None)
             self._slots.release()
+
+    def service_actions(self) -> None:
+        """Between requests: end those that take too long.
+
+        A time-out of the socket is not enough: it begins anew with each byte.
+        """
+        now = time.monotonic()
+        for request, end in tuple(self._ends.items()):
+            if now > end:
+                with contextlib.suppress(OSError):
+                    request.shutdown(socket.SHUT_RDWR)
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         """Ignore a client that went away."""
@@ -177,7 +193,7 @@ class _Http(ThreadingHTTPServer):
 
 class _Request(BaseHTTPRequestHandler):
     server: _Http
-    timeout = CLIENT_TIMEOUT_S
+    timeout = CLIENT_S
     server_version = "Latent"
     sys_version = ""
 

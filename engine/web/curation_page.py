@@ -20,7 +20,8 @@ from starlette.types import ASGIApp
 from effects.base.errors import LatentError
 from engine.web.access import Access
 from engine.web.bodies import read_body
-from engine.web.server import Guard, SignalFreeServer, refused, static_routes
+from engine.web.connections import SignalFreeServer, TimedConnection
+from engine.web.server import Guard, refused, static_routes
 from model.corpus.curation.curation import REASONS, Curation
 from model.corpus.curation.latents import latents_of
 from model.inference import TimbreModel
@@ -68,6 +69,7 @@ class CurationServer:
         """Serve on sockets that are bound already."""
         config = uvicorn.Config(
             self.app,
+            http=TimedConnection,
             lifespan="off",
             server_header=False,
             access_log=False,

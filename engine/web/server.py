@@ -30,6 +30,7 @@ from effects.base.errors import LatentError
 from engine.control.commands import Argument
 from engine.streams.encoder import FORMATS
 from engine.web.access import HEADERS, Access
+from engine.web.connections import SignalFreeServer, TimedConnection
 from engine.web.hub import Hub
 from engine.web.live import MAX_LISTENERS, LiveFeed, LiveListener
 from engine.web.messages import MAX_MESSAGE
@@ -163,7 +164,7 @@ class PageServer:
         config = uvicorn.Config(
             self.app,
             ws="websockets-sansio",
-            http="h11",
+            http=TimedConnection,
             lifespan="off",
             ws_max_size=MAX_MESSAGE,
             ws_ping_interval=20.0,
@@ -371,12 +372,3 @@ async def _until_closed(websocket: WebSocket) -> None:
     with contextlib.suppress(RuntimeError, OSError):
         while (await websocket.receive())["type"] != "websocket.disconnect":
             pass
-
-
-class SignalFreeServer(uvicorn.Server):
-    """A server that leaves signals to its process."""
-
-    @contextlib.contextmanager
-    def capture_signals(self) -> Any:
-        """The process that serves decides about signals."""
-        yield

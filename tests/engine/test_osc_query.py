@@ -1,5 +1,6 @@
 """OSCQuery as a controller meets it: HTTP, JSON, and found by mDNS."""
 
+import contextlib
 import http.client
 import json
 import socket
@@ -163,6 +164,33 @@ def test_clients_that_say_nothing_do_not_pile_up(server: QueryServer) -> None:
         assert threading.active_count() <= before + MAX_CLIENTS
     finally:
         for client in silent:
+            client.close()
+
+
+@pytest.mark.parametrize("sent", [b"GET / HTTP/1.1\r\nX: ", b"G"])
+def test_clients_that_dawdle_leave_their_places_to_others(
+    server: QueryServer, sent: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("engine.osc.query.CLIENT_S", 1.0)
+    slow = [
+        socket.create_connection((HOST, server.port), timeout=5.0)
+        for _ in range(MAX_CLIENTS)
+    ]
+    for client in slow:
+        client.sendall(sent)
+    deadline = time.monotonic() + 10.0
+    try:
+        while True:
+            assert time.monotonic() < deadline, "all places are taken for ever"
+            for client in slow:
+                with contextlib.suppress(OSError):
+                    client.sendall(b"a")  # a byte now and then
+            with contextlib.suppress(OSError, http.client.HTTPException):
+                assert get(server, "/?HOST_INFO")[0] == 200
+                break
+            time.sleep(0.2)
+    finally:
+        for client in slow:
             client.close()
 
 

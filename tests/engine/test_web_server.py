@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
+import psutil
 import pytest
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
@@ -219,6 +220,75 @@ def test_a_body_that_is_too_long_is_not_read(page: ServedPage) -> None:
     assert get(page, "/api/songs", "POST", b"x" * 100_000)[0] == 413
     assert get(page, "/api/songs", "POST", b"no card")[0] == 400
     assert get(page, "/", "POST", b"x")[0] == 405
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        b"",
+        b"GET / HTTP/1.1\r\nX: ",
+        b"POST /api/songs HTTP/1.1\r\nHost: 127.0.0.1:%d\r\nContent-Length: 90\r\n\r\n",
+    ],
+)
+def test_a_client_that_dawdles_is_shown_out(
+    page: ServedPage, sent: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("HEAD_S", "BODY_S", "LOOK_EVERY_S"):
+        monkeypatch.setattr(f"engine.web.connections.{name}", 0.5)
+    with socket.create_connection(("127.0.0.1", page.port), timeout=0.2) as client:
+        client.sendall(sent % page.port if b"%d" in sent else sent)
+        until(lambda: has_gone(client, b"a" if sent else b""))  # a byte now and then
+    assert get(page, "/")[0] == 200
+
+
+def has_gone(client: socket.socket, byte: bytes) -> bool:
+    try:
+        client.sendall(byte)
+        return not client.recv(1000)
+    except TimeoutError:
+        return False
+    except ConnectionError:
+        return True
+
+
+def clients_of(page: ServedPage) -> set[int]:
+    """Ports of those whose connections the server holds."""
+    return {
+        each.raddr.port
+        for each in psutil.Process().net_connections("tcp4")
+        if each.laddr.port == page.port and each.raddr
+    }
+
+
+def test_a_client_that_takes_no_answer_is_shown_out(
+    page: ServedPage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("TAKE_S", "LOOK_EVERY_S"):
+        monkeypatch.setattr(f"engine.web.connections.{name}", 0.5)
+    request = f"GET /js/sky.js HTTP/1.1\r\nHost: 127.0.0.1:{page.port}\r\n\r\n"
+    with socket.create_connection(("127.0.0.1", page.port), timeout=20.0) as client:
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        mine = client.getsockname()[1]
+        client.sendall(1500 * request.encode())  # answers that no buffer holds
+        until(lambda: mine in clients_of(page))
+        until(lambda: mine not in clients_of(page), 60.0)
+    assert get(page, "/")[0] == 200
+
+
+def test_a_client_that_is_only_slow_gets_its_answer(
+    page: ServedPage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("HEAD_S", "BODY_S", "TAKE_S", "LOOK_EVERY_S"):
+        monkeypatch.setattr(f"engine.web.connections.{name}", 1.0)
+    with page.client() as client:
+        connection = http.client.HTTPConnection("127.0.0.1", page.port, timeout=10)
+        for _ in range(8):  # the connection stays, since it is used
+            time.sleep(0.4)
+            connection.request("GET", "/api/song")
+            assert connection.getresponse().read()
+        connection.close()
+        client.send("/latent/tilt")  # and a WebSocket stays without being used
+        client.wait("/latent/tilt")
 
 
 def test_the_token_is_for_changes_alone(home: Path) -> None:
