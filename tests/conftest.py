@@ -83,6 +83,7 @@ SLOW_MODULES = frozenset(
         "test_train",
         "test_view",
         "test_web_curation",
+        "test_web_hours",
         "test_web_review",
         "test_web_sky",
         "test_web_page",
