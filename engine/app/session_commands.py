@@ -13,6 +13,7 @@ from types import MappingProxyType
 from effects.audio.level_meter import MeterLevels
 from effects.audio.levels import amplitude_to_db
 from effects.base.errors import InputError
+from engine.app.allowance import Allowance
 from engine.app.playing_song import PlayingSong
 from engine.app.sleep_timer import SleepTimer
 from engine.compose import preset as presets
@@ -64,6 +65,7 @@ class SessionCommands:
         self._levels = levels
         self._lock = threading.Lock()  # held by commands of any thread
         self._recorder: Recorder | None = None
+        self._files = Allowance(lambda: session.seconds)
         self._paused = False
         self._held_before_pause = False
         self._sleep_timer = SleepTimer(session, sleep_fade_s)
@@ -220,9 +222,10 @@ class SessionCommands:
         """Save the controls in force as a preset of the user's own.
 
         Raises:
-            InputError: a bundled preset has this name.
+            InputError: a bundled preset has this name, or there are too many.
             RunError: it cannot be written.
         """
+        self._files.take()
         graph = self._session.graph
         chosen = None if graph.bed is None else graph.settings.effects
         preset_file.save(
@@ -248,6 +251,7 @@ class SessionCommands:
         """
         if self._recorder is not None:
             raise InputError("a recording is running already")
+        self._files.take()
         target = name if isinstance(name, Path) else self._recordings
         if isinstance(name, str) and name:
             target = self._recordings / f"{safe_stem(name)}.flac"

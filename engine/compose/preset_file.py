@@ -12,6 +12,7 @@ from engine.control.controls import CONTROLS, Snapshot
 
 # What belongs to an evening, not to a mood.
 LEFT_OUT = ("master/gain", "master/mute", "hold")
+MAX_OWN = 1000  # presets are saved over a network, too
 
 
 def save(
@@ -33,7 +34,8 @@ def save(
         effects: that suit it; none means all.
 
     Raises:
-        InputError: a bundled preset has this name, or it is too long.
+        InputError: a bundled preset has this name, it is too long, or there are
+            `MAX_OWN` already.
         RunError: the file cannot be written.
     """
     if name in presets.bundled_names():
@@ -58,4 +60,7 @@ def save(
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise RunError(f"{folder}: {error.strerror}") from None
-    write_whole(folder / f"{name}.toml", text)
+    path = folder / f"{name}.toml"
+    if not path.exists() and sum(1 for _ in folder.glob("*.toml")) >= MAX_OWN:
+        raise InputError(f"{folder}: {MAX_OWN} presets already; remove some")
+    write_whole(path, text)

@@ -37,3 +37,14 @@ def test_a_preset_of_ones_own_is_replaced_and_a_bundled_one_never() -> None:
     with pytest.raises(InputError, match="letters"):
         save("x" * 61, snapshot_of({}))
     assert [path.name for path in (config_dir() / "presets").iterdir()] == ["own.toml"]
+
+
+def test_there_is_an_end_to_presets_of_ones_own(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("engine.compose.preset_file.MAX_OWN", 2)
+    for name in ("one", "two", "one"):
+        save(name, snapshot_of({}))
+    with pytest.raises(InputError, match="2 presets already; remove some"):
+        save("three", snapshot_of({}))
+    assert "three" not in presets.names()
