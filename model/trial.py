@@ -18,6 +18,7 @@ from typing import Any, NoReturn
 
 from effects.base.errors import InputError, RunError
 from effects.base.paths import cache_dir
+from effects.base.search_path import child_environment
 from effects.base.whole_file import write_whole
 
 MEMORY = 2 * 2**30  # bytes of address space; the bundled model takes a third of it
@@ -47,12 +48,11 @@ def check_trial(decoder: bytes, encoder: bytes, *, n_latents: int, n_bands: int)
     if passed.exists():
         return ""
     head = struct.pack("<4Q", n_latents, n_bands, len(decoder), len(encoder))
-    paths = os.pathsep.join(path for path in sys.path if path)
     try:
         done = subprocess.run(
             [sys.executable, "-P", "-m", "model.trial"],
             input=head + decoder + encoder,
-            env={**os.environ, "PYTHONPATH": paths},
+            env=child_environment(),
             capture_output=True,
             timeout=WALL_SECONDS,
             check=False,

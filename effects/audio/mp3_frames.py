@@ -90,13 +90,15 @@ def walk(data: _Bytes) -> Mp3Layout | None:
         return None
     header = _header(data, first)
     stated = _stated_frames(data, first, header)
-    begin = first + _length(header) if _is_header_frame(data, first, header) else first
+    begin = (
+        first + frame_length(header) if _is_header_frame(data, first, header) else first
+    )
     place = end = begin
     count, kinds = 0, set()
     first_header = header
     while place + 4 <= len(data):
         found = _header(data, place)
-        length = _length(found) if (found ^ header) & _SAME == 0 else 0
+        length = frame_length(found) if (found ^ header) & _SAME == 0 else 0
         if not length:
             place += _id3_length(data, place)
             ahead = _next_frame(data, place, min(len(data), place + FARTHEST), header)
@@ -136,23 +138,19 @@ def xing_frame(header: int, count: int, n_bytes: int) -> bytes:
     # No checksum, no padding, and a bit rate at which the frame has room for it.
     bit_rate = 9 if _version(header) == 3 else 8
     header = (header | 0x10000) & ~0xF200 | bit_rate << 12
-    frame = bytearray(_length(header))
+    frame = bytearray(frame_length(header))
     struct.pack_into(">I", frame, 0, header)
     at = 4 + _side_length(header)
     struct.pack_into(">4sIII", frame, at, b"Xing", 3, count, n_bytes)
     return bytes(frame)
 
 
-def _header(data: _Bytes, place: int) -> int:
-    return int.from_bytes(data[place : place + 4], "big")
+def frame_length(header: int) -> int:
+    """Length of a frame in bytes; 0 if this is no header of layer III.
 
-
-def _version(header: int) -> int:
-    return header >> 19 & 3  # 3: MPEG 1, 2: MPEG 2, 0: MPEG 2.5
-
-
-def _length(header: int) -> int:
-    """Length of a frame in bytes; 0 if this is no header of layer III."""
+    Args:
+        header: its first four bytes, as a number.
+    """
     version, rate_index, kbps_index = _version(header), header >> 10 & 3, header >> 12
     kbps_index &= 15
     is_frame = header >> 21 == 0x7FF and version != 1 and header >> 17 & 3 == 1
@@ -163,6 +161,14 @@ def _length(header: int) -> int:
     return coefficient * kbps // _RATES[version][rate_index] + (header >> 9 & 1)
 
 
+def _header(data: _Bytes, place: int) -> int:
+    return int.from_bytes(data[place : place + 4], "big")
+
+
+def _version(header: int) -> int:
+    return header >> 19 & 3  # 3: MPEG 1, 2: MPEG 2, 0: MPEG 2.5
+
+
 def _next_frame(
     data: _Bytes, start: int, stop: int, like: int | None = None
 ) -> int | None:
@@ -170,11 +176,11 @@ def _next_frame(
     place = data.find(b"\xff", start, stop)
     while place >= 0:
         header = _header(data, place)
-        length = _length(header)
+        length = frame_length(header)
         if length and (like is None or (header ^ like) & _SAME == 0):
             after = place + length
             following = _header(data, after)
-            if (following ^ header) & _SAME == 0 and _length(following):
+            if (following ^ header) & _SAME == 0 and frame_length(following):
                 return place
             if like is not None and after >= len(data) - 128:
                 return place

@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from effects.base.errors import InputError, RunError
+from effects.base.search_path import child_environment
 from engine.recording.naming import numbered
 
 MAX_WAITING = 4  # jobs behind the one that is rendered
@@ -120,7 +121,7 @@ class KeepJobs:
         if self._running is not None or not self._waiting:
             return
         job = self._waiting.popleft()
-        command = [sys.executable, "-m", "engine.cli", "replay"]
+        command = [sys.executable, "-P", "-m", "engine.cli", "replay"]
         command += [str(self._journal), str(job.out)]
         # As text and back a double comes to the same sample.
         command += ["--from", repr(job.start / self._rate)]
@@ -130,6 +131,7 @@ class KeepJobs:
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,  # a line at most: the screen may be the view's
+            env=child_environment(),
             text=True,
         )
         self._running = process, job

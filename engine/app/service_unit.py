@@ -8,9 +8,9 @@ from pathlib import Path
 
 from effects.base.errors import InputError
 from effects.base.paths import cache_dir, config_dir, data_dir, state_dir
+from effects.base.search_path import ROOT
 
 UNIT = "latent.service"
-ROOT = Path(__file__).resolve().parents[2]  # what Python has to find the packages in
 
 # Devices stay visible, for sound. Protection of the kernel's logs, tunables and control
 # groups is left out: they belong to root anyway, and where /proc is masked or control

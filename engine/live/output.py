@@ -10,10 +10,10 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
-from pathlib import Path
 from typing import IO
 
 from effects.base.errors import InputError, LatentError, RunError
+from effects.base.search_path import child_environment
 from engine.live.device_process import Report, Task, report_of, to_line
 from engine.live.device_ring import Counter, MixerEnd
 from engine.live.devices import Device
@@ -179,7 +179,7 @@ def _start(task: Task, passed: tuple[int, ...] = ()) -> "subprocess.Popen[bytes]
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
         pass_fds=passed,
-        env={**os.environ, "PYTHONPATH": _search_path()},
+        env=child_environment(),
         process_group=0,  # an interrupt in the terminal is the session's
     )
     assert process.stdin is not None
@@ -229,10 +229,3 @@ def _why_ended(process: "subprocess.Popen[bytes]") -> str:
         return NO_ANSWER
     how = f"by signal {-status}" if status < 0 else f"with status {status}"
     return f"the sound system failed: the device's process ended {how}"
-
-
-def _search_path() -> str:
-    """Where the process finds this project's modules, whatever folder it is run in."""
-    root = str(Path(__file__).resolve().parents[2])
-    paths = [root, *filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep))]
-    return os.pathsep.join(dict.fromkeys(paths))

@@ -1,13 +1,13 @@
 """Cutting encoded bytes where a listener may join: MP3 frames and Ogg pages."""
 
-_MP3_KBPS = (0, 32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320)
-_MP3_RATES = (44_100, 48_000, 32_000)
+from effects.audio.mp3_frames import frame_length
+
 _INFO_AT = 36  # where LAME's header stands in a stereo frame of MPEG 1
 _OGG_HEADER = 27  # bytes of a page before its table of segments
 
 
 class Mp3Frames:
-    """Cuts a stream of MPEG-1 layer III into whole frames.
+    """Cuts a stream of MP3 into whole frames.
 
     The frame in which LAME keeps the length of a file is left out: a stream has none.
     """
@@ -29,11 +29,8 @@ class Mp3Frames:
     def _length(self) -> int:
         """Bytes of the frame at the start, after what is none; 0 if unknown yet."""
         while len(self._bytes) >= 4:
-            first, second, third = self._bytes[:3]
-            kbps, rate = third >> 4, third >> 2 & 3
-            if first == 0xFF and second & 0xFE == 0xFA and 0 < kbps < 15 and rate < 3:
-                bits = 144_000 * _MP3_KBPS[kbps] // _MP3_RATES[rate]
-                return bits + (third >> 1 & 1)
+            if length := frame_length(int.from_bytes(self._bytes[:4], "big")):
+                return length
             del self._bytes[0]
         return 0
 

@@ -11,12 +11,12 @@ import socket
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
 from effects.audio.levels import Samples
 from effects.base.errors import RunError
+from effects.base.search_path import child_environment
 from engine.control.callbacks import Say
 from engine.streams.messages import (
     Outputs,
@@ -27,13 +27,13 @@ from engine.streams.messages import (
     from_line,
     to_line,
 )
+from engine.streams.replacing import keep_replacing
 from engine.streams.shared_ring import SharedRing
-from engine.streams.sockets import HOST, listen, search_path
+from engine.streams.sockets import HOST, listen
 
 PORT = 8000
 RING_S = 8.0
 END_S = 4.0  # the worker has so long to hand out what is left
-RESTART_S = (1.0, 30.0)  # first and longest wait before a worker is replaced
 
 
 @dataclass(frozen=True)
@@ -206,7 +206,7 @@ class StreamRadio:
             stderr=subprocess.DEVNULL,
             pass_fds=passed,
             text=True,
-            env={**os.environ, "PYTHONPATH": search_path()},
+            env=child_environment(),
         )
         if stdout >= 0:
             os.close(stdout)
@@ -217,25 +217,27 @@ class StreamRadio:
 
     def _run(self) -> None:
         """Read what the worker says, and replace it when it ends."""
-        wait = RESTART_S[0]
-        while True:
-            began = time.monotonic()
-            assert self._process is not None
-            self._read(self._process)
-            self._process.wait()
-            self._close_input(self._process)
+        assert self._process is not None
+        keep_replacing(
+            self._process,
+            attend=self._attend,
+            start=self._start_another,
+            stopping=self._stopping,
+            say=self._say,
+            name="the stream worker",
+        )
+
+    def _attend(self, process: "subprocess.Popen[str]") -> None:
+        self._read(process)
+        process.wait()
+        self._close_input(process)
+
+    def _start_another(self) -> "subprocess.Popen[str] | None":
+        with self._lock:
             if self._stopping.is_set():
-                return
-            if time.monotonic() - began > RESTART_S[1]:
-                wait = RESTART_S[0]
-            self._say(f"the stream worker ended; starting it again in {wait:g} s")
-            if self._stopping.wait(wait):
-                return
-            wait = min(2.0 * wait, RESTART_S[1])
-            with self._lock:
-                if self._stopping.is_set():
-                    return
-                self._process = self._start_worker()
+                return None
+            self._process = self._start_worker()
+            return self._process
 
     def _read(self, process: "subprocess.Popen[str]") -> None:
         assert process.stdout is not None

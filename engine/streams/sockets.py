@@ -1,21 +1,12 @@
-"""Listening sockets of servers, and where their processes find this project."""
+"""Listening sockets of servers."""
 
 import errno
-import os
 import socket
-from pathlib import Path
 
 from effects.base.errors import InputError, RunError
 
 HOST = "127.0.0.1"
 BACKLOG = 128
-
-
-def search_path() -> str:
-    """Where a worker finds this project's modules, whatever folder it is run in."""
-    root = str(Path(__file__).resolve().parents[2])
-    paths = [root, *filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep))]
-    return os.pathsep.join(dict.fromkeys(paths))
 
 
 def listen(host: str, port: int, option: str) -> list[socket.socket]:

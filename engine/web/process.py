@@ -2,20 +2,20 @@
 
 import contextlib
 import importlib.util
-import os
 import socket
 import subprocess
 import sys
 import threading
-import time
 from dataclasses import dataclass
 
 import msgspec
 
 from effects.base.errors import RunError
+from effects.base.search_path import child_environment
 from engine.control.callbacks import Say
 from engine.osc.addresses import is_near_only
-from engine.streams.sockets import HOST, listen, search_path
+from engine.streams.replacing import keep_replacing
+from engine.streams.sockets import HOST, listen
 from engine.web.access import kept_token, names_of
 from engine.web.link import SessionLink
 from engine.web.shown import shown_address
@@ -23,7 +23,6 @@ from engine.web.shown import shown_address
 PORT = 8080
 PACKAGES = ("starlette", "uvicorn", "websockets")
 END_S = 2.0  # the process has so long to close its connections
-RESTART_S = (1.0, 30.0)  # first and longest wait before it is replaced
 
 
 @dataclass(frozen=True)
@@ -104,7 +103,7 @@ class PageProcess:
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.DEVNULL,
                 pass_fds=[plan["link"], *plan["sockets"]],  # type: ignore[list-item,misc]
-                env={**os.environ, "PYTHONPATH": search_path()},
+                env=child_environment(),
             )
         assert process.stdin is not None
         with contextlib.suppress(OSError), process.stdin:
@@ -113,23 +112,22 @@ class PageProcess:
 
     def _run(self) -> None:
         """Replace the process whenever it ends."""
-        wait = RESTART_S[0]
-        while True:
-            began = time.monotonic()
-            assert self._process is not None
-            self._process.wait()
+        assert self._process is not None
+        keep_replacing(
+            self._process,
+            attend=lambda process: None,
+            start=self._start_another,
+            stopping=self._stopping,
+            say=self._say,
+            name="the page's process",
+        )
+
+    def _start_another(self) -> "subprocess.Popen[bytes] | None":
+        with self._lock:
             if self._stopping.is_set():
-                return
-            if time.monotonic() - began > RESTART_S[1]:
-                wait = RESTART_S[0]
-            self._say(f"the page's process ended; starting it again in {wait:g} s")
-            if self._stopping.wait(wait):
-                return
-            wait = min(2.0 * wait, RESTART_S[1])
-            with self._lock:
-                if self._stopping.is_set():
-                    return
-                self._process = self._start_process()
+                return None
+            self._process = self._start_process()
+            return self._process
 
 
 def check_packages() -> None:

@@ -7,7 +7,6 @@ request says never becomes a path.
 import asyncio
 import contextlib
 import hashlib
-import os
 import sys
 from collections import deque
 from dataclasses import dataclass, replace
@@ -21,9 +20,9 @@ from starlette.routing import BaseRoute, Route
 
 from effects.base.errors import InputError, LatentError
 from effects.base.paths import cache_dir
+from effects.base.search_path import child_environment
 from effects.base.whole_file import write_whole
 from engine.offline.song_card_file import parse_card
-from engine.streams.sockets import search_path
 from engine.web.bodies import read_body
 from engine.web.server import WebContext
 
@@ -147,7 +146,7 @@ class SongKitchen:
             stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.DEVNULL,
             stderr=asyncio.subprocess.PIPE,
-            env={**os.environ, "PYTHONPATH": search_path(), "OMP_NUM_THREADS": "1"},
+            env=child_environment(OMP_NUM_THREADS="1"),
         )
         try:
             _, printed = await process.communicate()
