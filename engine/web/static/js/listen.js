@@ -20,6 +20,7 @@ export function start(session) {
   radio.preload = "none";
   let mode = "off"; // off, live, radio
   let since = 0;
+  let waits = false; // the stream ended, and is to be asked for again
 
   const live = new LiveSound((sounds) => {
     live.sounds = sounds;
@@ -80,13 +81,23 @@ export function start(session) {
       choose("radio");
     }
   }, 1000);
-  radio.addEventListener("error", () => {
-    // The session has gone: the stream is asked for again when it is back.
-    if (mode === "radio") setTimeout(() => again(), 1000);
+  // The session has gone: the stream is asked for again when it is back.
+  session.on("/page/session", (answers) => {
+    if (!answers) return;
+    since = performance.now();
+    live.hasten();
+    if (waits) again();
   });
-  radio.addEventListener("ended", () => { if (mode === "radio") setTimeout(() => again(), 1000); });
+  for (const end of ["error", "ended"]) {
+    radio.addEventListener(end, () => {
+      if (mode !== "radio") return;
+      waits = true;
+      setTimeout(() => { if (session.value("/page/session")?.[0]) again(); }, 1000);
+    });
+  }
   function again() {
-    if (mode !== "radio") return;
+    if (mode !== "radio" || !waits) return;
+    waits = false;
     radio.src = `/stream.mp3?${Date.now()}`;
     radio.play().catch(() => {});
   }

@@ -9,13 +9,14 @@ const TARGET_S = 0.1;
 const LEAD_S = 0.06; // scheduled ahead, where there is no worklet
 const CHUNK = 1024;
 const FADE_S = 0.15;
-const RETRY_MS = 400;
+const RETRY_MS = [400, 12_800]; // the first time, and at most: it doubles
 
 export class LiveSound {
   // onState(playing) is told when sound begins, and when it has gone.
   constructor(onState) {
     this.onState = onState;
     this.wanted = false;
+    this.retry = RETRY_MS[0];
     this.stats = { fill: 0, underruns: 0, path: "", since: 0 };
   }
 
@@ -61,6 +62,12 @@ export class LiveSound {
     this.gain.gain.setTargetAtTime(level, at, FADE_S / 4);
   }
 
+  // The session is back: there is no need to wait.
+  hasten() {
+    this.retry = RETRY_MS[0];
+    if (this.wanted) this.connect();
+  }
+
   connect() {
     clearTimeout(this.timer);
     if (this.socket) return;
@@ -72,6 +79,7 @@ export class LiveSound {
     const early = []; // blocks that come before the sink is made
     socket.onmessage = async ({ data }) => {
       if (typeof data === "string") {
+        this.retry = RETRY_MS[0];
         const sink = await this.makeSink(JSON.parse(data).rate);
         if (this.socket !== socket) {
           sink.close();
@@ -89,7 +97,9 @@ export class LiveSound {
     socket.onclose = () => {
       if (this.socket !== socket) return;
       this.disconnect();
-      if (this.wanted) this.timer = setTimeout(() => this.connect(), RETRY_MS);
+      if (!this.wanted) return;
+      this.timer = setTimeout(() => this.connect(), this.retry);
+      this.retry = Math.min(2 * this.retry, RETRY_MS[1]);
     };
   }
 
