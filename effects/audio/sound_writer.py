@@ -71,6 +71,7 @@ def whole_sound_file(
     *,
     channels: int = 2,
     subtype: str | None = None,
+    finish: Callable[[Path], object] | None = None,
 ) -> Iterator[Write]:
     """A function that writes blocks into what becomes `path` when all went well.
 
@@ -84,6 +85,7 @@ def whole_sound_file(
         tags: by the names of `TAGS`; others, and empty ones, are left out.
         channels: of the file.
         subtype: encoding as in libsndfile, e.g. "PCM_16"; None takes the format's.
+        finish: called with the whole file before it gets its name.
 
     Raises:
         SoundError: the path cannot be written, or not at this rate.
@@ -121,6 +123,8 @@ def whole_sound_file(
             # On a full disk libsndfile may close the file without a word.
             if soundfile.info(temporary).frames < written:
                 raise RunError(f"{shown(path)}: not written whole; is the disk full?")
+            if finish is not None:
+                finish(temporary)
         except (soundfile.LibsndfileError, AssertionError) as error:
             raise RunError(
                 f"{shown(path)}: cannot be written ({_reason(error)})"

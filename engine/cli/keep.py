@@ -23,8 +23,9 @@ def keep(duration: float, out: Path | None) -> None:
     Example:
       latent keep 10m
     """
-    from effects.audio.sound_writer import check_output, whole_sound_file
+    from effects.audio.sound_writer import check_output
     from effects.base.paths import data_dir
+    from engine.offline.chaptered import chaptered_sound_file, chapters_between
     from engine.offline.edits import edits_of
     from engine.offline.played_session import load_session, running_journal
     from engine.offline.replay import replay
@@ -43,12 +44,15 @@ def keep(duration: float, out: Path | None) -> None:
     start = max(0, session.end - round(duration * session.sample_rate))
     if start >= session.end:
         raise InputError("the session has only just begun")
-    tags = {"title": out.stem, "comment": f"latent, kept from {journal.name}"}
+    chapters = chapters_between(session.events, start, session.end)
+    comment = f"latent, kept from {journal.name}"
     edits = edits_of(session.events)
     tell_of_fifo(out, session.sample_rate)
     with (
         bar("keeping", session.sample_rate) as progress,
-        whole_sound_file(out, session.sample_rate, tags) as write,
+        chaptered_sound_file(
+            out, session.sample_rate, out.stem, comment, chapters
+        ) as write,
     ):
         replay(session.graph, edits, start, session.end, write, progress)
     click.echo(f"kept {(session.end - start) / session.sample_rate:.1f} s in {out}")

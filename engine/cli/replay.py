@@ -47,9 +47,14 @@ def replay(
       latent replay ~/.local/state/latent/journals/20261123T200000Z.jsonl evening.flac
       latent replay session.jsonl part.flac --from 600 --to 900 --stems
     """
-    from effects.audio.sound_writer import check_output, whole_sound_file
+    from effects.audio.sound_writer import check_output
 
     give_memory_back()
+    from engine.offline.chaptered import (
+        chaptered_sound_file,
+        chapters_between,
+        write_chapters,
+    )
     from engine.offline.edits import edits_of
     from engine.offline.played_session import differences, load_session
     from engine.offline.replay import replay as render_again
@@ -72,13 +77,15 @@ def replay(
     if not 0 <= start < stop:
         raise InputError(f"{session}: nothing lies from {start} to {stop} samples")
     edits = edits_of(loaded.events, scale)
-    tags = {"title": out.stem, "comment": f"latent replay of {session.name}"}
+    title, comment = out.stem, f"latent replay of {session.name}"
+    chapters = chapters_between(loaded.events, start, stop, scale)
     span = (round(start * scale), round(stop * scale))
     sample_rate = loaded.graph.sample_rate
     tell_of_fifo(out, sample_rate)
     with ExitStack() as stack:
         progress = stack.enter_context(bar("rendering", sample_rate))
         if stems:
+            tags = {"title": title, "comment": comment}
             files = stem_files(out, sample_rate, tags)
             write, write_music, write_effects = stack.enter_context(files)
 
@@ -88,8 +95,12 @@ def replay(
 
             render_again(loaded.graph, edits, *span, write, progress, write_stems)
         else:
-            write = stack.enter_context(whole_sound_file(out, sample_rate, tags))
+            write = stack.enter_context(
+                chaptered_sound_file(out, sample_rate, title, comment, chapters)
+            )
             render_again(loaded.graph, edits, *span, write, progress)
+    if stems:
+        write_chapters(out, sample_rate, title, chapters)
     for line in differences(loaded.events, loaded.sample_rate)[:MOST_DIFFERENCES]:
         click.echo(f"latent: not as it was: {line}", err=True)
     click.echo(f"{out}: {(stop - start) / loaded.sample_rate:.1f} s", err=True)

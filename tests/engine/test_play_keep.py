@@ -1,5 +1,6 @@
 """Keeping stretches of a session that plays, and sessions that cannot write."""
 
+import json
 import subprocess
 import time
 from pathlib import Path
@@ -69,3 +70,36 @@ def test_a_home_that_cannot_be_written_costs_the_journal_not_the_music(
         assert player.stop() == 0
     assert " 0 underruns" in player.lines[-1]
     assert "Traceback" not in player.said
+
+
+def test_what_is_kept_and_replayed_has_the_chapters_of_the_recording(
+    tmp_path: Path,
+) -> None:
+    recorded = tmp_path / "recorded.flac"
+    asked = ["--seed", 6, "--no-effects", "--record", recorded]
+    with playing(*asked, home=tmp_path) as player:
+        time.sleep(3.0)
+        oscsend(player.osc, "/latent/next")
+        time.sleep(4.0)
+        oscsend(player.osc, "/latent/keep", "f", 60)
+        player.wait_for("^latent: kept ")
+        assert player.stop() == 0
+    expected = chapters_of(recorded)
+    assert len(expected) == 2
+    (kept,) = (tmp_path / "data" / "recordings").glob("kept-*.flac")
+    assert chapters_of(kept) == expected
+    (journal,) = (tmp_path / "state" / "journals").glob("*.jsonl")
+    again = tmp_path / "again.flac"
+    assert latent("replay", journal, again, home=tmp_path).returncode == 0
+    assert chapters_of(again) == expected
+    assert again.with_suffix(".cue").exists()
+
+
+def chapters_of(path: Path) -> list[tuple[str, str]]:
+    """Begin and title of each chapter, as ffmpeg finds them."""
+    command = ["ffprobe", "-v", "error", "-of", "json", "-show_chapters", str(path)]
+    done = subprocess.run(command, capture_output=True, check=True)
+    return [
+        (each["start_time"], each["tags"]["title"])
+        for each in json.loads(done.stdout)["chapters"]
+    ]
