@@ -31,7 +31,14 @@ from engine.control.readings import (
 from engine.control.status import SessionStatus
 from engine.osc.addresses import is_near_only
 from engine.osc.guard import RefusedDatagram, messages
-from engine.osc.query_tree import Node, QueryValues, answer, host_info, tree
+from engine.osc.query_tree import (
+    ATTRIBUTES,
+    Node,
+    QueryValues,
+    answer,
+    host_info,
+    tree,
+)
 from engine.osc.request import parsed
 from engine.osc.values import ADDRESSES, control_addresses, value_at
 from engine.web.heard_paths import PATHS, packet_at, paths_of
@@ -71,9 +78,10 @@ class _RootRoute(Route):
 
     def matches(self, scope: Scope) -> tuple[Match, Scope]:
         """Let a browser go on to the page, which has the same path."""
-        if scope["type"] == "http" and not scope["query_string"]:
+        if scope["type"] == "http":
             accepted = dict(scope["headers"]).get(b"accept", b"")
-            if b"text/html" in accepted:
+            asked = scope["query_string"].decode("latin-1").partition("=")[0]
+            if b"text/html" in accepted and asked not in ("HOST_INFO", *ATTRIBUTES):
                 return Match.NONE, {}
         return super().matches(scope)
 

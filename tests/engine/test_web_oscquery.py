@@ -107,9 +107,10 @@ def test_the_tree_is_the_one_that_oscquery_alone_shows(page: ServedPage) -> None
 
 def test_a_browser_gets_the_page(page: ServedPage) -> None:
     accept = "text/html,application/xhtml+xml,*/*;q=0.8"
-    status, body = get(page, "/", Accept=accept)
-    assert status == 200
-    assert b"<title>Latent</title>" in body
+    for path in ("/", "/?token=abc"):
+        status, body = get(page, path, Accept=accept)
+        assert status == 200
+        assert b"<title>Latent</title>" in body
     assert get(page, "/?HOST_INFO", Accept=accept)[1]["OSC_PORT"] == OSC_PORT
 
 
