@@ -25,7 +25,7 @@ from engine.album.picture import RANGE_DB, log_rows, spectrogram_db
 from engine.album.plan import MINUTES
 from engine.album.review import Review
 from engine.album.state import SongRow
-from engine.web.server import WebContext
+from engine.web.context import WebContext
 
 COLUMNS, ROWS = 640, 96  # of a song's picture
 MAX_BODY = 4096  # bytes of a decision

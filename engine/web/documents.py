@@ -13,9 +13,9 @@ from engine.compose import preset as presets
 from engine.compose.likeness import point_of
 from engine.streams.cover import cover_spectra, draw_song_cover
 from engine.web.album_routes import album_routes
+from engine.web.context import WebContext
 from engine.web.oscquery import query_routes
 from engine.web.recordings import recording_routes
-from engine.web.server import WebContext
 from engine.web.songs import SongKitchen
 from engine.web.space_routes import space_routes
 

@@ -41,9 +41,9 @@ from engine.osc.query_tree import (
 )
 from engine.osc.request import parsed
 from engine.osc.values import ADDRESSES, control_addresses, value_at
+from engine.web.context import WebContext
 from engine.web.heard_paths import PATHS, packet_at, paths_of
 from engine.web.messages import WebMessage
-from engine.web.server import WebContext
 from engine.web.web_peer import WebPeer
 
 MAX_PEERS = 32

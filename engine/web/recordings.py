@@ -9,7 +9,7 @@ from starlette.requests import Request
 from starlette.responses import FileResponse, JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
-from engine.web.server import WebContext
+from engine.web.context import WebContext
 
 MAX_LISTED = 200  # the latest
 NAME_DIGITS = 24

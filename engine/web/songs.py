@@ -24,7 +24,7 @@ from effects.base.search_path import child_environment
 from effects.base.whole_file import write_whole
 from engine.offline.song_card_file import parse_card
 from engine.web.bodies import read_body
-from engine.web.server import WebContext
+from engine.web.context import WebContext
 
 MAX_CARD = 8192  # bytes
 MAX_SECONDS = 3600.0  # of a song

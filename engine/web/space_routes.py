@@ -14,8 +14,8 @@ from starlette.routing import BaseRoute, Route
 
 from effects.base.errors import InputError
 from engine.control.commands import Argument
+from engine.web.context import WebContext
 from engine.web.messages import PAGE
-from engine.web.server import WebContext
 from engine.web.space import Space
 
 MAX_UPLOAD = 64 << 20  # bytes of a sound file
