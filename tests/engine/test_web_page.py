@@ -14,10 +14,11 @@ from typing import Any
 import pytest
 
 from effects.base.paths import cache_dir
+from engine.web.access import Access, names_of
 from tests.support.browser import CHROMIUM, DESK, PHONE, Browser, Page
 from tests.support.osc import Subscriber, oscsend
 from tests.support.playing import Player, playing
-from tests.support.web import HEAR, Client, fuzzed, page_of, patience
+from tests.support.web import HEAR, Client, fuzzed, page_of, patience, served_page
 
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="needs chromium")
 
@@ -260,6 +261,32 @@ def test_axe_finds_no_violation(
         )
         assert found == []
     page.close()
+
+
+def test_without_the_token_nothing_is_offered_that_would_be_refused(
+    browser: Browser,
+) -> None:
+    token = "x" * 22
+    seen = (
+        "[...document.querySelectorAll('#transport button, .keep, .presets, .only')]"
+        ".filter((e) => e.checkVisibility()).map((e) => e.ariaLabel || e.className)"
+    )
+    with served_page(Access(token, names_of())) as served:
+        page = opened(browser, f"{served.url}/")
+        page.wait("document.body.classList.contains('listening')")
+        page.press("c")
+        page.wait("!document.querySelector('#drawer').hidden")
+        assert page.run(seen) == ["Listen here", "Close the controls", "text only"]
+        assert page.run("document.querySelector('#c-master-gain').disabled")
+        page.close()
+        page = opened(browser, f"{served.url}/#token={token}")
+        page.wait("!document.body.classList.contains('listening')")
+        page.press("c")
+        page.wait("!document.querySelector('#drawer').hidden")
+        found = page.run(seen)
+        assert {"Pause", "Next song", "keep", "Presets"} <= set(found)
+        assert "text only" not in found
+        page.close()
 
 
 def test_fuzzed_messages_leave_the_music_alone(player: Player) -> None:

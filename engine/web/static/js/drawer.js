@@ -48,6 +48,11 @@ export function start(session) {
   const close = button("Close the controls", "M6 6l12 12M18 6L6 18", () => toggle(false), "Escape");
   close.classList.add("stroked");
   drawer.append(make("header", {}, make("h2", { textContent: "Controls" }), close));
+  drawer.append(make("p", {
+    className: "text only",
+    textContent: "This page listens. To change something, open the address with the token "
+      + "that Latent shows where it runs.",
+  }));
   drawer.append(presets(session));
   const groups = new Map();
   for (const row of session.controls) {

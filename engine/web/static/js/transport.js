@@ -46,7 +46,9 @@ export function start(session) {
   const toggle = () => session.send(playing ? "/latent/pause" : "/latent/play");
   const next = () => session.send("/latent/next");
   const playKey = button("Pause", PATHS.pause, toggle, "Space");
-  nav.append(playKey, button("Next song", PATHS.next, next, "n"));
+  const nextKey = button("Next song", PATHS.next, next, "n");
+  for (const each of [playKey, nextKey]) each.classList.add("acts");
+  nav.append(playKey, nextKey);
   session.on("/latent/playing", (is) => {
     playing = is;
     playKey.firstChild.firstChild.setAttribute("d", is ? PATHS.pause : PATHS.play);
