@@ -224,6 +224,24 @@ def test_the_page_is_light_and_quick(player: Player, browser: Browser) -> None:
     page.close()
 
 
+def test_a_question_mark_shows_what_the_keys_do(
+    player: Player, browser: Browser
+) -> None:
+    page = opened(browser, page_of(player))
+    page.press("?")
+    page.wait("document.querySelector('dl.keys')?.checkVisibility()")
+    told = page.run("document.querySelector('dl.keys').innerText")
+    # Every key that a part of the page names is there.
+    named = page.run(
+        "[...document.querySelectorAll('[aria-keyshortcuts]:not(dialog *)')]"
+        ".map((e) => e.getAttribute('aria-keyshortcuts'))"
+    )
+    for key in {*named} - {"Escape"}:
+        assert key.replace("-", "\u2212") in told.split(), key
+    assert page.run("document.activeElement.textContent") == "Keys"
+    page.close()
+
+
 def test_nothing_overflows_at_any_width(player: Player, browser: Browser) -> None:
     page = opened(browser, page_of(player))
     page.press("c")

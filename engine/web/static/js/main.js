@@ -3,7 +3,7 @@
 import { session } from "./session.js";
 
 const PARTS = [
-  "transport", "playing", "sky", "horizon", "space", "review", "listen", "drawer", "keep",
+  "transport", "playing", "sky", "horizon", "space", "review", "listen", "drawer", "keep", "keys",
 ];
 
 session.start();
