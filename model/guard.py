@@ -159,8 +159,8 @@ def standing_peak(
         clips: timbres of the music that it is of, (m, n_bands); without them, the mean
             of music is taken to have no peak.
     """
-    of_model = _mean_detail_db(sounds)
-    of_data = np.zeros_like(of_model) if clips is None else _mean_detail_db(clips)
+    of_model = mean_detail_db(sounds)
+    of_data = np.zeros_like(of_model) if clips is None else mean_detail_db(clips)
     over = of_model - np.maximum(of_data, 0.0)  # a dip that is filled is no peak
     band = int(np.argmax(over))
     return StandingPeak(
@@ -169,6 +169,16 @@ def standing_peak(
         data_db=float(of_data[band]),
         hz=float(AXIS.centres[band]),
     )
+
+
+def mean_detail_db(timbres: NDArray[Any]) -> NDArray[np.float64]:
+    """Mean level of each band of timbres over its surroundings, shape (n_bands,)."""
+    total = np.zeros(AXIS.n_bands)
+    for start in range(0, len(timbres), BATCH):
+        piece = timbres[start : start + BATCH].astype(np.float64)
+        total += (piece - surroundings(piece)).sum(axis=0)
+    mean: NDArray[np.float64] = AXIS.range_db * total / len(timbres)
+    return mean
 
 
 def exceeds(
@@ -265,13 +275,3 @@ def _bark(axis: Axis) -> NDArray[np.float64]:
     """Critical-band rate of the bands (Traunmueller, JASA 88, 1990)."""
     bark: NDArray[np.float64] = 26.81 * axis.centres / (1960.0 + axis.centres) - 0.53
     return np.clip(bark, 0.0, 24.99)
-
-
-def _mean_detail_db(timbres: NDArray[Any]) -> NDArray[np.float64]:
-    """Mean level of each band over its surroundings, shape (n_bands,)."""
-    total = np.zeros(AXIS.n_bands)
-    for start in range(0, len(timbres), BATCH):
-        piece = timbres[start : start + BATCH].astype(np.float64)
-        total += (piece - surroundings(piece)).sum(axis=0)
-    mean: NDArray[np.float64] = AXIS.range_db * total / len(timbres)
-    return mean

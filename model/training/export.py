@@ -7,7 +7,6 @@ corpus. Weights are stored in half precision and multiplied in single.
 import hashlib
 import json
 import shutil
-import warnings
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -15,12 +14,12 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import Tensor
 
 from effects.base.errors import RunError
 from effects.base.whole_file import write_whole
 from model import guard
-from model.config import AXIS, CLIP_SECONDS, N_LATENTS, SAMPLE_RATE
+from model.config import AXIS, CLIP_SECONDS, SAMPLE_RATE
 from model.inference import ONNX_FILES, TimbreModel
 from model.model_json import FORMAT, FORMAT_VERSION
 from model.prior import Latents, Prior
@@ -28,14 +27,19 @@ from model.timbre_map import MAP_FILE, MAX_POINTS
 from model.training.fit_prior import fit_prior
 from model.training.lay_out import lay_out, write_map
 from model.training.model_card import write_model_card
+from model.training.onnx_files import (
+    HALF_FROM,
+    ScaledDecoder,
+    ScaledEncoder,
+    write_networks,
+)
 from model.training.publish import move_into_place
+from model.training.standing import standing_curve
 from model.training.vae import VAE
 
-OPSET = 18
-EXPORT_BATCH = 2
-PARITY_BATCH = 5  # another than EXPORT_BATCH, to find a size that was fixed
+PARITY_BATCH = 5  # another than the example of the export, to find a fixed size
 PARITY = 2e-4  # of 0..1, that is 0.02 dB: largest difference from torch
-HALF_FROM = 1024  # numbers from which a weight is stored in half precision
+N_LEVELLED = 4096  # draws from posteriors in which standing tones are looked for
 MIN_DRAWS = 4096  # from posteriors, to which the prior is fitted
 N_STATISTICS = 10_000  # prior samples of which statistics are taken
 LIMIT_QUANTILE = 0.998  # of the corpus' features
@@ -72,15 +76,17 @@ def export(
     network.eval()
     _round_weights(network)
     mean, scale, points = _aggregate_posterior(network, train, rng)
+    decoder = _levelled_decoder(network, mean, scale, points, train)
+    encoder = ScaledEncoder(network, mean, scale)
     partial = out_dir.with_name(out_dir.name + ".partial")
     try:
         shutil.rmtree(partial, ignore_errors=True)
         partial.mkdir(parents=True)
-        _write_networks(network, mean, scale, partial)
+        write_networks(decoder, encoder, partial)
         metadata = _metadata(partial, fit_prior(points, rng), name, about)
         _write_json(partial / "model.json", metadata)
         model = TimbreModel.load(partial, unfinished=True)
-        _check_parity(network, mean, scale, model, rng)
+        _check_parity(decoder, encoder, model, rng)
         metadata["statistics"] = _statistics(model, train, rng)
         metadata["files"][MAP_FILE] = write_map(partial, lay_out(model, len(train)))
         _write_json(partial / "model.json", metadata)
@@ -136,40 +142,6 @@ def add_figures(model_dir: Path, figures: dict[str, Any]) -> TimbreModel:
     return TimbreModel.load(model_dir)
 
 
-class _ScaledDecoder(nn.Module):
-    """Decoder from standardised latents to timbres within 0..1."""
-
-    mean: Tensor
-    scale: Tensor
-
-    def __init__(self, network: VAE, mean: Tensor, scale: Tensor) -> None:
-        super().__init__()
-        self.decoder = network.decoder
-        self.register_buffer("mean", mean)
-        self.register_buffer("scale", scale)
-
-    def forward(self, z: Tensor) -> Tensor:
-        spectrum: Tensor = self.decoder(z * self.scale + self.mean)
-        return spectrum.clamp(0.0, 1.0)
-
-
-class _ScaledEncoder(nn.Module):
-    """Encoder from timbres to the posterior over standardised latents."""
-
-    mean: Tensor
-    scale: Tensor
-
-    def __init__(self, network: VAE, mean: Tensor, scale: Tensor) -> None:
-        super().__init__()
-        self.network = network
-        self.register_buffer("mean", mean)
-        self.register_buffer("scale", scale)
-
-    def forward(self, spectrum: Tensor) -> tuple[Tensor, Tensor]:
-        mean, logvar = self.network.encode(spectrum)
-        return (mean - self.mean) / self.scale, logvar - 2.0 * self.scale.log()
-
-
 def _round_weights(network: VAE) -> None:
     with torch.no_grad():
         for weight in network.parameters():
@@ -197,84 +169,25 @@ def _aggregate_posterior(
     return torch.from_numpy(centre), torch.from_numpy(scale), standardised
 
 
-def _write_networks(network: VAE, mean: Tensor, scale: Tensor, folder: Path) -> None:
-    z = torch.zeros(EXPORT_BATCH, len(mean))
-    spectrum = torch.full((EXPORT_BATCH, AXIS.n_bands), 0.5)
-    _write_onnx(
-        _ScaledDecoder(network, mean, scale),
-        z,
-        ["z"],
-        ["spectrum"],
-        folder / "decoder.onnx",
+@torch.no_grad()
+def _levelled_decoder(
+    network: VAE,
+    mean: Tensor,
+    scale: Tensor,
+    points: Latents,
+    train: NDArray[np.float16],
+) -> ScaledDecoder:
+    """A decoder of which no tone stands out of all sounds, as far as it can be."""
+    plain = ScaledDecoder(network, mean, scale, torch.zeros(AXIS.n_bands))
+    few = points[:: -(-len(points) // N_LEVELLED)]
+    sounds = np.concatenate(
+        [
+            plain(torch.from_numpy(few[start : start + 1024])).numpy()
+            for start in range(0, len(few), 1024)
+        ]
     )
-    _write_onnx(
-        _ScaledEncoder(network, mean, scale),
-        spectrum,
-        ["spectrum"],
-        ["mean", "logvar"],
-        folder / "encoder.onnx",
-    )
-
-
-def _write_onnx(
-    network: nn.Module, example: Tensor, inputs: list[str], outputs: list[str], to: Path
-) -> None:
-    import onnx
-
-    with warnings.catch_warnings():
-        # Torch warns that this exporter is the older one. The newer one needs
-        # onnxscript, too, and gives the same graph.
-        warnings.simplefilter("ignore")
-        torch.onnx.export(
-            network.eval(),
-            (example,),
-            str(to),
-            input_names=inputs,
-            output_names=outputs,
-            dynamic_axes={key: {0: "n"} for key in inputs + outputs},
-            opset_version=OPSET,
-            dynamo=False,
-        )
-    graph = onnx.load(str(to))
-    width = N_LATENTS if "mean" in outputs else AXIS.n_bands
-    for value in graph.graph.output:  # torch does not infer every width
-        value.type.tensor_type.shape.dim[1].dim_value = width
-    _store_in_half(graph.graph)
-    onnx.helper.set_model_props(
-        graph,
-        {
-            "format": FORMAT,
-            "format_version": str(FORMAT_VERSION),
-            "axis": json.dumps(asdict(AXIS)),
-            "sample_rate": str(SAMPLE_RATE),
-        },
-    )
-    onnx.checker.check_model(graph, full_check=True)
-    onnx.save(graph, str(to))
-
-
-def _store_in_half(graph: Any) -> None:
-    """Keep large weights as float16, with a cast before their use.
-
-    onnxruntime folds the casts when it loads the file, so decoding costs nothing.
-    """
-    from onnx import TensorProto, helper, numpy_helper
-
-    casts = []
-    for tensor in graph.initializer:
-        values = numpy_helper.to_array(tensor)
-        if values.dtype != np.float32 or values.size < HALF_FROM:
-            continue
-        name = tensor.name
-        tensor.CopyFrom(
-            numpy_helper.from_array(values.astype(np.float16), name + ".half")
-        )
-        casts.append(
-            helper.make_node("Cast", [name + ".half"], [name], to=TensorProto.FLOAT)
-        )
-    nodes = [*casts, *graph.node]
-    del graph.node[:]
-    graph.node.extend(nodes)
+    lowered = torch.from_numpy(standing_curve(sounds, train))
+    return ScaledDecoder(network, mean, scale, lowered)
 
 
 def _metadata(
@@ -304,16 +217,15 @@ def _metadata(
 
 
 def _check_parity(
-    network: VAE,
-    mean: Tensor,
-    scale: Tensor,
+    decoder: ScaledDecoder,
+    encoder: ScaledEncoder,
     model: TimbreModel,
     rng: np.random.Generator,
 ) -> None:
     z = model.sample(PARITY_BATCH, rng)
     with torch.no_grad():
-        spectrum = _ScaledDecoder(network, mean, scale)(torch.from_numpy(z)).numpy()
-        posterior = _ScaledEncoder(network, mean, scale)(torch.from_numpy(spectrum))
+        spectrum = decoder(torch.from_numpy(z)).numpy()
+        posterior = encoder(torch.from_numpy(spectrum))
     pairs = [(model.decode(z), spectrum)]
     pairs += [
         (ours, theirs.numpy())

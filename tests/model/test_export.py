@@ -20,7 +20,12 @@ from tests.support.timbres import TINY, harmonic_timbres, tiny_model
 
 
 @pytest.mark.parametrize("arch", ["dense", "seed"])
-def test_onnx_equals_torch_at_other_batch_sizes(tmp_path: Path, arch: str) -> None:
+def test_onnx_equals_torch_at_other_batch_sizes(
+    tmp_path: Path, arch: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(  # what random weights have in common stays
+        export_module, "standing_curve", lambda *_: np.zeros(AXIS.n_bands, np.float32)
+    )
     torch.manual_seed(5)
     settings = dict(vars(TINY)) | {"arch": arch}
     network = build(type(TINY)(**settings))
