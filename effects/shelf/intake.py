@@ -8,10 +8,10 @@ killed goes on where it ended.
 import hashlib
 import multiprocessing
 import os
-import re
 import resource
 import signal
 import time
+import unicodedata
 from collections.abc import Callable, Iterable
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
@@ -247,9 +247,13 @@ def _known_sources(library: Library) -> dict[str, tuple[str, str]]:
 
 
 def _free_name(stem: str, taken: set[str]) -> str:
-    """A short name of plain letters that no effect has."""
-    plain = re.sub(r"[^a-z0-9]+", "-", stem.lower()).strip("-")[:LONGEST_NAME]
-    plain = plain or "effect"
+    """A short name of letters and digits, of any script, that no effect has."""
+    # A vowel sign of Hindi or an accent that is no letter belongs to the one before it.
+    kept = "".join(
+        c if c.isalnum() or unicodedata.category(c).startswith("M") else " "
+        for c in unicodedata.normalize("NFKC", stem).lower()
+    )
+    plain = "-".join(kept.split())[:LONGEST_NAME].strip("-") or "effect"
     name, number = plain, 2
     while name in taken:
         name, number = f"{plain}-{number}", number + 1
@@ -311,6 +315,8 @@ def _work(job: _Job) -> Outcome:
         # Some messages name the file and some do not; the report names it anyway.
         reason = str(error).removeprefix(f"{shown(path)}: ")
         return Outcome(path, "refused", reason=reason)
+    except OSError as error:  # of this file alone: the others are still to be done
+        return Outcome(path, "refused", reason=error.strerror or "cannot be read")
     finally:
         signal.alarm(0)
     return Outcome(path, "added", loop.name, "", loop.mode, loop.seconds)
@@ -318,10 +324,13 @@ def _work(job: _Job) -> Outcome:
 
 def _sidecar(path: Path) -> dict[str, str]:
     for candidate in (path.with_suffix(".json"), path.with_suffix(".txt")):
-        if candidate.is_symlink() or not candidate.is_file():
+        try:
+            if candidate.is_symlink() or not candidate.is_file():
+                continue
+            with candidate.open("rb") as file:
+                text = file.read(1 << 16).decode("utf-8", "replace")
+        except OSError:  # unreadable, or its name is too long where the sound's is not
             continue
-        with candidate.open("rb") as file:
-            text = file.read(1 << 16).decode("utf-8", "replace")
         if candidate.suffix == ".json":
             return _from_json(text)
         pairs = (line.partition(":") for line in text.splitlines())

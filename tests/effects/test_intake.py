@@ -171,11 +171,33 @@ def test_a_file_that_crashes_its_reader_takes_no_other_with_it(
     assert "crashes" in report.outcomes[1].reason
 
 
+def test_a_sidecar_that_cannot_be_looked_for_is_none(
+    tmp_path: Path, shelf: Library
+) -> None:
+    """A name of 255 bytes is legal, but with another ending it would be longer."""
+    (tmp_path / "in").mkdir()
+    sounds = {"a": "wind", "n" * 251: "stream", "\u96e8": "rain"}
+    for name, sound in sounds.items():
+        _nature(tmp_path / "in" / f"{name}.wav", sound, 8.0)
+    report = add([tmp_path / "in"], shelf, workers=1)
+    assert {o.kind for o in report.outcomes} == {"added"}, report
+    assert set(shelf.added()) == {"a", "n" * intake.LONGEST_NAME, "\u96e8"}
+    assert shelf.load("\u96e8", 44_100).name == "\u96e8"
+
+
 def test_names_are_plain_and_free(shelf: Library) -> None:
     taken = {"rain", "a-b"}
     assert intake._free_name("Rain", taken) == "rain-2"
     assert intake._free_name("../../A  b!", taken) == "a-b-2"
-    assert intake._free_name("\u96e8", taken) == "effect"
+    assert intake._free_name("\u96e8", taken) == "\u96e8"
+    assert intake._free_name("\u0414\u043e\u0436\u0434\u044c 2", taken) == (
+        "\u0434\u043e\u0436\u0434\u044c-2"
+    )
+    assert intake._free_name("\u092c\u093e\u0930\u093f\u0936", taken) == (
+        "\u092c\u093e\u0930\u093f\u0936"  # with its vowel signs
+    )
+    assert intake._free_name("e\u0301te\u0301", taken) == "\u00e9t\u00e9"
+    assert intake._free_name("!?", taken) == "effect"
     assert len(intake._free_name("x" * 300, taken)) <= intake.LONGEST_NAME
 
 
