@@ -7,6 +7,7 @@ happens.
 import os
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import Protocol
 
 from effects.base.errors import RunError
@@ -18,6 +19,7 @@ from engine.app.preset_rotation import PresetRotation
 from engine.app.service_manager import ServiceManager
 from engine.app.session_commands import SessionCommands
 from engine.control.callbacks import Say
+from engine.control.steady import Steady
 from engine.graph import Graph
 from engine.live.meter import Meter
 from engine.live.session import Session
@@ -76,6 +78,7 @@ class App:
             options.preset,
             options.sleep_fade_s,
         )
+        self._steady = Steady("session", self._say)
         self._rotation: PresetRotation | None = None
         if options.rotation is not None:
             self._rotation = PresetRotation(
@@ -122,9 +125,9 @@ class App:
         finally:
             self._manager.stopping()
             for surface in reversed(self._surfaces):
-                surface.stop()
-            self.commands.close()
-            self._keep_jobs.cancel()
+                self._steady.do(surface.stop)
+            self._steady.do(self.commands.close)
+            self._steady.do(self._keep_jobs.cancel)
             if self._journal is not None:
                 self._journal.close()
 
@@ -215,7 +218,12 @@ class App:
         session = self.session
         controls = session.graph.controls
         link = SessionLink(
-            controls, self.commands, self._facts(), session.add_tap, session.remove_tap
+            controls,
+            self.commands,
+            self._facts(),
+            session.add_tap,
+            session.remove_tap,
+            self._say,
         )
         self._surfaces.append(link)
         link.start()
@@ -246,14 +254,15 @@ class App:
         )
 
     def _poll(self, poll: Callable[[], None]) -> None:
-        self.commands.poll()
-        self._manager.poll()
+        do = self._steady.do
+        do(self.commands.poll)
+        do(self._manager.poll)
         poll()
-        self._keep_jobs.report()
+        do(self._keep_jobs.report)
         if self._rotation is not None:
-            self._rotation.poll(self.session.seconds)
+            do(partial(self._rotation.poll, self.session.seconds))
         if self._now_streaming is not None:
-            self._now_streaming.poll()
+            do(self._now_streaming.poll)
         if time.monotonic() - self._ticked >= TICK_S:
             self._tick()
 

@@ -71,7 +71,10 @@ class KeepJobs:
         with self._lock:
             if len(self._waiting) >= MAX_WAITING:
                 raise RunError(f"{MAX_WAITING} stretches wait to be kept; try later")
-            self._folder.mkdir(parents=True, exist_ok=True)
+            try:
+                self._folder.mkdir(parents=True, exist_ok=True)
+            except OSError as error:
+                raise RunError(f"{self._folder}: {error.strerror}") from None
             job = _KeepJob(self._unused_name(), start, position)
             self._waiting.append(job)
             after = "" if self._running is None else " when the one before is done"
@@ -126,14 +129,18 @@ class KeepJobs:
         # As text and back a double comes to the same sample.
         command += ["--from", repr(job.start / self._rate)]
         command += ["--to", repr(job.stop / self._rate)]
-        process = subprocess.Popen(
-            ["nice", "-n", "10", *command],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.PIPE,  # a line at most: the screen may be the view's
-            env=child_environment(),
-            text=True,
-        )
+        try:
+            process = subprocess.Popen(
+                ["nice", "-n", "10", *command],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.PIPE,  # a line at most: the screen may be the view's
+                env=child_environment(),
+                text=True,
+            )
+        except OSError as error:  # no memory, no descriptors
+            self._say(f"not kept: no process can be started ({error.strerror})")
+            return
         self._running = process, job
 
     def _unused_name(self) -> Path:

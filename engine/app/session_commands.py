@@ -12,7 +12,7 @@ from types import MappingProxyType
 
 from effects.audio.level_meter import MeterLevels
 from effects.audio.levels import amplitude_to_db
-from effects.base.errors import InputError
+from effects.base.errors import InputError, RunError
 from engine.app.allowance import Allowance
 from engine.app.playing_song import PlayingSong
 from engine.app.sleep_timer import SleepTimer
@@ -256,7 +256,10 @@ class SessionCommands:
         if isinstance(name, str) and name:
             target = self._recordings / f"{safe_stem(name)}.flac"
         if not isinstance(name, Path):
-            self._recordings.mkdir(parents=True, exist_ok=True)
+            try:
+                self._recordings.mkdir(parents=True, exist_ok=True)
+            except OSError as error:
+                raise RunError(f"{self._recordings}: {error.strerror}") from None
         session = self._session
         recorder = Recorder(
             target,

@@ -5,15 +5,16 @@ take seconds to be made, so they are loaded before that sample is decided. A sec
 thread, which waits for no loop, makes the frames that the mixer adds.
 """
 
+import contextlib
 import queue
 import threading
 from collections.abc import Callable
 
-from effects.base.errors import LatentError
 from effects.bed.mix import mix_text
 from effects.bed.schedule import EffectSchedule
 from engine.control.callbacks import Event, OnEvent, Say
 from engine.control.controls import Controls
+from engine.control.steady import Steady
 from engine.live.clock import REAL_CLOCK, Clock
 from engine.live.live_bed import LiveBed
 from engine.live.mixer import Mixer
@@ -110,23 +111,25 @@ class BedKeeper:
         self._wanted.set()
 
     def _make_ahead(self) -> None:
+        steady = Steady("effects", self._say)
         while not self._clock.wait(self._stopping, AHEAD_EVERY_S):
-            self._mixer.make_bed_ahead()
+            steady.do(self._mixer.make_bed_ahead)  # or else the mixer makes them
 
     def _run(self) -> None:
+        steady = Steady("effects", self._say)
         while not self._stopping.is_set():
             self._clock.wait(self._wanted, EVERY_S)
             self._wanted.clear()
-            try:
-                self._change()
-                if self._clock.now() >= self._look_at:
-                    self._live.extend()
-            except AbandonedError:
-                return
-            except LatentError as error:
-                self._say(f"effects: {error}")
+            if not steady.do(self._follow):
                 self._look_at = self._clock.now() + AGAIN_S
             self._live.settle()
+
+    def _follow(self) -> None:
+        """Do what was asked for, and load what comes next."""
+        with contextlib.suppress(AbandonedError):
+            self._change()
+            if self._clock.now() >= self._look_at:
+                self._live.extend()
 
     def _change(self) -> None:
         """Carry out commands and changed controls, and write them to the journal."""

@@ -199,17 +199,19 @@ class StreamRadio:
             stdout,
         )
         passed = [plan.ring, *plan.sockets, *([stdout] if stdout >= 0 else [])]
-        process = subprocess.Popen(
-            [sys.executable, "-P", "-m", "engine.streams.worker"],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            pass_fds=passed,
-            text=True,
-            env=child_environment(),
-        )
-        if stdout >= 0:
-            os.close(stdout)
+        try:
+            process = subprocess.Popen(
+                [sys.executable, "-P", "-m", "engine.streams.worker"],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.DEVNULL,
+                pass_fds=passed,
+                text=True,
+                env=child_environment(),
+            )
+        finally:
+            if stdout >= 0:
+                os.close(stdout)
         assert process.stdin is not None
         process.stdin.write(to_line(plan) + to_line(self._playing))
         process.stdin.flush()

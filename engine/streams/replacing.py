@@ -4,9 +4,11 @@ import subprocess
 import threading
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import AnyStr
 
 from engine.control.callbacks import Say
+from engine.control.steady import Steady
 
 RESTART_S = (1.0, 30.0)  # first and longest wait before a process is replaced
 
@@ -22,7 +24,8 @@ def keep_replacing(
 ) -> None:
     """Replace a process whenever it ends, until `stopping` is set.
 
-    Each that ends within half a minute is waited for twice as long as the one before.
+    Each that ends within half a minute is waited for twice as long as the one before,
+    and so is one that cannot be started.
 
     Args:
         process: the first, which runs.
@@ -32,10 +35,12 @@ def keep_replacing(
         say: takes one line for the user.
         name: of the process, for that line.
     """
-    wait = RESTART_S[0]
+    wait, steady = RESTART_S[0], Steady(name, say)
+    started: list[subprocess.Popen[AnyStr] | None] = []
     while True:
         began = time.monotonic()
-        attend(process)
+        if not steady.do(partial(attend, process)):
+            process.kill()  # what it says is nonsense
         process.wait()
         if stopping.is_set():
             return
@@ -45,7 +50,11 @@ def keep_replacing(
         if stopping.wait(wait):
             return
         wait = min(2.0 * wait, RESTART_S[1])
-        another = start()
+        while not steady.do(lambda: started.append(start())):
+            if stopping.wait(wait):
+                return
+            wait = min(2.0 * wait, RESTART_S[1])
+        another = started.pop()
         if another is None:
             return
         process = another

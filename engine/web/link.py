@@ -13,12 +13,15 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from functools import partial
 
 from effects.base.errors import InputError, LatentError
+from engine.control.callbacks import Say
 from engine.control.changes import Changes, Told
 from engine.control.commands import COMMANDS_BY_NAME, ROOT, Actions, Argument
 from engine.control.controls import Controls
 from engine.control.readings import READINGS_BY_NAME
+from engine.control.steady import Steady
 from engine.live.mixer import MasterSink
 from engine.osc.values import ADDRESSES, value_at
 from engine.streams.radio import RingTap
@@ -63,6 +66,7 @@ class SessionLink:
         facts: told to each peer.
         add_tap: sends the master to a ring as well.
         remove_tap: takes that back.
+        say: takes one line for the user.
     """
 
     def __init__(
@@ -72,7 +76,9 @@ class SessionLink:
         facts: SessionFacts,
         add_tap: Callable[[MasterSink], None],
         remove_tap: Callable[[MasterSink], None],
+        say: Say = lambda line: None,
     ) -> None:
+        self._steady = Steady("page", say)
         self._controls, self._actions, self._facts = controls, actions, facts
         self._add_tap, self._remove_tap = add_tap, remove_tap
         self._peers: list[_Peer] = []
@@ -122,11 +128,11 @@ class SessionLink:
             period = TICK_S if self._peers else IDLE_S
             ready = self._selector.select(max(0.0, due - time.monotonic()))
             for key, _ in ready:
-                self._take(key)
+                self._steady.do(partial(self._take, key))
             if (now := time.monotonic()) >= due:
                 due = max(due + period, now)
                 for peer in tuple(self._peers):
-                    self._tell(peer, now)
+                    self._steady.do(partial(self._tell, peer, now))
             due = min(due, time.monotonic() + period)
 
     def _take(self, key: selectors.SelectorKey) -> None:
@@ -146,7 +152,11 @@ class SessionLink:
         if len(self._peers) >= MAX_PEERS:
             arrived.close()
             return
-        ring = SharedRing.create(round(RING_S * self._facts.sample_rate))
+        try:
+            ring = SharedRing.create(round(RING_S * self._facts.sample_rate))
+        except OSError:  # no memory, no descriptors
+            arrived.close()
+            raise
         facts = replace(self._facts, capacity=ring.capacity)
         try:
             socket.send_fds(arrived, [facts_line(facts)], [ring.descriptor])

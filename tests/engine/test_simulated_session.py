@@ -11,9 +11,13 @@ from effects.audio.levels import Samples
 from effects.shelf.library import Library
 from engine.control.controls import snapshot_of
 from engine.graph import Settings, build
-from engine.offline.edits import edits_of
-from engine.offline.replay import replay
-from tests.support.simulated_session import Kept, Pace, SimulatedSession, chosen
+from tests.support.simulated_session import (
+    Kept,
+    Pace,
+    SimulatedSession,
+    chosen,
+    replayed,
+)
 from tests.support.storms import EFFECTS, RATE, storm
 
 
@@ -38,13 +42,6 @@ def played(
     session.session.add_tap(kept)
     session.play()
     return session, np.concatenate(kept.blocks)
-
-
-def again(session: SimulatedSession, n_samples: int) -> Samples:
-    out: list[Samples] = []
-    graph, edits = build(session.graph.settings), edits_of(session.events)
-    replay(graph, edits, 0, n_samples, lambda block: out.append(block.copy()))
-    return np.concatenate(out)
 
 
 def busy(session: SimulatedSession) -> None:
@@ -116,7 +113,7 @@ def test_while_the_producer_stalls_the_sound_stays_and_is_replayed(
     sound = np.abs(heard[6 * RATE :][: round(stall_s) * RATE])
     loudest = sound.reshape(-1, RATE // 4, 2).max(axis=(1, 2))
     assert loudest.min() > 1e-3, "it is never silent"
-    np.testing.assert_array_equal(again(session, len(heard)), heard)
+    np.testing.assert_array_equal(replayed(session, len(heard)), heard)
 
 
 Act = Callable[[SimulatedSession], None]
@@ -187,7 +184,7 @@ def test_the_order_of_effects_waits_for_each_loop_that_is_late(
     assert waited[0] < 10 * RATE
     assert len(waited) == waits, rows
     assert all(sounding), "some effect always sounds"
-    np.testing.assert_array_equal(again(session, len(heard)), heard)
+    np.testing.assert_array_equal(replayed(session, len(heard)), heard)
 
 
 def test_a_loop_that_is_asked_for_early_makes_no_wait(tmp_path: Path) -> None:

@@ -19,10 +19,12 @@ from effects.shelf.library import Library
 from effects.shelf.loops import Loop
 from engine.app.session_commands import SessionCommands
 from engine.control.callbacks import Event
-from engine.graph import Graph
+from engine.graph import Graph, build
 from engine.live.metrics import Metrics
 from engine.live.session import Session
+from engine.offline.edits import edits_of
 from engine.offline.journal import JournalEvent
+from engine.offline.replay import replay
 from engine.osc.handler import OscHandler
 from tests.support.simulated_clock import SimulatedClock
 
@@ -191,6 +193,14 @@ class SimulatedSession:
             if not recorder.state().active:
                 return
             time.sleep(0.01)
+
+
+def replayed(session: SimulatedSession, n_samples: int) -> Samples:
+    """The first samples of a session, rendered again from its events."""
+    out: list[Samples] = []
+    graph, edits = build(session.graph.settings), edits_of(session.events)
+    replay(graph, edits, 0, n_samples, lambda block: out.append(block.copy()))
+    return np.concatenate(out)
 
 
 def _slow(graph: Graph, pace: Pace, clock: SimulatedClock) -> None:
