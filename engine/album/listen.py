@@ -4,9 +4,9 @@ from pathlib import Path
 
 import numpy as np
 
+from effects.audio.conversion import to_stereo
 from effects.audio.levels import Samples
 from effects.audio.sound_reader import read_sound
-from effects.base.errors import InputError
 from engine.album.plan import MINUTES
 from engine.live.device_watch import DeviceChoice, DeviceWatch
 from engine.live.devices import choose, native_rate
@@ -55,9 +55,7 @@ class Auditioner:
         self._open()
         longest = 60.0 * MINUTES[1]
         samples, _ = read_sound(path, sample_rate=self._rate, max_seconds=longest)
-        if samples.shape[1] != 2:
-            raise InputError(f"{path}: {samples.shape[1]} channels, but songs have 2")
-        self._asked = samples
+        self._asked = to_stereo(samples)
 
     def stop(self) -> None:
         """Fall silent."""

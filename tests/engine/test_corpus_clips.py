@@ -2,6 +2,8 @@
 
 import csv
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +14,8 @@ from model.config import AXIS, SAMPLE_RATE
 from model.corpus.corpus import Corpus
 from model.corpus.song import flac_bytes
 from tests.support import signals
+from tests.support.command import ROOT
+from tests.support.virtual_audio import VirtualAudio
 
 SCORES = {"onset": 1.0, "click": 2.0, "attack": 3.0, "start": 0.5, "step": 5.0}
 
@@ -154,3 +158,26 @@ def test_a_path_in_the_manifest_never_leads_out_of_the_corpus(
     assert run(corpus, "export", str(tmp_path / "out"), "0") == 2
     assert run(corpus, "remove", "0", "--yes") != 0
     assert (tmp_path / "secret.flac").read_bytes() == b"mine"
+
+
+@pytest.mark.slow
+def test_clips_are_heard_one_after_the_other(corpus: Path) -> None:
+    """Two clips of two seconds on a null sink, and then the command ends."""
+    with VirtualAudio() as device:
+        with device.capture() as capture:
+            done = subprocess.run(
+                [
+                    *(sys.executable, "-P", "-m", "engine.cli.main"),
+                    *("corpus", "play", "1", "3", "--corpus", str(corpus)),
+                ],
+                env=device.env | {"PYTHONPATH": str(ROOT)},
+                capture_output=True,
+                text=True,
+                timeout=60,
+                check=False,
+            )
+        heard = capture.samples()
+    assert done.returncode == 0, done.stderr
+    assert [line.split()[0] for line in done.stdout.splitlines()] == ["1", "3"]
+    sounding = np.convolve(np.abs(heard[:, 0]) > 0.001, np.ones(480), "same") > 0
+    assert 3.8 < sounding.sum() / device.rate < 4.3
