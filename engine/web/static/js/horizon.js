@@ -3,7 +3,7 @@
 // has a canvas of its own, since the water changes twice a second only.
 
 import { channels, isDark, isStill, onTheme, tokens } from "./palette.js";
-import { horizonLine } from "./sky.js";
+import { horizonLine, sky } from "./sky.js";
 
 const BANDS = 96;
 const FLOOR = 60; // of 255: what is softer is not drawn
@@ -37,7 +37,9 @@ class Horizon {
   }
 
   start() {
-    document.getElementById("sky").append(this.hills, this.shore);
+    // Before the map's stars, but behind the song's own, its head and its letters.
+    if (sky?.stars.isConnected) sky.stars.after(this.hills, this.shore);
+    else document.getElementById("sky").append(this.hills, this.shore);
     this.resize();
     addEventListener("resize", () => this.resize());
     addEventListener("latent-bare", () => this.resize());
