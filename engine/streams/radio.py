@@ -213,8 +213,9 @@ class StreamRadio:
             if stdout >= 0:
                 os.close(stdout)
         assert process.stdin is not None
-        process.stdin.write(to_line(plan) + to_line(self._playing))
-        process.stdin.flush()
+        with contextlib.suppress(OSError):  # it has ended, which is noticed later
+            process.stdin.write(to_line(plan) + to_line(self._playing))
+            process.stdin.flush()
         return process
 
     def _run(self) -> None:
