@@ -196,7 +196,9 @@ class _Adding:
             self._hashes.add(sha256)
 
     def _pass_over(self, pending: _Pending, known: SongRecord) -> None:
-        if known.sha256 in self._hashes:
+        if known.sha256 in self._hashes and known.fate == "refused":
+            self._refuse(pending, known.reason, known.detail)
+        elif known.sha256 in self._hashes:
             self._refuse(pending, DUPLICATE, f"the same file as {known.path}")
         elif known.fate in ("taken", "same"):
             self.report.known += 1

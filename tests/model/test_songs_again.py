@@ -162,6 +162,17 @@ def test_the_corpus_does_not_depend_on_the_executor(tmp_path: Path) -> None:
     assert contents(tmp_path / "here") == contents(tmp_path / "there")
 
 
+def test_copies_of_a_refused_file_have_its_reason(tmp_path: Path) -> None:
+    """They were called duplicates of a file of which nothing was taken."""
+    (tmp_path / "in").mkdir()
+    for name in ("a.wav", "b.mp3", "c.flac"):
+        (tmp_path / "in" / name).touch()
+    refused = add(tmp_path / "in", tmp_path / "corpus").refused
+    assert [(row.reason, row.detail) for row in refused] == 3 * [
+        ("broken file", "is empty")
+    ]
+
+
 def test_a_part_without_a_good_clip_is_replaced_from_elsewhere(tmp_path: Path) -> None:
     rng = np.random.default_rng(6)
     sound = song(30.0)
