@@ -32,6 +32,7 @@ def open_session(content: bytes) -> Any:
 
     Raises:
         InputError: the end of a sentence about what is wrong.
+        MemoryError: this machine has too little for it.
     """
     if ELSEWHERE in content:
         raise InputError("keeps weights in another file: refused")
@@ -49,6 +50,8 @@ def open_session(content: bytes) -> Any:
             content, options, providers=["CPUExecutionProvider"]
         )
     except Exception as error:  # the errors of onnxruntime share no base class
+        if "bad_alloc" in str(error):
+            raise MemoryError from error
         raise InputError("is no readable ONNX file") from error
     # It keeps the file's content for changing its provider, which never happens here.
     session.disable_fallback()

@@ -1,5 +1,6 @@
 """An app under signals and, on a terminal, with the view."""
 
+import contextlib
 import os
 import signal
 import sys
@@ -23,8 +24,12 @@ def _nothing() -> None:
 
 
 def say(line: str) -> None:
-    """Print a line for the user."""
-    click.echo(f"latent: {line}", err=True)
+    """Print a line for the user, if there is anybody to read it.
+
+    The reader of a pipe may have gone, the disk of a log be full: the music goes on.
+    """
+    with contextlib.suppress(OSError, ValueError):
+        click.echo(f"latent: {line}", err=True)
 
 
 def wait_until(then: datetime) -> bool:

@@ -81,8 +81,9 @@ def leave(code: int) -> None:
         try:
             if stream is not None:  # was closed when the process began
                 stream.flush()
-        except (OSError, ValueError):
-            continue  # nobody reads it, or it is closed
+        except (OSError, ValueError):  # nobody reads it, no room, or it is closed
+            if stream is sys.stderr:  # the interpreter would end by its own code, 120
+                os._exit(code)
     others = set(threading.enumerate()) - {threading.main_thread()}
     if any(thread.daemon for thread in others) or _n_threads() > 1 + len(others):
         os._exit(code)
