@@ -21,6 +21,7 @@ from effects.audio.replaygain import LoudnessMeter
 from effects.base.errors import InputError, RunError
 from engine.recording.naming import recording_path, safe_stem
 from engine.recording.recorder import Recorder
+from engine.recording.recovery import repair_flac
 from tests.support.signals import noise
 
 RATE = 44_100
@@ -263,6 +264,39 @@ def test_a_disk_that_is_slow_to_sync_keeps_no_sound_in_memory(
     assert len(recorder.state().files) == 2
     go_on.set()
     assert recorder.stop()
+
+
+def test_what_a_power_cut_leaves_is_what_was_synced(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A disk may hold of a file what it held when it was synced last."""
+    monkeypatch.setattr("engine.recording.recorder.SYNC_S", 0.3)
+    on_disk: list[tuple[str, bytes]] = []  # each file as it was when it was synced
+
+    def fsync(descriptor: int) -> None:
+        path = Path(os.readlink(f"/proc/self/fd/{descriptor}"))
+        on_disk.append((path.name, path.read_bytes() if path.is_file() else b""))
+
+    monkeypatch.setattr("os.fsync", fsync)
+    recorder = Recorder(tmp_path / "a.flac", RATE, reserve_bytes=0)
+    recorder.start()
+    samples = music(3.0)
+    for begin in range(0, len(samples), RATE // 10):
+        feed(recorder, samples[begin : begin + RATE // 10])
+        time.sleep(0.1)
+    held = [content for name, content in on_disk if name.startswith("a.flac")]
+    assert len(held) > 3, "it is synced while it is recorded"
+    assert ("", b"") not in on_disk
+    assert tmp_path.name in {name for name, _ in on_disk}, "and so is its folder"
+    assert recorder.stop()
+    whole = read(tmp_path / "a.flac")
+    for number, content in enumerate(held[1:]):
+        left = tmp_path / f"left-{number}.flac"
+        left.write_bytes(content)
+        repair_flac(left)
+        found = read(left)
+        assert np.array_equal(found, whole[: len(found)])
+    assert len(found) > RATE, "all but the last moments"
 
 
 def test_a_gap_at_the_very_end_counts(tmp_path: Path) -> None:
