@@ -187,7 +187,11 @@ class MqttSurface:
         client.on_connect_fail = lambda *_: self._tell_away("cannot connect")
         client.on_message = self._on_message
         client.connect_async(settings.host, settings.port)
-        client.loop_start()
+        try:
+            client.loop_start()
+        except OSError as error:  # without a network of its own, or descriptors
+            self._say(f"MQTT: {error.strerror}; playing without it")
+            return
         self._client = client
         self._thread.start()
 

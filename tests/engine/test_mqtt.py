@@ -1,5 +1,6 @@
 """A session as a device of Home Assistant, through a real Mosquitto."""
 
+import errno
 import json
 import os
 import subprocess
@@ -10,8 +11,10 @@ from pathlib import Path
 import pytest
 
 from effects.base.errors import InputError
-from engine.surfaces.mqtt import mqtt_settings
+from engine.control.controls import Controls
+from engine.surfaces.mqtt import MqttSettings, MqttSurface, mqtt_settings
 from tests.support.command import latent
+from tests.support.osc import FakeSession
 from tests.support.playing import playing
 from tests.support.streams import free_tcp_port, is_listening, program, wait_until
 
@@ -165,3 +168,19 @@ def test_a_broker_has_its_parts() -> None:
     assert found.password == "a@b"
     assert "a@b" not in repr(found)
     assert mqtt_settings("me@x:1", "secret").password == "secret"
+
+
+def test_a_machine_without_any_network_plays(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Even its own address is out of reach there, which paho asks for."""
+
+    def unreachable(client: object) -> None:
+        raise OSError(errno.ENETUNREACH, "Network is unreachable")
+
+    monkeypatch.setattr("paho.mqtt.client.Client.loop_start", unreachable)
+    said: list[str] = []
+    surface = MqttSurface(
+        Controls(), FakeSession(), MqttSettings("localhost"), said.append
+    )
+    surface.start()
+    surface.stop()
+    assert said == ["MQTT: Network is unreachable; playing without it"]
