@@ -27,6 +27,10 @@ from engine.live.metrics import Metrics
 RAMP_S = 0.05  # duration of a ramp to a changed gain
 MAX_BLOCK = 4096  # longer blocks are rendered in parts
 
+# Power of the music's side beside its mid, and share of its loudness below the
+# crossover: means of songs, for a width and a tilt that leave it about as loud.
+SIDE_OVER_MID, LOW_SHARE = 0.35, 0.7
+
 _N_GAINS = 5
 _LOW, _HIGH, _SIDE_LOW, _SIDE_HIGH, _BED = range(_N_GAINS)
 
@@ -183,13 +187,22 @@ def _peak(channel: Samples) -> float:
     return max(float(channel.max(initial=0.0)), -float(channel.min(initial=0.0)))
 
 
+def _held(tilt: float, width: float) -> float:
+    """Gain at which tilt, dB a side, and width leave the music about as loud."""
+    low, high = db_to_amplitude(-2.0 * tilt), db_to_amplitude(2.0 * tilt)  # of power
+    tilted = LOW_SHARE * low + (1.0 - LOW_SHARE) * high
+    widened = (1.0 + SIDE_OVER_MID * width * width) / (1.0 + SIDE_OVER_MID)
+    return float((tilted * widened) ** -0.5)
+
+
 def _gains(snapshot: Snapshot) -> tuple[float, ...]:
     master = db_to_amplitude(float(snapshot["master/gain"]))
     if snapshot["master/mute"]:
         master = 0.0
     tilt = float(snapshot["tilt"]) / 2.0
     width = float(snapshot["width"])
-    low, high = master * db_to_amplitude(-tilt), master * db_to_amplitude(tilt)
+    music = master * _held(tilt, width)
+    low, high = music * db_to_amplitude(-tilt), music * db_to_amplitude(tilt)
     bed = master * db_to_amplitude(float(snapshot["effects/gain"]))
     gains = (low, high, low * width, high * width, bed)
     return tuple(float(np.float32(gain)) for gain in gains)

@@ -19,7 +19,7 @@ from engine.control.controls import CONTROLS, Controls, Snapshot
 from engine.live.callback_log import LogEntry
 from engine.live.fade import FadeKind, FadeRequest
 from engine.live.metrics import Metrics
-from engine.live.mixer import RAMP_S, Mixer
+from engine.live.mixer import LOW_SHARE, RAMP_S, SIDE_OVER_MID, Mixer
 
 RATE = 8000
 TOTAL = 6000
@@ -111,16 +111,25 @@ def test_without_a_change_the_master_is_the_sum_delayed() -> None:
     np.testing.assert_allclose(out[late:], expected[:-late], atol=2e-6)
 
 
+def held(tilt: float, width: float) -> float:
+    """Gain by which tilt, dB a side, and width leave the music's loudness."""
+    low, high = 10 ** (-tilt / 10), 10 ** (tilt / 10)
+    power = (LOW_SHARE * low + (1 - LOW_SHARE) * high) * (1 + SIDE_OVER_MID * width**2)
+    return float((power / (1 + SIDE_OVER_MID)) ** -0.5)
+
+
 @pytest.mark.parametrize(
     ("name", "value", "law"),
     [
         ("master/gain", -6.0, lambda m: m * 10 ** (-6 / 20)),
         ("master/mute", True, lambda m: m * 0.0),
-        ("width", 0.0, lambda m: m * np.array([1, 1, 0, 0])),
+        ("width", 0.0, lambda m: m * held(0.0, 0.0) * np.array([1, 1, 0, 0])),
         (
             "tilt",
             12.0,
-            lambda m: m * 10 ** (np.array([-6.0, 6.0, -6.0, 6.0]) / 20),
+            lambda m: (
+                m * held(6.0, 1.0) * 10 ** (np.array([-6.0, 6.0, -6.0, 6.0]) / 20)
+            ),
         ),
     ],
 )
