@@ -18,17 +18,18 @@ class Purpose(IntEnum):
     """Purpose of a random stream; the comment names the keys that it takes."""
 
     SONG_LENGTH = 10  # seed, song
-    SONG_CENTRE = 11  # seed, song
-    SONG_POOL = 12  # seed, song
-    SONG_PICK = 13  # seed, song
+    SONG_CENTRE = 11  # seed, song, preset
+    SONG_POOL = 12  # seed, song, preset
+    SONG_PICK = 13  # seed, song, preset
     SONG_PATTERN = 14  # seed, song, preset
     SONG_STEPS = 15  # seed, song, preset
     SONG_WIGGLE = 16  # seed, song
     SONG_NOTES = 17  # seed, song
     SONG_LAYERS = 18  # seed, song
     SONG_TITLE = 19  # seed, preset
-    SONG_CENTRES = 20  # seed, run of songs
+    SONG_CENTRES = 20  # seed, run of songs, preset
     BALANCE = 21
+    SONG_COLOUR = 22  # seed, song, preset
 
     PARTIAL_PHASES = 30  # seed
     PARTIAL_PLACES = 31  # seed: of partials between left and right

@@ -40,6 +40,7 @@ class SongRun:
         weights: of the ranking.
         like: point that all centres lie near, see `likeness`; or nothing.
         is_endless: whether brightness swings from song to song, as in a radio.
+        preset: name that chance depends on beside the seed.
     """
 
     model: TimbreModel
@@ -48,11 +49,12 @@ class SongRun:
     weights: Weights
     like: str = ""
     is_endless: bool = False
+    preset: str = ""
 
     @property
     def pool(self) -> Pool:
         """Candidates for the centres."""
-        return centre_pool(self.model, self.seed, self.number, self.like)
+        return centre_pool(self.model, self.seed, self.number, self.like, self.preset)
 
 
 def song_centre(
@@ -63,6 +65,7 @@ def song_centre(
     *,
     like: str = "",
     is_endless: bool = False,
+    preset: str = "",
 ) -> NDArray[np.float32]:
     """Latent of a song's centre, shape (n_latents,).
 
@@ -73,9 +76,10 @@ def song_centre(
         weights: of the ranking.
         like: point that all centres lie near, see `likeness`; or nothing.
         is_endless: whether brightness swings from song to song, as in a radio.
+        preset: name that chance depends on beside the seed.
     """
     number, place = divmod(index, RUN_SONGS)
-    run = SongRun(model, seed, number, weights, like, is_endless)
+    run = SongRun(model, seed, number, weights, like, is_endless, preset)
     centre: NDArray[np.float32] = run.pool.z[_centres(run)[place]]
     return centre
 
@@ -121,7 +125,7 @@ def _picked(run: SongRun, places: range, avoided: NDArray[np.float64]) -> list[i
         index = run.number * RUN_SONGS + place
         weights = arc_weights(run.weights, index, is_endless=run.is_endless)
         scores = rank(pool.features, dict(weights))
-        rng = stream(Purpose.SONG_CENTRE, run.seed, index)
+        rng = stream(Purpose.SONG_CENTRE, run.seed, index, run.preset)
         rows.append(pick_centre(scores, pool.spectra, avoided, rng))
         avoided = np.concatenate([avoided, pool.spectra[rows[-1:]]])
     return rows

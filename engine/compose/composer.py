@@ -24,6 +24,8 @@ from engine.control.controls import Snapshot
 from model.inference import TimbreModel
 from model.spectrum import brightness_octaves
 
+COLOUR_DB, COLOUR_MOST_DB = 1.2, 2.4  # of songs, dB an octave: deviation and most
+
 
 @dataclass(frozen=True)
 class ComposedSong:
@@ -37,6 +39,7 @@ class ComposedSong:
         points: latents of A..E, shape (5, n_latents).
         transpositions: of A..E, into the key and to the chords.
         pedal: share of each chord's power that stays on the tonic.
+        colour: of the song against the balance of all: treble over bass, dB an octave.
         wiggler: of this song.
         loudness: of A..E as they are decoded, LUFS, shape (5,).
         levels: of A..E against the song's target, LU, shape (5,).
@@ -49,6 +52,7 @@ class ComposedSong:
     points: NDArray[np.float32]
     transpositions: Transpositions
     pedal: float
+    colour: float
     wiggler: Wiggler
     loudness: NDArray[np.float64]
     levels: NDArray[np.float64]
@@ -99,12 +103,12 @@ def compose(
         fades: seconds over which what sounds is faded at its ends, if the stream
             begins or ends with this song.
         like: point that its sounds lie near, see `likeness`; or nothing.
-        preset: name that pattern and steps depend on beside the seed, so that one seed
-            is another song in each.
+        preset: name that sounds, pattern and steps depend on beside the seed, so that
+            one seed is another song in each.
         is_endless: whether the stream is a radio, in which brightness swings.
     """
     weights = rank_weights(controls)
-    sounds = five_sounds(model, seed, index, weights, like, is_endless)
+    sounds = five_sounds(model, seed, index, weights, like, is_endless, preset)
     pattern = song_pattern(grammar, seed, index, preset)
     path = lay_out(pattern, duration, stream(Purpose.SONG_STEPS, seed, index, preset))
     tuning = Tuning.of(controls)
@@ -119,6 +123,7 @@ def compose(
         sounds.points,
         transpositions(sounds.power, tuning, model.axis),
         tuning.pedal,
+        song_colour(seed, index, preset),
         draw_wiggler(model.n_latents, stream(Purpose.SONG_WIGGLE, seed, index)),
         sounds.loudness,
         plan_levels(sounds.loudness, path, duration, dynamics, fades),
@@ -128,6 +133,14 @@ def compose(
 def song_pattern(grammar: Grammar, seed: int, index: int, preset: str) -> str:
     """Pattern of song `index`, another in each preset but for chance."""
     return expand(grammar, stream(Purpose.SONG_PATTERN, seed, index, preset))
+
+
+def song_colour(seed: int, index: int, preset: str) -> float:
+    """How much brighter song `index` is than its sounds, dB an octave."""
+    drawn = (
+        COLOUR_DB * stream(Purpose.SONG_COLOUR, seed, index, preset).standard_normal()
+    )
+    return float(np.clip(drawn, -COLOUR_MOST_DB, COLOUR_MOST_DB))
 
 
 def rank_weights(controls: Snapshot) -> Weights:

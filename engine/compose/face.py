@@ -50,6 +50,7 @@ def five_sounds(
     weights: Weights,
     like: str = "",
     is_endless: bool = False,
+    preset: str = "",
 ) -> FiveSounds:
     """The five sounds of song `index`.
 
@@ -60,12 +61,15 @@ def five_sounds(
         weights: of the ranking; `motion` also says how far they lie apart.
         like: point that they lie near, see `likeness`; or nothing.
         is_endless: whether the stream of songs is a radio.
+        preset: name that chance depends on beside the seed.
     """
-    centre = song_centre(model, seed, index, weights, like=like, is_endless=is_endless)
-    pool = neighbour_pool(model, seed, index, tuple(centre.tolist()), like)
+    centre = song_centre(
+        model, seed, index, weights, like=like, is_endless=is_endless, preset=preset
+    )
+    pool = neighbour_pool(model, seed, index, tuple(centre.tolist()), like, preset)
     swung = dict(arc_weights(weights, index, is_endless=is_endless))
     scores = rank(pool.features, swung)
-    rng = stream(Purpose.SONG_PICK, seed, index)
+    rng = stream(Purpose.SONG_PICK, seed, index, preset)
     motion = swung.get("motion", 0.0)
     chosen = pick(scores, pool.spectra, len(SYMBOLS), rng, motion)
     wanted = FACE_DB * 2.0 ** (MOTION_OCTAVES * motion)

@@ -43,7 +43,9 @@ class Pool:
 
 
 @lru_cache(maxsize=3)
-def centre_pool(model: TimbreModel, seed: int, run: int, like: str = "") -> Pool:
+def centre_pool(
+    model: TimbreModel, seed: int, run: int, like: str = "", preset: str = ""
+) -> Pool:
     """Candidates for the centres of a run of songs, from the whole timbre space.
 
     Args:
@@ -51,8 +53,9 @@ def centre_pool(model: TimbreModel, seed: int, run: int, like: str = "") -> Pool
         seed: of the stream of songs.
         run: number of the run.
         like: point that all lie near, see `likeness`; or nothing.
+        preset: name that the draws depend on beside the seed.
     """
-    rng = stream(Purpose.SONG_CENTRES, seed, run)
+    rng = stream(Purpose.SONG_CENTRES, seed, run, preset)
     return _pool(model, guarded(model, candidates(model, like, CANDIDATES, rng)))
 
 
@@ -63,6 +66,7 @@ def neighbour_pool(
     index: int,
     centre: tuple[float, ...],
     like: str = "",
+    preset: str = "",
 ) -> Pool:
     """A centre, as row 0, and the sounds of the model that lie nearest to it.
 
@@ -75,9 +79,10 @@ def neighbour_pool(
         index: of the song.
         centre: latent, of length n_latents.
         like: point that all lie near, see `likeness`; or nothing.
+        preset: name that the draws depend on beside the seed.
     """
     point = np.array(centre, np.float32)
-    rng = stream(Purpose.SONG_POOL, seed, index)
+    rng = stream(Purpose.SONG_POOL, seed, index, preset)
     if like:
         near = candidates(model, like, NEIGHBOURS, rng)
     else:

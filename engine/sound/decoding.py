@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from scipy.ndimage import uniform_filter1d
 
 from engine.compose.composer import ComposedSong
-from engine.sound.balance import balance_db, balanced
+from engine.sound.balance import balance_db, balanced, colour_db
 from engine.sound.motion import weighted_power
 from engine.sound.partials import PLACES_PER_BAND, gather, split_tonal
 from model.config import AXIS
@@ -36,7 +36,7 @@ _BASS_SLOPE = 8.0  # the power of frequency by which bass gives way to body
 SUB_HZ = (33.0, 66.0)
 SUB_SHARES = (0.5, 0.18, 0.06)
 _SEMITONE = 10  # bands
-SUB_MOST = 0.04  # of the whole power: where that much is there already, none is added
+SUB_MOST = 0.025  # of the whole power: where that much is there already, none is added
 
 # Noise as low as this is narrower than a bin of a frame, and would flutter: it is made
 # of many partials close together, which beat slowly.
@@ -121,7 +121,8 @@ def decode(
     )
     power = model.axis.to_power(timbres)
     power[timbres <= 0.0] = 0.0
-    tuned = balanced(_tuned(power, line, song), balance_db(model))
+    gains_db = balance_db(model) + colour_db(song.colour)
+    tuned = balanced(_tuned(power, line, song), gains_db)
     heard = _loudness(tuned)
     tuned *= 10.0 ** (-heard[:, None] / 10.0)
     is_bad = ~np.isfinite(tuned).all(axis=1)

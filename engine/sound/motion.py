@@ -31,18 +31,18 @@ TABLE_HZ = 64.0  # entries of the table a second
 TABLE_LENGTH = MOVEMENT_LENGTH  # 34 minutes until all repeats, at other times for each
 SHARED = 0.40  # rate of what many partials share: fast, it would be heard as attacks
 ALONE = 1.6  # rate of what each band of noise does by itself
-PARTIALS, PARTIALS_SLOPE = 1.6, 0.5  # rate and slope of what each partial does
+PARTIALS, PARTIALS_SLOPE = 0.95, 0.25  # rate and slope of what each partial does
 SLOW = 0.25  # rate of the tilt and of places in the stereo field
 SLOWEST = 0.1  # rate of the low-pass, which opens over many bands at once
 
 # Shares of `motion/depth` in standard deviations.
-SWELL, TOGETHER, BRIGHTEN, TILT = 0.54, 0.19, 0.16, 0.22
+SWELL, TOGETHER, BRIGHTEN, TILT = 0.48, 0.3, 0.16, 0.2
 NOISE_SWELL = 0.36
 TILT_PIVOT_HZ = 400.0
 TILT_LOW, TILT_HIGH = -1.0, 4.0  # octaves from the pivot within which tilt turns
 # The low-pass: where it begins on average, in octaves above the pivot of the tilt, how
 # far that moves at 5 dB of depth (a standard deviation), and how steep it is.
-SWEEP_FROM, SWEEP_REACH, SWEEP_DB = 3.2, 0.9, 7.0
+SWEEP_FROM, SWEEP_REACH, SWEEP_DB = 3.2, 0.75, 7.0
 N_COLOURS = 64
 COLOUR_OCTAVES = np.linspace(-4.5, 6.0, N_COLOURS)  # at which both are worked out
 PAN_RADIANS = 0.16  # standard deviation of a voice's place between left and right

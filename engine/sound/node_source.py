@@ -23,6 +23,7 @@ from engine.sound.partials import N_PLACES
 from engine.sound.transport import Transport
 from model.inference import TimbreModel
 
+MOVED_LU = 0.1  # that songs lack of their loudness since they move: mean of 24
 GLIDE_S = 4.0  # to a point that was asked for, and back
 
 _KEPT_BATCHES = 12
@@ -142,7 +143,7 @@ class NodeSource:
         level = self._line(number, slot, 0.0)[:, -1]
         with np.errstate(divide="ignore"):
             levels = self._target_lufs + level + 10.0 * np.log10(share)
-        levels -= 10.0 * np.log10(1.0 + self._notes_power)
+        levels += MOVED_LU - 10.0 * np.log10(1.0 + self._notes_power)
         return combine(
             whole,
             n_before * BATCH,

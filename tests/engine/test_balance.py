@@ -8,9 +8,11 @@ from engine.sound.balance import (
     BASS_MOST_DB,
     MOST_DB,
     RECORDED_DB,
+    RENDERED_DB,
     THIRDS_HZ,
     balance_db,
     balanced,
+    colour_db,
 )
 from engine.sound.motion import sweep_db
 from model.config import AXIS
@@ -50,15 +52,16 @@ def test_sounds_come_nearer_to_recordings() -> None:
     sounds = AXIS.to_power(model.decode(model.sample(400, np.random.default_rng(3))))
     heard = THIRDS_HZ > 100.0
     before = np.abs(thirds_db(sounds) - RECORDED_DB)[heard].mean()
-    after = np.abs(thirds_db(balanced(sounds, balance_db(model))) - RECORDED_DB)
-    assert after[heard].mean() < 0.75 * before
+    rendered = thirds_db(balanced(sounds, balance_db(model))) - RENDERED_DB
+    after = np.abs(rendered - RECORDED_DB)[heard].mean()
+    assert after < 0.75 * before
 
 
-def test_gains_keep_to_their_limits_and_leave_the_lowest_octaves() -> None:
+def test_gains_keep_to_their_limits_and_never_raise_the_lowest_octave() -> None:
     gain = balance_db(TimbreModel.load())
     assert gain.min() >= MOST_DB[0]
     assert gain.max() <= MOST_DB[1]
-    assert not np.any(gain[AXIS.centres < 33.0])
+    assert gain[AXIS.centres < 33.0].max() <= 0.0, "the lowest octave is never raised"
     assert np.abs(np.diff(gain)).max() < 0.5, "a step would be heard as an edge"
 
 
@@ -76,3 +79,12 @@ def test_bass_is_raised_where_it_lacks_and_lowered_where_it_is_most(
 
 def test_silence_stays_silent() -> None:
     assert not np.any(balanced(np.zeros((2, AXIS.n_bands)), NONE))
+
+
+def test_a_songs_colour_turns_about_its_pivot_and_no_farther_than_three_octaves() -> (
+    None
+):
+    gain = colour_db(2.0)
+    at = np.searchsorted(AXIS.centres, [40.0, 125.0, 500.0, 1000.0, 4000.0, 16_000.0])
+    assert gain[at] == pytest.approx([-4.0, -4.0, 0.0, 2.0, 6.0, 6.0], abs=0.05)
+    assert not np.any(colour_db(0.0))

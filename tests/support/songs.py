@@ -56,6 +56,7 @@ def settings(
     *,
     seconds: float = SHORT_S,
     effects: tuple[str, ...] | None = None,
+    preset: str = "",
 ) -> Settings:
     """Of one song; without a bed unless effects are named."""
     minutes = max(0.5, seconds / 60.0)
@@ -66,6 +67,7 @@ def settings(
         duration=seconds,
         controls=values,
         effects=effects,
+        preset=preset,
     )
 
 
