@@ -29,7 +29,7 @@ class Purpose(IntEnum):
     SONG_TITLE = 19  # seed, preset
     SONG_CENTRES = 20  # seed, run of songs, preset
     BALANCE = 21
-    SONG_COLOUR = 22  # seed, song, preset
+    SONG_TILT = 22  # seed, song, preset
 
     PARTIAL_PHASES = 30  # seed
     PARTIAL_PLACES = 31  # seed: of partials between left and right

@@ -24,7 +24,7 @@ from engine.control.controls import Snapshot
 from model.inference import TimbreModel
 from model.spectrum import brightness_octaves
 
-COLOUR_DB, COLOUR_MOST_DB = 1.2, 2.4  # of songs, dB an octave: deviation and most
+TILT_DB, TILT_MOST_DB = 1.2, 2.4  # of songs, dB an octave: deviation and most
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ class ComposedSong:
         points: latents of A..E, shape (5, n_latents).
         transpositions: of A..E, into the key and to the chords.
         pedal: share of each chord's power that stays on the tonic.
-        colour: of the song against the balance of all: treble over bass, dB an octave.
+        tilt: of the song's spectrum against the balance of all, dB an octave.
         wiggler: of this song.
         loudness: of A..E as they are decoded, LUFS, shape (5,).
         levels: of A..E against the song's target, LU, shape (5,).
@@ -52,7 +52,7 @@ class ComposedSong:
     points: NDArray[np.float32]
     transpositions: Transpositions
     pedal: float
-    colour: float
+    tilt: float
     wiggler: Wiggler
     loudness: NDArray[np.float64]
     levels: NDArray[np.float64]
@@ -123,7 +123,7 @@ def compose(
         sounds.points,
         transpositions(sounds.power, tuning, model.axis),
         tuning.pedal,
-        song_colour(seed, index, preset),
+        song_tilt(seed, index, preset),
         draw_wiggler(model.n_latents, stream(Purpose.SONG_WIGGLE, seed, index)),
         sounds.loudness,
         plan_levels(sounds.loudness, path, duration, dynamics, fades),
@@ -135,12 +135,10 @@ def song_pattern(grammar: Grammar, seed: int, index: int, preset: str) -> str:
     return expand(grammar, stream(Purpose.SONG_PATTERN, seed, index, preset))
 
 
-def song_colour(seed: int, index: int, preset: str) -> float:
-    """How much brighter song `index` is than its sounds, dB an octave."""
-    drawn = (
-        COLOUR_DB * stream(Purpose.SONG_COLOUR, seed, index, preset).standard_normal()
-    )
-    return float(np.clip(drawn, -COLOUR_MOST_DB, COLOUR_MOST_DB))
+def song_tilt(seed: int, index: int, preset: str) -> float:
+    """Spectral tilt of song `index`, dB an octave; positive is brighter."""
+    rng = stream(Purpose.SONG_TILT, seed, index, preset)
+    return float(np.clip(TILT_DB * rng.standard_normal(), -TILT_MOST_DB, TILT_MOST_DB))
 
 
 def rank_weights(controls: Snapshot) -> Weights:

@@ -120,27 +120,12 @@ def card_of_song(
         controls: in force.
         now: the song.
     """
-    usual = defaults()
     # One song, whatever length the session now asks of its songs.
     length = CONTROLS["song/minutes"].check(now.length / 60.0)
     of_song = {**controls, "song/minutes": length, "hold": False}
     is_radio = settings.duration is None or settings.song is not None
-    return SongCard(
-        seed=settings.seed,
-        seconds=max(LEAST_S, now.length),
-        sample_rate=settings.sample_rate,
-        model=graph.model.hash,
-        model_name=graph.model.name,
-        preset=settings.preset,
-        controls={k: v for k, v in of_song.items() if v != usual[k]},
-        grammar=_grammar_of(settings),
-        effects=None if graph.bed is None else graph.bed.names,
-        title=now.title,
-        pattern=now.pattern,
-        key=f"{controls['tuning/key']} {controls['tuning/scale']}",
-        like=settings.like,
-        song=now.index if is_radio else None,
-    )
+    song = now.index if is_radio else None
+    return _card(graph, settings, of_song, now, max(LEAST_S, now.length), song)
 
 
 def card_of(settings: Settings, graph: Graph) -> SongCard:
@@ -156,11 +141,22 @@ def card_of(settings: Settings, graph: Graph) -> SongCard:
     if settings.duration is None:
         raise ValueError("only a stream with an end has a card")
     controls = snapshot_of(settings.controls or {})
-    usual = defaults()
     first = graph.music.now(0)
+    return _card(graph, settings, controls, first, settings.duration, settings.song)
+
+
+def _card(
+    graph: Graph,
+    settings: Settings,
+    controls: Snapshot,
+    now: Now,
+    seconds: float,
+    song: int | None,
+) -> SongCard:
+    usual = defaults()
     return SongCard(
         seed=settings.seed,
-        seconds=settings.duration,
+        seconds=seconds,
         sample_rate=settings.sample_rate,
         model=graph.model.hash,
         model_name=graph.model.name,
@@ -168,11 +164,11 @@ def card_of(settings: Settings, graph: Graph) -> SongCard:
         controls={k: v for k, v in controls.items() if v != usual[k]},
         grammar=_grammar_of(settings),
         effects=None if graph.bed is None else graph.bed.names,
-        title=first.title,
-        pattern=first.pattern,
+        title=now.title,
+        pattern=now.pattern,
         key=f"{controls['tuning/key']} {controls['tuning/scale']}",
         like=settings.like,
-        song=settings.song,
+        song=song,
     )
 
 

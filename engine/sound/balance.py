@@ -4,8 +4,9 @@ A timbre space has the balance of the corpus it was trained on. What its sounds 
 too much or too little of, third octave by third octave, against recorded ambient music
 is found once for each model from draws of its prior, so a model of one's own music is
 changed by as much as it needs. All sounds of a model get the same gains, and so keep
-their differences. Besides, the bass is raised in sounds that have little of it, and
-lowered where it holds more than half of the power.
+their differences, and each song has a spectral tilt of its own. Besides, the bass is
+raised in sounds that have little of it, and lowered where it holds more than half of
+the power.
 """
 
 from functools import lru_cache
@@ -42,8 +43,8 @@ BASS_FROM_HZ, BASS_TO_HZ = 66.0, 250.0  # what lies an octave below is never rai
 BASS_OVER_REST_DB = (-3.3, 0.0)  # power of the bass over that of the rest: enough, most
 BASS_MOST_DB = (-3.0, 7.0)  # by which it is lowered and raised
 
-COLOUR_PIVOT_HZ = 500.0
-COLOUR_OCTAVES = (-2.0, 3.0)  # from the pivot: beyond, it turns no farther
+PIVOT_HZ = 500.0  # about which a song's spectrum is tilted
+TILTED_OCTAVES = (-2.0, 3.0)  # from the pivot: beyond, it turns no farther
 
 _DRAWS = 320
 _TOGETHER = 5  # draws whose mean is compared with a recording: a song's sounds
@@ -76,14 +77,14 @@ def balance_db(model: TimbreModel) -> Powers:
     return np.asarray(np.where(gain > 0.0, gain * _above_lowest(), gain))
 
 
-def colour_db(tilt: float) -> Powers:
-    """Gain in each band of a song's colour, dB.
+def tilt_db(tilt: float) -> Powers:
+    """Gain in each band of a song's spectral tilt, dB.
 
     Args:
         tilt: dB an octave.
     """
-    octaves = np.log2(AXIS.centres / COLOUR_PIVOT_HZ)
-    return np.asarray(tilt * np.clip(octaves, *COLOUR_OCTAVES))
+    octaves = np.log2(AXIS.centres / PIVOT_HZ)
+    return np.asarray(tilt * np.clip(octaves, *TILTED_OCTAVES))
 
 
 def balanced(power: Powers, gain_db: Powers) -> Powers:

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from scipy.ndimage import uniform_filter1d
 
 from engine.compose.composer import ComposedSong
-from engine.sound.balance import balance_db, balanced, colour_db
+from engine.sound.balance import balance_db, balanced, tilt_db
 from engine.sound.motion import weighted_power
 from engine.sound.partials import PLACES_PER_BAND, gather, split_tonal
 from model.config import AXIS
@@ -121,7 +121,7 @@ def decode(
     )
     power = model.axis.to_power(timbres)
     power[timbres <= 0.0] = 0.0
-    gains_db = balance_db(model) + colour_db(song.colour)
+    gains_db = balance_db(model) + tilt_db(song.tilt)
     tuned = balanced(_tuned(power, line, song), gains_db)
     heard = _loudness(tuned)
     tuned *= 10.0 ** (-heard[:, None] / 10.0)

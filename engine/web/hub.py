@@ -1,12 +1,10 @@
 """The pages that are connected, and what each is sent."""
 
-import asyncio
-import contextlib
 from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-from starlette.websockets import WebSocket, WebSocketDisconnect
+from starlette.websockets import WebSocket
 
 from engine.control.commands import ROOT
 from engine.web.access import Access
@@ -90,17 +88,10 @@ class Hub:
         page = _Page(socket, may_change=self._access.allows(token))
         self._pages.add(page)
         self._welcome(page)
-        sending = asyncio.create_task(page.feed())
         try:
-            while True:
-                await self._hear(page, await socket.receive())
-        except (WebSocketDisconnect, RuntimeError, OSError):
-            pass  # it has gone
+            await page.converse(partial(self._hear, page))
         finally:
             self._pages.discard(page)
-            sending.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await sending
 
     def _welcome(self, page: _Page) -> None:
         may_change = page.may_change
@@ -113,9 +104,7 @@ class Hub:
             if address.startswith(MOVING):
                 page.put(encoded(address, args))
 
-    async def _hear(self, page: _Page, received: Any) -> None:
-        if received["type"] == "websocket.disconnect":
-            raise WebSocketDisconnect
+    def _hear(self, page: _Page, received: Any) -> None:
         try:
             text = received.get("text")
             if text is None:

@@ -7,9 +7,9 @@ OSC packets. A browser that asks for `/` gets the page.
 The format follows https://github.com/Vidvox/OSCQueryProposal.
 """
 
-import asyncio
 import contextlib
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -17,7 +17,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Match, Route, WebSocketRoute
 from starlette.types import Scope
-from starlette.websockets import WebSocket, WebSocketDisconnect
+from starlette.websockets import WebSocket
 
 from effects.base.errors import InputError
 from engine.control.commands import COMMANDS, ROOT, Argument, Command
@@ -125,17 +125,10 @@ class OscQuery:
         token = socket.query_params.get("token", "")
         peer = _QueryPeer(socket, may_change=self._context.access.allows(token))
         self._peers.add(peer)
-        sending = asyncio.create_task(peer.feed())
         try:
-            while True:
-                self._hear(peer, await socket.receive())
-        except (WebSocketDisconnect, RuntimeError, OSError):
-            pass  # it has gone
+            await peer.converse(partial(self._hear, peer))
         finally:
             self._peers.discard(peer)
-            sending.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await sending
 
     def tell(self, address: str, args: Sequence[Argument]) -> None:
         """Send what the session tells to those that listen to it."""
@@ -178,8 +171,6 @@ class OscQuery:
         return path in self._shapes and self._shapes[path] != shape
 
     def _hear(self, peer: _QueryPeer, received: Any) -> None:
-        if received["type"] == "websocket.disconnect":
-            raise WebSocketDisconnect
         data = received.get("bytes")
         if data is not None:
             self._take_packet(peer, data)

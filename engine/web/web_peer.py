@@ -1,9 +1,10 @@
 """One WebSocket of the page's server: what waits to be sent, and what came too fast."""
 
 import asyncio
+import contextlib
 import time
 from collections.abc import Callable
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
 
@@ -51,7 +52,27 @@ class WebPeer:
             self._waiting.get_nowait()
         self._waiting.put_nowait(None)
 
-    async def feed(self) -> None:
+    async def converse(self, hear: Callable[[Any], None]) -> None:
+        """Send what is queued and have what comes heard, until it goes.
+
+        Args:
+            hear: takes each message as ASGI has it.
+        """
+        sending = asyncio.create_task(self._feed())
+        try:
+            while True:
+                received = await self.socket.receive()
+                if received["type"] == "websocket.disconnect":
+                    break
+                hear(received)
+        except (WebSocketDisconnect, RuntimeError, OSError):
+            pass  # it has gone
+        finally:
+            sending.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await sending
+
+    async def _feed(self) -> None:
         """Send what is queued, until it goes or is ended."""
         try:
             while (frame := await self._waiting.get()) is not None:

@@ -12,7 +12,7 @@ from engine.sound.balance import (
     THIRDS_HZ,
     balance_db,
     balanced,
-    colour_db,
+    tilt_db,
 )
 from engine.sound.motion import sweep_db
 from model.config import AXIS
@@ -81,10 +81,8 @@ def test_silence_stays_silent() -> None:
     assert not np.any(balanced(np.zeros((2, AXIS.n_bands)), NONE))
 
 
-def test_a_songs_colour_turns_about_its_pivot_and_no_farther_than_three_octaves() -> (
-    None
-):
-    gain = colour_db(2.0)
+def test_a_songs_tilt_turns_about_its_pivot_and_no_farther_than_three_octaves() -> None:
+    gain = tilt_db(2.0)
     at = np.searchsorted(AXIS.centres, [40.0, 125.0, 500.0, 1000.0, 4000.0, 16_000.0])
     assert gain[at] == pytest.approx([-4.0, -4.0, 0.0, 2.0, 6.0, 6.0], abs=0.05)
-    assert not np.any(colour_db(0.0))
+    assert not np.any(tilt_db(0.0))
