@@ -5,9 +5,21 @@ LatentError
 └── RunError     what was asked failed on the way: exit code 1
 """
 
+from effects.base.one_line import escaped
+
 
 class LatentError(Exception):
-    """Base of all errors; its text says what was wrong, where, and what to do."""
+    r"""Base of all errors; its text says what was wrong, where, and what to do.
+
+    Names and values from outside may be part of it, so it is always one line.
+
+    >>> str(LatentError("no such file: a\nb"))
+    'no such file: a\\nb'
+    """
+
+    def __str__(self) -> str:
+        """The text, with control characters escaped."""
+        return escaped(super().__str__())
 
 
 class InputError(LatentError, ValueError):

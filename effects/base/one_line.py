@@ -12,7 +12,12 @@ def one_line(text: str) -> str:
     >>> one_line("a\nb")
     'a\\nb'
     """
-    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)[:MAX_LENGTH]
+    return escaped(text)[:MAX_LENGTH]
+
+
+def escaped(text: str) -> str:
+    """A text of any length with its control characters escaped."""
+    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
 
 
 def shown(path: Path) -> str:

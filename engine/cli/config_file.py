@@ -82,6 +82,10 @@ def default_map(
             raise InputError(
                 f"{where}: {name}.{key}: {value!r:.60}: one value"
             ) from None
+        except OverflowError:
+            raise InputError(
+                f"{where}: {name}.{key}: {value!r:.60}: a number of that size is none"
+            ) from None
         assert option.name is not None
         found[option.name] = value
     return found

@@ -12,6 +12,7 @@ from typing import Any
 import click
 
 from effects.base.errors import InputError, LatentError
+from effects.base.one_line import escaped
 from engine.cli.config_file import config_path, default_map, read_config
 from engine.cli.signals import Stopped, asked, leave, raise_on_signals
 from engine.version import VERSION
@@ -158,8 +159,7 @@ def _code_of(error: OSError) -> int:
 def _fail(text: str, code: int) -> int:
     """Print a text as one line, without what would move a terminal's cursor."""
     line = " ".join(text.split())
-    shown = "".join(c if c.isprintable() else ascii(c)[1:-1] for c in line)
-    click.echo(f"latent: {shown[:LONGEST]}", err=True)
+    click.echo(f"latent: {escaped(line)[:LONGEST]}", err=True)
     return code
 
 

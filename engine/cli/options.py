@@ -14,6 +14,7 @@ from engine.control.controls import (
     TABLE,
     Control,
     Snapshot,
+    as_float,
     snapshot_of,
 )
 
@@ -144,7 +145,7 @@ class ControlNumber(click.ParamType[float]):
         """Return the number; a usage error if it is none, or out of range."""
         low, high = self._control.low, self._control.high
         try:
-            number = float(value)
+            number = as_float(value)
         except (TypeError, ValueError):
             number = math.nan
         if not low <= number <= high:

@@ -14,7 +14,7 @@ from typing import Protocol, TypeAlias
 
 from effects.base.errors import InputError
 from effects.bed.mix import mix_from
-from engine.control.controls import CONTROLS, Control
+from engine.control.controls import CONTROLS, Control, as_float
 from engine.control.status import SessionStatus
 
 ROOT = "/latent/"
@@ -92,7 +92,7 @@ class Command:
             raise InputError(f"takes {wanted}, got {len(given)}")
         (value,) = given
         if self.types == "f":
-            if isinstance(value, str) or not math.isfinite(value):
+            if isinstance(value, str) or not math.isfinite(as_float(value)):
                 raise InputError("takes a number")
             return (min(max(float(value), self.low), self.high),)
         if not isinstance(value, str):

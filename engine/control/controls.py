@@ -65,13 +65,13 @@ class Control:
         if isinstance(value, bool | int | float) and not isinstance(
             self.default, bool | str
         ):
-            number = float(value)
+            number = as_float(value)
             if not math.isfinite(number):
                 raise InputError(f"{self.name}: {number} is not a finite number")
             return float(min(max(number, self.low), self.high))
         if isinstance(self.default, bool) and isinstance(value, bool | int | float):
-            if not math.isfinite(value):
-                raise InputError(f"{self.name}: {value} is neither on nor off")
+            if not math.isfinite(as_float(value)):
+                raise InputError(f"{self.name}: {value!r:.60} is neither on nor off")
             return bool(value)
         wanted = "on or off" if isinstance(self.default, bool) else "a number"
         raise InputError(f"{self.name}: {value!r:.60} is not {wanted}")
@@ -118,6 +118,14 @@ class Control:
             return self.choices[int(value)]
         listed = ", ".join(self.choices)
         raise InputError(f"{self.name}: {value!r:.60} is none of {listed}")
+
+
+def as_float(value: float) -> float:
+    """A number as a float; whole numbers that are too large for one are infinite."""
+    try:
+        return float(value)
+    except OverflowError:
+        return math.inf if value > 0 else -math.inf
 
 
 def _rank(criterion: str, more: str) -> Control:

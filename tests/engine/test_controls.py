@@ -16,6 +16,7 @@ by_name = pytest.mark.parametrize("control", TABLE, ids=lambda control: control.
 anything = st.one_of(
     st.floats(),
     st.integers(),
+    st.sampled_from([10**400, -(10**400)]),
     st.booleans(),
     st.text(max_size=8),
     st.none(),

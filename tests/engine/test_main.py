@@ -59,7 +59,7 @@ def test_the_list_of_commands_imports_none_of_them(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("error", "code", "line"),
     [
-        (InputError("a\nb \x1b[2J"), 2, r"latent: a b \x1b[2J"),
+        (InputError("a\nb \x1b[2J"), 2, r"latent: a\nb \x1b[2J"),
         (RunError("disk full"), 1, "latent: disk full"),
         (click.UsageError("no such\noption"), 2, "latent: no such option"),
         (MemoryError(), 1, "latent: out of memory"),
