@@ -5,9 +5,7 @@
 >>> x = song.render()  # (n, 2) float32, or song.play()
 """
 
-import gc
 import secrets
-import sys
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -122,7 +120,6 @@ class Playback:
 
         graph = graphs.build(settings)
         self._session = Session(graph, DeviceChoice(device), lambda line: None)
-        self._switch_interval = sys.getswitchinterval()
         self._session.start()
         self._error: BaseException | None = None
         self._thread = threading.Thread(target=self._run, daemon=True, name="song")
@@ -162,9 +159,6 @@ class Playback:
             self._session.run()
         except BaseException as error:  # raised again by `wait`
             self._error = error
-        finally:  # the notebook goes on: undo what the session set
-            sys.setswitchinterval(self._switch_interval)
-            gc.unfreeze()
 
 
 def compose(

@@ -8,6 +8,7 @@ it is checked before it is used, since it may come from anywhere.
 import hashlib
 from pathlib import Path
 from typing import Any
+from weakref import WeakValueDictionary
 
 import numpy as np
 from numpy.typing import NDArray
@@ -65,6 +66,9 @@ class TimbreModel:
     ) -> "TimbreModel":
         """Load and check a model folder.
 
+        As long as a model is in use, the same files in the same folder are the same
+        model: each takes 40 MB, and caches of songs hold on to theirs.
+
         Args:
             folder: the model folder; None for the bundled model.
             unfinished: whether it may lack statistics, as while it is exported.
@@ -77,7 +81,11 @@ class TimbreModel:
             raise InputError(f"no model folder at {folder}")
         names = ("model.json", *ONNX_FILES)
         files = {name: _read(folder / name) for name in names}
-        return cls(folder, files, unfinished=unfinished)
+        key = (folder, _digest(files), unfinished)
+        model = _in_use.get(key)
+        if model is None:
+            model = _in_use[key] = cls(folder, files, unfinished=unfinished)
+        return model
 
     @property
     def statistics(self) -> dict[str, Any]:
@@ -177,6 +185,10 @@ class TimbreModel:
         )
         both = ((3, self.n_latents), (3, self.n_latents))
         _check_output(folder / "encoder.onnx", posterior, *both)
+
+
+_in_use: "WeakValueDictionary[tuple[Path, str, bool], TimbreModel]"
+_in_use = WeakValueDictionary()
 
 
 def _read(path: Path) -> bytes:

@@ -33,6 +33,7 @@ PRIME_S = 3.0
 STOP_FADE_S = 0.15
 FADE_LEAD_S = 0.1  # at most, until the callback begins a fade
 POLL_S = 0.05
+SWITCH_INTERVAL_S = 0.0005  # between threads of Python
 FIRST_BED_S = 2.0  # of the bed are loaded before the music starts, the rest beside it
 
 
@@ -85,6 +86,7 @@ class Session:
         self._changes = ChangeLog(logs, self.metrics, controls.snapshot, on_event)
         self._on_event = on_event
         self._stopping = threading.Event()
+        self._switch_interval = sys.getswitchinterval()
         controls.on_change = self.producer.wake
 
     def start(self) -> None:
@@ -98,6 +100,7 @@ class Session:
             self._start()
         except BaseException:
             self.device.close()
+            self._release_interpreter()
             raise
 
     def run(self, poll: Callable[[], None] = lambda: None) -> None:
@@ -120,6 +123,7 @@ class Session:
                 self.device.poll()
         finally:
             self._take_down()
+            self._release_interpreter()
 
     def stop(self) -> None:
         """Any thread: end with a short fade."""
@@ -181,7 +185,7 @@ class Session:
 
     def _start(self) -> None:
         self.device.prepare()
-        _steady_interpreter()
+        self._steady_interpreter()
         if self._bed is not None:
             self._bed.begin(FIRST_BED_S)
         self.producer.prime(PRIME_S)
@@ -221,9 +225,14 @@ class Session:
         while self.mixer.position < silent_at and self._clock.now() < deadline:
             self._clock.sleep(0.01)
 
+    def _steady_interpreter(self) -> None:
+        """Make pauses of the callback fewer and shorter: see DESIGN.md, real time."""
+        self._switch_interval = sys.getswitchinterval()
+        sys.setswitchinterval(SWITCH_INTERVAL_S)
+        gc.collect()
+        gc.freeze()
 
-def _steady_interpreter() -> None:
-    """Make pauses of the callback fewer and shorter: see DESIGN.md, real time."""
-    sys.setswitchinterval(0.0005)
-    gc.collect()
-    gc.freeze()
+    def _release_interpreter(self) -> None:
+        """Undo that: whoever played goes on, and what is frozen is never freed."""
+        sys.setswitchinterval(self._switch_interval)
+        gc.unfreeze()

@@ -1,6 +1,10 @@
 """Whole sessions in simulated time: what was heard, and its replay to the bit."""
 
+import gc
 import random
+import sys
+import threading
+import weakref
 from collections.abc import Callable
 from pathlib import Path
 
@@ -114,6 +118,20 @@ def test_while_the_producer_stalls_the_sound_stays_and_is_replayed(
     loudest = sound.reshape(-1, RATE // 4, 2).max(axis=(1, 2))
     assert loudest.min() > 1e-3, "it is never silent"
     np.testing.assert_array_equal(replayed(session, len(heard)), heard)
+
+
+def test_a_session_that_has_ended_leaves_nothing(tmp_path: Path) -> None:
+    """Neither threads nor its rings: a program may play one after another."""
+    before = threading.active_count(), sys.getswitchinterval(), gc.get_freeze_count()
+    pace = Pace(lambda: 3.0, lambda: 7.0)  # threads are at work when it ends
+    settings = Settings(seed=3, sample_rate=RATE, effects=EFFECTS)
+    session, _ = played(settings, busy, tmp_path, pace)
+    left = [weakref.ref(part) for part in (session.session, session.graph)]
+    del session
+    gc.collect()
+    assert [ref() for ref in left] == [None, None]
+    after = threading.active_count(), sys.getswitchinterval(), gc.get_freeze_count()
+    assert after == before
 
 
 Act = Callable[[SimulatedSession], None]

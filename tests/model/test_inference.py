@@ -1,6 +1,8 @@
+import gc
 import json
 import shutil
 import sys
+import weakref
 from collections.abc import Callable
 from hashlib import sha256
 from pathlib import Path
@@ -42,6 +44,19 @@ def test_decodes_and_encodes(folder: Path) -> None:
     assert timbre.max() <= 1.0
     mean, logvar = model.encode(timbre)
     assert mean.shape == logvar.shape == (5, N_LATENTS)
+
+
+def test_models_of_the_same_files_share_what_they_hold(copy: Path) -> None:
+    model = TimbreModel.load(copy)
+    assert TimbreModel.load(copy) is model
+    left = weakref.ref(model)
+    wrong = json.loads((copy / "model.json").read_text())
+    (copy / "model.json").write_text(json.dumps({**wrong, "name": "other"}))
+    other = TimbreModel.load(copy)
+    assert (other.name, model.name != "other") == ("other", True)
+    del model
+    gc.collect()
+    assert left() is None, "only as long as it is in use"
 
 
 def test_large_batches_equal_small_ones(folder: Path) -> None:

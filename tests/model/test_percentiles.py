@@ -1,5 +1,6 @@
 """Comparing a sound with the sounds of a model, and the command that prints it."""
 
+import copy
 import json
 from pathlib import Path
 
@@ -81,8 +82,8 @@ def test_encode_prints_the_percentile_of_each_feature(
 
 
 def test_a_model_without_statistics_is_one_line(model: TimbreModel) -> None:
-    bare = TimbreModel.load()
-    bare.metadata["statistics"] = {}
+    bare = copy.copy(model)
+    bare.metadata = {**model.metadata, "statistics": {}}
     with pytest.raises(InputError, match="holds no statistics"):
         percentiles(
             bare,

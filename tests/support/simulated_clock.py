@@ -9,6 +9,8 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+LONGEST_END_S = 600.0  # simulated, that a thread may take to end
+
 
 @dataclass(eq=False)
 class _Turn:
@@ -52,6 +54,20 @@ class SimulatedClock:
     def thread(self, target: Callable[[], None], name: str) -> threading.Thread:
         """A thread of the simulation, not started yet."""
         return _SimulatedThread(self, target, name)
+
+    def let_all_end(self) -> None:
+        """Let time pass until the other threads have ended.
+
+        A thread that still waited would hold on to its session for good.
+
+        Raises:
+            RuntimeError: one of them does not end.
+        """
+        limit = self._now + LONGEST_END_S
+        while len(self._turns) > 1:
+            if self._now >= limit:
+                raise RuntimeError(f"{len(self._turns) - 1} threads do not end")
+            self.sleep(0.1)
 
     def _enter(self) -> _Turn:
         """Take the calling thread in."""

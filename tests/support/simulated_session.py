@@ -171,6 +171,7 @@ class SimulatedSession:
         self.session.start()
         self.session.run(self.commands.poll)
         self.commands.close()
+        self.clock.let_all_end()
 
     def send(self, packet: bytes) -> None:
         """Within `act`: an OSC packet."""
