@@ -14,6 +14,7 @@ import click
 from effects.base.errors import InputError, LatentError
 from effects.base.one_line import escaped
 from engine.cli.config_file import config_path, default_map, read_config
+from engine.cli.last_net import LastNet
 from engine.cli.signals import Stopped, asked, leave, raise_on_signals
 from engine.version import VERSION
 
@@ -105,9 +106,10 @@ def main(args: list[str] | None = None) -> None:
 def run_process() -> None:
     """Run the command line in a process of its own, signals handled, and end it."""
     try:
-        raise_on_signals()
         if not os.environ.get(DEBUG):
             warnings.simplefilter("ignore")  # of libraries: nothing a user can mend
+            LastNet().spread()
+        raise_on_signals()
         code = _run(None)
     except Stopped as stopped:  # while a line was printed
         code = stopped.exit_code

@@ -7,6 +7,7 @@ import os
 import signal
 import sys
 import threading
+from collections.abc import Callable
 from types import FrameType
 
 END_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -14,6 +15,8 @@ AGAIN_S = 0.3  # after a signal, and then again, it is seen whether it is on its
 SOON_S = 0.02  # by when the destructor that swallowed a signal has returned
 
 _asked: list[int] = []  # signals that have raised
+# Called for other exceptions that were swallowed.
+_other_hook: "Callable[[sys.UnraisableHookArgs], object]" = sys.__unraisablehook__
 
 
 class Stopped(BaseException):
@@ -46,6 +49,8 @@ def raise_on_signals() -> None:
     # callback. The alarm raises it again until the process ends, and soon where Python
     # tells that it did so.
     signal.signal(signal.SIGALRM, _raise_again)
+    global _other_hook
+    _other_hook = sys.unraisablehook
     sys.unraisablehook = _swallowed
 
 
@@ -125,7 +130,7 @@ def _swallowed(fault: "sys.UnraisableHookArgs") -> None:
     if isinstance(fault.exc_value, Stopped):
         signal.setitimer(signal.ITIMER_REAL, SOON_S, AGAIN_S)
     else:
-        sys.__unraisablehook__(fault)
+        _other_hook(fault)
 
 
 def _end_at_once(number: int, frame: FrameType | None) -> None:

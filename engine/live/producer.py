@@ -141,7 +141,6 @@ class Producer:
                 self._step()
         except BaseException as error:  # the session reports it; the ring plays out
             self.failure = error
-            raise
 
     def _step(self) -> None:
         if self._may_change() and self._take_changes():

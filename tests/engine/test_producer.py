@@ -334,3 +334,4 @@ def test_a_failure_is_kept_for_the_session(rig: Rig) -> None:
     finally:
         threading.excepthook = hook
     assert isinstance(rig.producer.failure, ValueError)
+    assert raised == [], "the session tells it"
