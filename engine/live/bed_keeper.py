@@ -16,7 +16,7 @@ from engine.control.callbacks import Event, OnEvent, Say
 from engine.control.controls import Controls
 from engine.control.steady import Steady
 from engine.live.clock import REAL_CLOCK, Clock
-from engine.live.live_bed import LiveBed
+from engine.live.live_bed import Leaves, LiveBed
 from engine.live.mixer import Mixer
 from engine.live.slow_work import AbandonedError, SlowWork
 from engine.sound.bed import Bed
@@ -129,7 +129,15 @@ class BedKeeper:
         with contextlib.suppress(AbandonedError):
             self._change()
             if self._clock.now() >= self._look_at:
-                self._live.extend()
+                self._live.extend(self._is_asked)
+
+    def _is_asked(self) -> bool:
+        """Whether a change waits, which comes before what is loaded ahead of its time.
+
+        It is looked at all the time, also while loops are loaded.
+        """
+        has_commands = not self._commands.empty()
+        return has_commands or bool(self._bed.turned(self._controls.snapshot))
 
     def _change(self) -> None:
         """Carry out commands and changed controls, and write them to the journal."""
@@ -145,13 +153,16 @@ class BedKeeper:
                 {"set": dict(turned)},
             )
         if self._live.waits and self._clock.now() >= self._look_at:
-            self._command("effects/resume", ())
+            self._command("effects/resume", (), self._is_asked)
 
-    def _command(self, name: str, args: tuple[object, ...]) -> None:
+    def _command(
+        self, name: str, args: tuple[object, ...], leaves: Leaves | None = None
+    ) -> None:
         self._change_ahead(
             lambda at: self._bed.commanded(at, name, args),
             lambda at: self._bed.command(at, name, args),
             {"command": name, "args": list(args)},
+            leaves,
         )
 
     def _change_ahead(
@@ -159,9 +170,14 @@ class BedKeeper:
         changed: Callable[[int], EffectSchedule],
         make: Callable[[int], None],
         row: Event,
+        leaves: Leaves | None = None,
     ) -> None:
-        """Attempt a change ever farther ahead, until the mixer had not come by."""
-        self._live.rehearse(self._next_change(), changed)
+        """Attempt a change ever farther ahead, until the mixer had not come by.
+
+        With `leaves` it is not made while another one waits.
+        """
+        if not self._live.rehearse(self._next_change(), changed, leaves):
+            return
         lead_s = LEAD_S
         while not self._stopping.is_set():
             self._changed_at = at = self._next_change(lead_s)

@@ -2,19 +2,21 @@
 
 What is published to the mixer holds for ever: behind the time for which loops are
 loaded, the order of effects stands still, and what sounds then goes on. Before that
-time comes, more is loaded and offered. Should a loop be late, the mixer comes to where
+time comes, more is loaded and offered; a change that was asked for does not wait for
+that. Should a loop be late, the mixer comes to where
 the order stands still: it waits, which is written to the journal while the loop is
 still being loaded, and goes on when the loop is there. So no effect is missing where
 its crossfade begins, however slow the disk is.
 """
 
 from collections.abc import Callable
+from typing import TypeAlias
 
 from effects.bed.loop_layer import LoopLayer
 from effects.bed.schedule import EffectSchedule
 from effects.bed.timeline import BedEvent
 from engine.control.callbacks import Event, OnEvent
-from engine.live.slow_work import SlowWork
+from engine.live.slow_work import SlowWork, Work
 from engine.sound.bed import Bed
 
 NEAR_S = 4.0  # behind a change, of which the loops are loaded before it is made
@@ -22,6 +24,13 @@ MARGIN_S = 0.5  # from where the order waits to an effect that is not there yet
 # From the mixer to where it is settled that the order waits. The frames of the bed
 # that are heard now reach less far.
 SETTLED_S = 0.25
+
+
+Leaves: TypeAlias = Callable[[], bool]
+
+
+def _never() -> bool:
+    return False
 
 
 class LiveBed:
@@ -46,6 +55,8 @@ class LiveBed:
         self._bed, self._position = bed, position
         self._wait, self._slow_work, self._on_event = wait, slow_work, on_event
         self._known = 0  # sample up to which what is published knows its loops
+        # A loop that is being loaded ahead of its time: one at most.
+        self._ahead: tuple[str, Work[None]] | None = None
 
     def begin(self, seconds: float) -> None:
         """Before the mixer runs: publish the first seconds.
@@ -104,18 +115,45 @@ class LiveBed:
         self._on_event({"at": at, **row})
         return True
 
-    def rehearse(self, at: int, changed: Callable[[int], EffectSchedule]) -> None:
+    def rehearse(
+        self,
+        at: int,
+        changed: Callable[[int], EffectSchedule],
+        leaves: Leaves | None = None,
+    ) -> bool:
         """Load what a change at about sample `at` will need, without making it.
+
+        Args:
+            at: the sample.
+            changed: gives the schedule with the change from a sample on.
+            leaves: whether another change is to be made first; None: this one is the
+                one that is asked for.
+
+        Returns:
+            Whether all is loaded; false: left for another change.
 
         Raises:
             InputError: a loop cannot be loaded.
             AbandonedError: the session ends.
         """
         end = at + self._samples(NEAR_S)
-        self._layers_of(self._waiting(changed(at), end), end)
+        schedule = self._waiting(changed(at), end)
+        rate = self._bed.sample_rate
+        for region in schedule.regions_between(self._position() / rate, end / rate):
+            if self._bed.is_there(region.name):
+                continue
+            if leaves is None:
+                self._load(region.name)
+            elif not self._load_ahead(region.name, leaves):
+                return False
+        self._layers_of(schedule, end)
+        return True
 
-    def extend(self) -> None:
+    def extend(self, leaves: Leaves) -> None:
         """Load what comes next, and publish it; what may take long, piece by piece.
+
+        Args:
+            leaves: whether a change is to be made first.
 
         Raises:
             InputError: a loop cannot be loaded.
@@ -129,11 +167,33 @@ class LiveBed:
         for region in bed.schedule.regions_between(position / rate, end / rate):
             if not bed.is_there(region.name):
                 self._publish(round((region.start_s - MARGIN_S) * rate))
-                self._load(region.name)
+                if not self._load_ahead(region.name, leaves):
+                    return
         self._publish(end)
 
+    def _load_ahead(self, name: str, leaves: Leaves) -> bool:
+        """Load a loop ahead of its time; false when it was left for a change.
+
+        It goes on being loaded then, and is come back to. Another is not begun before
+        it is there, so that changes do not leave ever more work behind them.
+        """
+        while True:
+            if self._ahead is None:
+                self._ahead = name, self._slow_work.begin(lambda: self._bed.load(name))
+            loaded, work = self._ahead
+            if not self._slow_work.wait(work, self.settle, leaves):
+                return False
+            self._ahead = None
+            if loaded == name:
+                work.result()
+                return True
+
     def _load(self, name: str) -> None:
-        self._slow_work.do(lambda: self._bed.load(name), self.settle)
+        """Load a loop that a change needs, whatever is loaded ahead of its time."""
+        if self._ahead is not None and self._ahead[0] == name:
+            self._load_ahead(name, _never)
+        else:
+            self._slow_work.do(lambda: self._bed.load(name), self.settle)
 
     def _publish(self, known: int) -> None:
         """Have the order stand still at a later sample than it would now."""

@@ -22,6 +22,7 @@ START_S = 2.5  # a start takes about so long
 
 def main() -> None:
     """Start, end, and print."""
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)  # `nohup` ignores it, for sessions too
     n_ends = int(sys.argv[1]) if len(sys.argv) > 1 else 50
     rng = np.random.default_rng(2)
     console = Console()

@@ -217,3 +217,34 @@ def test_a_loop_that_is_asked_for_early_makes_no_wait(tmp_path: Path) -> None:
     pace = Pace(slab_s=lambda: 0.02, loop_s=lambda: next(takes))
     session, _ = played(settings, act, tmp_path, pace)
     assert not any(e.get("command") == "effects/wait" for e in session.events)
+
+
+@pytest.mark.parametrize(("asks_for", "most_s"), [(2, 27.0), (1, 24.0), (0, 1.0)])
+def test_what_is_asked_for_does_not_wait_for_what_the_order_will_need(
+    asks_for: int, most_s: float, tmp_path: Path
+) -> None:
+    """The order's next loop is being loaded for 25 s, as is what is asked for."""
+    values = {"effects/dwell": 10.0, "effects/crossfade": 2.0, "effects/density": 0.0}
+    settings = Settings(
+        seed=2, sample_rate=RATE, effects=EFFECTS, controls=snapshot_of(values)
+    )
+    takes = iter([0.0, *[25.0] * 100])
+    asked_at: list[int] = []
+
+    def act(session: SimulatedSession) -> None:
+        bed = session.graph.bed
+        assert bed is not None
+        order = list(dict.fromkeys(bed.schedule.name_at(s) for s in range(600)))
+        session.sleep(4.0)
+        for name in (order[asks_for], order[asks_for]):  # the second is nothing new
+            session.commands.command("effects/mix", f"{name}:-3")
+        asked_at.append(session.session.mixer.position)
+        session.sleep(80.0)
+        session.session.stop()
+
+    pace = Pace(loop_s=lambda: next(takes), forget_every=1 << 30)
+    session, heard = played(settings, act, tmp_path, pace)
+    rows = [event for event in session.events if event.get("command")]
+    (mixed_at,) = [e["at"] for e in rows if e["command"] == "effects/mix"]
+    assert 0.0 < (mixed_at - asked_at[0]) / RATE < most_s
+    np.testing.assert_array_equal(replayed(session, len(heard)), heard)
