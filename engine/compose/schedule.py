@@ -19,7 +19,9 @@ from model.inference import TimbreModel
 CROSSFADE_S = 16.0  # from one song into the next
 NEXT_S = 4.0  # the same when asked to go on at once
 
-_KEPT_SONGS = 6  # composed songs that are kept
+# Composed songs that are kept, of a few kB each: who presses "next" again and again has
+# many within the seconds that one batch of nodes reads back.
+_KEPT_SONGS = 64
 # Slots that ended so long ago are forgotten: more than what is decoded ahead of the
 # ring's end, what the ring holds, and what a restart looks back for.
 _KEPT_S = 180.0
