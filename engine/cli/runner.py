@@ -118,4 +118,6 @@ class Runner:
             line += f", {n} errors in the mixer"
         if n := metrics.bad_frames:
             line += f", {n} frames that were not finite"
+        if n := metrics.silences:
+            line += f", {n} songs left, since they were silent"
         return line

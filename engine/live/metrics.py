@@ -24,3 +24,4 @@ class Metrics:
     frames: int = 0  # frames synthesised
     replans: int = 0  # times the unheard part was rendered again
     bad_frames: int = 0  # decoded timbres that were not finite
+    silences: int = 0  # times that the music was silent for seconds, and left its song

@@ -45,6 +45,9 @@ MAX_LEAD_S = 2.0
 CONCEALMENT_EVERY_S = 8.0  # at most: a loop takes as long as some eight hops
 CONCEALMENT_MOST = 4.0  # gain of a loop that was made in a softer place
 CONCEALMENT_LIKE_DB = 4.0  # a loop that differs by less is not made again
+SILENT = 1e-4  # peak, -80 dBFS: no music is so soft for long
+SILENT_S = 6.0  # of silence: less than the ring holds, so the next song covers most
+MOST_SILENT_S = 900.0  # that is waited where the next songs are silent, too
 POSITIONS = 256  # kept of the hops: more than the ring holds
 
 
@@ -65,7 +68,7 @@ class Producer:
         ring: of layers, as long as the look-ahead is to be.
         reader: of the ring; gets the concealment.
         controls: whose changes are followed.
-        metrics: `frames`, `replans` and `bad_frames` are counted here.
+        metrics: `frames` to `silences` are counted here.
         on_event: takes a row for the journal of every change, with its samples.
         clock: of the session.
 
@@ -106,6 +109,8 @@ class Producer:
         self._concealed: NDArray[np.float64] | None = None  # band powers of the loop
         self._concealed_at = 0.0  # monotonic time at which the loop was made
         self._hop_s = 0.0  # longest time that a hop took lately
+        self._silent = 0  # samples since the music was heard last
+        self._silent_s = SILENT_S  # of them until the next song is gone over to
         self._thread = clock.thread(self._run, "producer")
 
     def prime(self, seconds: float) -> None:
@@ -194,7 +199,20 @@ class Producer:
         written = self._ring.write(hop, self._music.band_envelope)
         self._since_change += len(hop)
         self._level_concealment()
+        self._leave_silence(hop)
         return written
+
+    def _leave_silence(self, hop: Samples) -> None:
+        """Go over to the next song where this one is silent: a model may be so."""
+        if max(hop.max(), -hop.min()) > SILENT:
+            self._silent, self._silent_s = 0, SILENT_S
+            return
+        self._silent += len(hop)
+        if self._silent >= self._silent_s * self._rate:
+            self._silent = 0
+            self._silent_s = min(2.0 * self._silent_s, MOST_SILENT_S)
+            self._metrics.silences += 1
+            self.command("next")
 
     def _keep_concealment(self) -> None:
         """Make the loop again if the music has moved on and nothing else waits."""

@@ -84,7 +84,8 @@ class Session:
         )
         logs = (reader.log, self.mixer.log)
         self._changes = ChangeLog(logs, self.metrics, controls.snapshot, on_event)
-        self._on_event = on_event
+        self._on_event, self._say = on_event, say
+        self._told_silences = 0
         self._stopping = threading.Event()
         self._switch_interval = sys.getswitchinterval()
         controls.on_change = self.producer.wake
@@ -118,6 +119,7 @@ class Session:
             ):
                 self._changes.report(self.mixer.position)
                 poll()
+                self._tell_silence()
                 if self.producer.failure is not None:
                     raise RunError(f"the producer failed: {self.producer.failure!r}")
                 self.device.poll()
@@ -194,6 +196,11 @@ class Session:
         if self._bed is not None:
             self._bed.start()
         self.device.start()
+
+    def _tell_silence(self) -> None:
+        if self.metrics.silences > self._told_silences:
+            self._told_silences = self.metrics.silences
+            self._say("the music was silent: a sound of the model is; next song")
 
     def _has_ended(self) -> bool:
         total = self.graph.music.n_samples

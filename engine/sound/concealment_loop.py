@@ -106,6 +106,6 @@ def _evened(loop: Samples, step: int) -> Samples:
     lift = np.clip(power.mean() / np.maximum(smooth, 1e-20), 1.0 / _MOST, _MOST)
     middles = (np.arange(len(power)) + 0.5) * step
     gain = np.interp(np.arange(len(loop)), middles, np.sqrt(lift), period=len(loop))
-    gain /= np.sqrt(np.mean(lift * power) / power.mean() + 1e-20)
+    gain /= np.sqrt(np.mean(lift * power) / max(power.mean(), 1e-300) + 1e-20)
     loop *= gain.astype(np.float32)[:, None]
     return loop

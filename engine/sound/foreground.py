@@ -43,6 +43,7 @@ SPACE_RISE_S = 0.25
 SPACE_DB = -3.0  # of the tail's partials beside the note's own, at full space
 
 _FAINT = 1e-3  # amplitude of a harmonic beside the fundamental
+_NOTHING = 1e-300  # in place of no power, where it is divided by
 _K_OFFSET = 10.0**0.0691  # 0 LUFS is a K-weighted mean square of this over two channels
 
 Values = NDArray[np.float32]
@@ -206,7 +207,7 @@ def _make(
     inside = places < N_PLACES
     numbers, places = numbers[inside], places[inside]
     amplitude = np.sqrt(colour[places // PLACES_PER_BAND])
-    amplitude /= amplitude[0]
+    amplitude /= max(amplitude[0], _NOTHING)  # a silent sound has silent notes
     amplitude = np.clip(amplitude, 0.0, 1.0) / numbers**0.6
     heard = amplitude > _FAINT
     numbers, places, amplitude = numbers[heard], places[heard], amplitude[heard]
@@ -218,7 +219,7 @@ def _make(
     scale = np.sqrt(_K_OFFSET / 2.0 / max(float(power), 1e-12))
     space = np.full(2 * n, 10.0 ** (SPACE_DB / 20.0) / np.sqrt(2.0))
     all_places = np.concatenate([places, beside.ravel()])
-    breath = floor * (_breath_tilt() / _breath_power(floor))
+    breath = floor * (_breath_tilt() / max(_breath_power(floor), _NOTHING))
     return Tone(
         np.clip(all_places, 0, N_PLACES - 1),
         (scale * np.concatenate([amplitude, np.tile(amplitude, 2) * space])).astype(

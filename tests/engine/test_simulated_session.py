@@ -7,9 +7,11 @@ import threading
 import weakref
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from effects.audio.levels import Samples
 from effects.shelf.library import Library
@@ -168,9 +170,9 @@ def turned(session: SimulatedSession) -> None:
         (45.0, 2, 960, 0.0, nothing),  # it ends while the second loop is loaded
         (140.0, 4, 4096, 0.0, nothing),
         (60.0, 2, 960, 9.5, mixed),
-        (68.0, 2, 333, 8.8, chosen_and_back),
+        (68.0, 3, 333, 8.8, chosen_and_back),
         (68.0, 2, 64, 15.0, jumped),
-        (68.0, 2, 960, 36.5, turned),
+        (68.0, 3, 960, 36.5, turned),
     ],
 )
 def test_the_order_of_effects_waits_for_each_loop_that_is_late(
@@ -248,3 +250,48 @@ def test_what_is_asked_for_does_not_wait_for_what_the_order_will_need(
     (mixed_at,) = [e["at"] for e in rows if e["command"] == "effects/mix"]
     assert 0.0 < (mixed_at - asked_at[0]) / RATE < most_s
     np.testing.assert_array_equal(replayed(session, len(heard)), heard)
+
+
+class _Silenced:
+    """A decoder that gives nothing for the sounds of one song."""
+
+    def __init__(self, decoder: Any) -> None:
+        self._decoder = decoder
+        self.beyond: tuple[NDArray[np.float32], float] | None = None  # a half space
+
+    def run(self, outputs: object, inputs: dict[str, NDArray[np.float32]]) -> object:
+        (spectrum,) = self._decoder.run(outputs, inputs)
+        if self.beyond is not None:
+            direction, limit = self.beyond
+            spectrum[inputs["z"] @ direction > limit] = 0.0
+        return [spectrum]
+
+
+def test_a_song_that_a_model_gives_no_sound_is_left(tmp_path: Path) -> None:
+    graph = build(Settings(seed=3, sample_rate=RATE, effects=None))
+    model = graph.music._model
+    decoder = _Silenced(model._decoder)
+    song = graph.music._schedule.song(graph.music._schedule.at(0.0)[-1])
+    middle = song.waypoints[:, :32].mean(axis=0).astype(np.float32)
+    middle /= np.linalg.norm(middle)
+    decoder.beyond = middle, float((song.waypoints[:, :32] @ middle).min()) - 1.5
+
+    def act(session: SimulatedSession) -> None:
+        session.sleep(40.0)
+        session.session.stop()
+
+    model._decoder = decoder
+    try:
+        session = SimulatedSession(graph, Pace(), tmp_path, act)
+        kept = Kept()
+        session.session.add_tap(kept)
+        session.play()
+        heard = np.concatenate(kept.blocks)
+        again = replayed(session, len(heard))
+    finally:
+        model._decoder = decoder._decoder
+    assert session.metrics.silences == 1
+    assert session.said == ["the music was silent: a sound of the model is; next song"]
+    loudness = np.abs(heard[2 * RATE : 39 * RATE]).reshape(-1, RATE // 5, 2)
+    assert loudness.max(axis=(1, 2)).min() > 1e-3, "it was left before it was heard"
+    np.testing.assert_array_equal(again, heard)
