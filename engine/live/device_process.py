@@ -28,6 +28,7 @@ LATENCY_S = 0.2  # hides a tenth of a second in which the session stands still
 PATIENCE = 0.7  # share of the latency for which the callback waits for samples
 AGAIN_S = (0.1, 0.5)  # first and longest wait between looks for a device
 LOAD_EVERY_S = 0.5
+_NAMES = {1: "mono", 2: "stereo"}
 
 
 @dataclass(frozen=True)
@@ -57,6 +58,7 @@ class Report:
         devices: that there are, of the task `list`.
         opened: name of the device that plays, of the task `play`.
         latency_s: seconds from the callback to the speaker, as PortAudio states them.
+        channels: of the device that plays.
         error: why the task failed; empty if it did not.
         is_input: whether another device name would mend that.
     """
@@ -64,6 +66,7 @@ class Report:
     devices: tuple[Device, ...] = ()
     opened: str = ""
     latency_s: float = 0.0
+    channels: int = CHANNELS
     error: str = ""
     is_input: bool = False
 
@@ -153,7 +156,7 @@ def _devices(sd: Any) -> list[Device]:
 
 
 def _try(task: Task) -> None:
-    """Find out whether a device can be opened in stereo at a rate.
+    """Find out whether a device can be opened at a rate.
 
     Raises:
         LatentError: it cannot.
@@ -163,7 +166,7 @@ def _try(task: Task) -> None:
     try:
         sd.check_output_settings(
             device=device.index,
-            channels=CHANNELS,
+            channels=min(CHANNELS, device.channels),
             dtype="float32",
             samplerate=task.rate,
         )
@@ -197,7 +200,7 @@ def _play(task: Task) -> None:
         # PortAudio keeps the list of devices of its beginning.
         sd._terminate()
         sd._initialize()
-    _report(Report(opened=device.name, latency_s=float(stream.latency)))
+    _report(Report((), device.name, float(stream.latency), device.channels))
     while True:
         time.sleep(LOAD_EVERY_S)
         ring.set(Counter.LOAD, round(1e6 * stream.cpu_load))
@@ -207,12 +210,15 @@ def _open(sd: Any, device: Device, rate: int, ring: DeviceEnd) -> Any:
     def callback(out: Any, n_samples: int, time: Any, status: Any) -> None:
         if status:
             ring.add(Counter.XRUNS)
-        ring.take(memoryview(out).cast("f"), n_samples)
+        take(memoryview(out).cast("f"), n_samples)
 
+    channels = min(CHANNELS, device.channels)
+    take = ring.take if channels == CHANNELS else ring.take_mono
+    ring.set(Counter.CHANNELS, channels)
     try:
         stream = sd.RawOutputStream(
             samplerate=rate,
-            channels=CHANNELS,
+            channels=channels,
             dtype="float32",
             device=device.index,
             latency=LATENCY_S,
@@ -224,7 +230,7 @@ def _open(sd: Any, device: Device, rate: int, ring: DeviceEnd) -> Any:
         stream.start()
     except sd.PortAudioError as error:
         raise RunError(
-            f"cannot open {device.name!r} at {rate} Hz, stereo: {error}"
+            f"cannot open {device.name!r} at {rate} Hz, {_NAMES[channels]}: {error}"
         ) from error
     return stream
 

@@ -43,6 +43,7 @@ class Counter(IntEnum):
     XRUNS = 6  # callbacks that PortAudio flagged, or that found too little
     TRIES = 7  # looks for a device
     LOAD = 8  # millionths of the time that callbacks take, as PortAudio measures it
+    CHANNELS = 9  # of the device, once it is opened: 2, or 1
 
 
 @dataclass(frozen=True)
@@ -151,6 +152,7 @@ class DeviceEnd:
         self._last = [0.0] * CHANNELS  # sample that was played last
         self._joined = self._join  # samples since a jump
         self._is_silent = True  # nothing was there for the last sample
+        self._both: Any = _silence(0)  # both channels, for a device with one
 
     def set(self, counter: Counter, value: int) -> None:
         """Set a counter of the device's side."""
@@ -174,6 +176,17 @@ class DeviceEnd:
         else:
             self._take(out, n)
         counters[Counter.BLOCKS] += 1
+
+    def take_mono(self, out: Any, n: int) -> None:
+        """Callback of a device with one channel: `out` is a view of n floats.
+
+        The pacer has made both channels the same, so one of them is taken.
+        """
+        if len(self._both) < CHANNELS * n:
+            self._both = _silence(n)
+        both = self._both[: CHANNELS * n]
+        self.take(both, n)
+        out[:] = both[::CHANNELS]
 
     def _take(self, out: Any, n: int) -> None:
         lead = self._counters[Counter.WRITTEN] - self._read
@@ -245,7 +258,7 @@ class DeviceEnd:
 
 
 def _silence(n: int) -> Any:
-    return memoryview(bytes(n * _FRAME_BYTES)).cast("f")
+    return memoryview(bytearray(n * _FRAME_BYTES)).cast("f")
 
 
 def _memory_file() -> int:

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from effects.audio.levels import Samples
 from effects.base.errors import InputError, LatentError, RunError
 from engine.control.callbacks import OnEvent, Say
+from engine.live.device_process import Report
 from engine.live.device_ring import AHEAD_S
 from engine.live.metrics import Metrics
 from engine.live.output import Output
@@ -102,6 +103,7 @@ class DeviceWatch:
         if output is not None and output.opened is not None:
             self._playing = output
             self._pacer.attach(output.ring, fade_in=False)
+            self._tell_mono(output.opened)
         self._pacer.start()
 
     def poll(self) -> None:
@@ -195,5 +197,12 @@ class DeviceWatch:
         self._metrics.away_s, self._lost_at = self.away_s, None
         losses, away_s = self._metrics.device_losses, round(self._metrics.away_s, 1)
         self._say(f"playing on {name!r}{' again' if losses else ''}")
+        self._tell_mono(output.opened)
         row = {"found": name, "losses": losses, "away_s": away_s}
         self._on_event({"at": self._position(), "device": row})
+
+    def _tell_mono(self, opened: Report) -> None:
+        if opened.channels == 1:
+            self._say(
+                f"{opened.opened!r} has one channel: it gets left and right mixed"
+            )

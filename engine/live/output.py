@@ -40,7 +40,7 @@ def list_devices() -> list[Device]:
 
 
 def refusal(device: Device, sample_rate: int) -> str | None:
-    """Return why a device cannot be opened in stereo at a rate; None if it can."""
+    """Return why a device cannot be opened at a rate; None if it can."""
     try:
         _ask(Task("try", wanted=str(device.index), rate=sample_rate))
     except LatentError as error:
@@ -227,5 +227,7 @@ def _why_ended(process: "subprocess.Popen[bytes]") -> str:
     status = process.poll()
     if status is None:
         return NO_ANSWER
+    if status == 0:  # PortAudio said that its stream is over
+        return "the device stopped at once: another program may hold it"
     how = f"by signal {-status}" if status < 0 else f"with status {status}"
     return f"the sound system failed: the device's process ended {how}"

@@ -44,6 +44,7 @@ class Pacer:
         self._ramp = np.linspace(
             0.0, 1.0, round(FADE_IN_S * sample_rate), dtype=np.float32
         )[:, None]
+        self._mono = np.zeros(len(self._block), np.float32)
         self._risen = 0  # samples of the ramp that were used
         self._render, self._metrics = render, metrics
         self._ring: MixerEnd | None = None
@@ -129,6 +130,10 @@ class Pacer:
                 part = self._ramp[self._risen : self._risen + len(block)]
                 block[: len(part)] *= part
                 self._risen += len(block)
+            if ring.count(Counter.CHANNELS) == 1:
+                np.add(block[:, 0], block[:, 1], out=self._mono)
+                np.multiply(self._mono, 0.5, out=self._mono)
+                block[:] = self._mono[:, None]
             ring.write(block)
             asked = ring.count(Counter.BLOCK)
         self._metrics.block = max(len(block), asked)

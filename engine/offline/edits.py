@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from effects.base.errors import InputError
-from engine.control.controls import CONTROLS, Value
+from engine.control.controls import CONTROLS, FORMER_NAMES, Value
 from engine.live.fade import FadeKind
 from engine.sound.concealment import ConcealmentRecipe
 from engine.sound.music import COMMANDS
@@ -92,7 +92,7 @@ def edits_of(events: Sequence[Mapping[str, Any]], scale: float = 1.0) -> list[Ed
     for event in events:
         edit = Edit(
             round(event["at"] * scale),
-            dict(event.get("set", {})),
+            {FORMER_NAMES.get(k, k): v for k, v in event.get("set", {}).items()},
             event.get("command"),
             tuple(event.get("args", ())),
             _scaled(event, "heard", scale),

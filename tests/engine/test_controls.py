@@ -3,6 +3,7 @@
 import json
 import math
 import threading
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -10,7 +11,18 @@ from hypothesis import strategies as st
 
 from effects.base.errors import InputError
 from engine.cli.main import main
-from engine.control.controls import CONTROLS, TABLE, Control, Controls, snapshot_of
+from engine.compose import preset
+from engine.control.controls import (
+    CONTROLS,
+    FORMER_NAMES,
+    TABLE,
+    Control,
+    Controls,
+    snapshot_of,
+)
+from engine.offline.edits import edits_of
+from engine.offline.journal import Header, read_journal
+from engine.offline.journal_writer import JournalWriter
 
 by_name = pytest.mark.parametrize("control", TABLE, ids=lambda control: control.name)
 anything = st.one_of(
@@ -141,3 +153,34 @@ def test_the_command_lists_addresses(capsys: pytest.CaptureFixture[str]) -> None
         "/latent/now",
     } <= listed
     assert len(listed) > 2 * len(TABLE)
+
+
+@pytest.mark.parametrize(("former", "name"), FORMER_NAMES.items())
+def test_what_was_kept_by_an_earlier_version_is_read(
+    former: str,
+    name: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Presets, journals and defaults of users outlive the names of controls."""
+    value = CONTROLS[name].from_norm(0.7)
+    assert Controls().set(former, value) == value
+    mine = tmp_path / "mine.toml"
+    table, _, key = former.rpartition("/")
+    mine.write_text(f"[{table}]\n{key} = {value}\n")
+    assert preset.load(str(mine)).controls[name] == value
+    journal = JournalWriter(tmp_path / "old.jsonl", Header(1, 48_000, {former: value}))
+    journal.event({"at": 5, "set": {former: value}})
+    journal.close()
+    read = read_journal(tmp_path / "old.jsonl")
+    assert snapshot_of(read.header.controls)[name] == value
+    first, *_ = [edit for edit in edits_of(read.events) if edit.values]
+    assert first.values == {name: value}
+    monkeypatch.setenv("LATENT_HOME", str(tmp_path))
+    config = tmp_path / "config" / "config.toml"
+    config.parent.mkdir()
+    config.write_text(f"[play]\n{former.replace('/', '-')} = {value}\n")
+    with pytest.raises(SystemExit) as ended:
+        main(["config", "show", "play"])
+    assert ended.value.code in (0, None), capsys.readouterr().err

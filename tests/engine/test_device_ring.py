@@ -217,3 +217,22 @@ def test_detached_it_goes_by_the_clock_and_a_fault_is_a_block_of_silence() -> No
         assert source.position > at, "the thread outlives a fault"
         pacer.close()
         assert not pacer.is_running
+
+
+def test_a_device_with_one_channel_gets_both_mixed() -> None:
+    source = Counting()
+    pacer = Pacer(RATE, source.render, Metrics())
+    with both_ends(patience_s=0.5) as (mixer, device):
+        device.set(Counter.CHANNELS, 1)
+        pacer.attach(mixer, fade_in=False)
+        pacer.start()
+        heard = np.zeros(0, np.float32)
+        for n in (64, 512, 2400, 700) * 6:
+            out = np.full(n, np.nan, np.float32)
+            device.take_mono(memoryview(out.data).cast("B").cast("f"), n)
+            heard = np.append(heard, out)
+        pacer.close()
+        assert mixer.count(Counter.XRUNS) == 0
+    heard = heard[int(np.argmax(heard > 0.0)) :]
+    both = music(0, len(heard))
+    np.testing.assert_allclose(heard, both.mean(axis=1), atol=1e-7)

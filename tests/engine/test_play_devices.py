@@ -153,6 +153,33 @@ def test_it_waits_for_a_device_that_is_not_there_yet(home: Path) -> None:
     assert "device losses" not in player.lines[-1]
 
 
+def test_a_device_that_is_taken_is_told_and_played_on_once_it_is_free(
+    tmp_path: Path,
+) -> None:
+    """It is there, and refuses: as when another program has it to itself."""
+    raw = tmp_path / "away" / "sound.raw"
+    config = tmp_path / "asound.conf"
+    config.write_text(
+        f'pcm.taken {{ type file file "{raw}" format raw slave.pcm "null" '
+        'hint { show on description "taken" } }\n'
+    )
+    env = {
+        "ALSA_CONFIG_PATH": f"/usr/share/alsa/alsa.conf:{config}",
+        "PULSE_SERVER": str(tmp_path / "none"),
+    }
+    asked = ["--no-effects", "--device", "taken"]
+    with playing(*asked, home=tmp_path, env=env, ready=False) as player:
+        assert player.wait() == 1
+        (line,) = player.lines
+        assert "taken" in line or "another program" in line
+    with playing(*asked, "--wait-device", home=tmp_path, env=env) as player:
+        assert "waiting for one" in player.lines[0]
+        raw.parent.mkdir()
+        player.wait_for("playing on 'taken'")
+        assert player.stop() == 0
+    assert raw.stat().st_size > 0
+
+
 def test_a_rate_that_cannot_be_is_one_clear_line(home: Path) -> None:
     with playing("--rate", 100, home=home, ready=False) as player:
         assert player.wait() == 2

@@ -13,6 +13,7 @@ import pytest
 
 from effects.base.errors import LatentError
 from engine.live.output import Output
+from tests.support import audio
 from tests.support.command import ROOT, environment
 from tests.support.device_faults import (
     KINDS,
@@ -196,3 +197,29 @@ def test_what_cannot_be_opened_is_told_by_the_process_that_tried(
         with pytest.raises(LatentError, match="cannot open"):
             output.wait_opened()
         output.close()
+
+
+def test_headphones_that_turn_into_a_headset_are_played_on(tmp_path: Path) -> None:
+    """Bluetooth's other profile: the device is gone, and comes as 16 kHz and mono."""
+    file = tmp_path / "r.flac"
+    with (
+        VirtualAudio(RATE) as device,
+        playing(
+            "--no-effects", "--record", file, home=tmp_path, env=device.env
+        ) as player,
+    ):
+        for rate, channels in ((16_000, 1), (RATE, 2)):
+            time.sleep(1.5)
+            device.unload_sink()
+            device.rate, device.channels = rate, channels
+            device.load_sink()
+            began = time.monotonic()
+            with device.capture() as capture:
+                while not np.any(np.abs(capture.samples()[-rate // 10 :]) > 1e-4):
+                    assert time.monotonic() - began < limit_s(BACK_S)
+                    time.sleep(0.02)
+        assert player.stop() == 0
+    samples, rate = audio.load(file)
+    played_s = float(player.lines[-1].partition("played ")[2].split()[0])
+    assert abs(len(samples) / rate - played_s) < 0.2
+    assert player.said.count("is gone") <= 2

@@ -1,6 +1,7 @@
 """`latent play` on a null sink for a long time, and its replay beside its recording."""
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -30,24 +31,33 @@ def play_for(hours: float, folder: Path) -> str:
             status = player.wait(seconds + SLACK_S)
     (journal,) = (folder / "state" / "journals").glob("*.jsonl")
     done = latent("replay", journal, replayed, home=folder)
-    different = n_different(recording, replayed)
+    segments = [recording, *sorted(folder.glob("soak-[0-9]*.flac"))]
+    different = n_different(segments, replayed)
     return (
         f"{player.lines[-1]}; exit {status}; {before:.0f} MB at the start; replay "
         f"(exit {done.returncode}) differs from the recording in {different} samples"
     )
 
 
-def n_different(first: Path, second: Path) -> int:
-    """Samples in which two files differ, or by which one is longer."""
+def n_different(segments: Sequence[Path], whole: Path) -> int:
+    """Samples in which a recording differs from a file, or by which one is longer.
+
+    Args:
+        segments: of the recording, in order: each holds an hour at most.
+        whole: the file.
+    """
     n: int = 0
-    with soundfile.SoundFile(first) as one, soundfile.SoundFile(second) as other:
-        n += abs(int(one.frames) - int(other.frames))
-        while len(block := one.read(1 << 20, dtype="int32", always_2d=True)):
-            beside = other.read(len(block), dtype="int32", always_2d=True)
-            shared = min(len(block), len(beside))
-            differ = np.any(block[:shared] != beside[:shared], axis=1)
-            n += int(np.count_nonzero(differ))
-    return n
+    n_recorded = 0
+    with soundfile.SoundFile(whole) as other:
+        for segment in segments:
+            with soundfile.SoundFile(segment) as one:
+                n_recorded += int(one.frames)
+                while len(block := one.read(1 << 20, dtype="int32", always_2d=True)):
+                    beside = other.read(len(block), dtype="int32", always_2d=True)
+                    shared = min(len(block), len(beside))
+                    differ = np.any(block[:shared] != beside[:shared], axis=1)
+                    n += int(np.count_nonzero(differ))
+        return n + abs(n_recorded - int(other.frames))
 
 
 def _resident_mb(pid: int) -> float:

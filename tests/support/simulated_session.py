@@ -42,6 +42,7 @@ class SimulatedDevice:
         clock: of the session.
         cut: gives the length of the next block, in samples.
         rest: called after each block, in real time.
+        second_s: that it takes for a second's samples.
     """
 
     latency_s, load, away_s, name = 0.0, 0.0, 0.0, "simulated"
@@ -52,10 +53,11 @@ class SimulatedDevice:
         clock: SimulatedClock,
         cut: Callable[[], int],
         rest: Callable[[], None],
+        second_s: float = 1.0,
     ) -> None:
         self._mixer, self._metrics = session.mixer, session.metrics
         self._rate, self._clock = session.graph.sample_rate, clock
-        self._cut, self._rest = cut, rest
+        self._cut, self._rest, self._second_s = cut, rest, second_s
         self._thread = clock.thread(self._run, "device")
         self._closing = False
         self.is_open = False
@@ -89,7 +91,7 @@ class SimulatedDevice:
             self._metrics.blocks += 1
             self._metrics.block = n
             self._rest()
-            self._clock.sleep(n / self._rate)
+            self._clock.sleep(self._second_s * n / self._rate)
 
 
 @dataclass
@@ -113,12 +115,14 @@ class Pace:
         loop_s: to load a loop.
         cut: length of the next block, in samples.
         forget_every: loads; that loop has to be made again.
+        device_s: what the device takes for a second's samples: its clock is another.
     """
 
     slab_s: Callable[[], float] = lambda: 0.02
     loop_s: Callable[[], float] = lambda: 0.0
     cut: Callable[[], int] = lambda: 960
     forget_every: int = 9
+    device_s: float = 1.0
 
 
 @dataclass
@@ -149,7 +153,7 @@ class SimulatedSession:
             self.graph, None, self.said.append, self._on_event, self.clock
         )
         self.session.device = SimulatedDevice(  # type: ignore[assignment]
-            self.session, self.clock, self.pace.cut, self._rest
+            self.session, self.clock, self.pace.cut, self._rest, self.pace.device_s
         )
         self.commands = SessionCommands(
             self.session,
