@@ -26,6 +26,7 @@ UNITS = {
     "weirdness": "from the origin",
 }
 STEPS = 7  # bisections: to within 1 % of the farthest safe point
+AT_ONCE = 32  # points that a decoder takes nearly as fast as a few
 WHISTLE_HZ = 1_000.0  # lowest frequency of a tone that is shrill
 # How far a band may stand out of all sounds of a model: over the music that it was
 # trained on; and at all. Tempered notes stand 6 to 8 dB out of the mean of much music.
@@ -224,8 +225,9 @@ def safe_timbres(
     timbres = model.decode(z)
     values = timbre_features(timbres, model.axis)
     values["weirdness"] = model.weirdness(z).astype(np.float64)
-    if _over(values, limits).any():
-        timbres = model.decode(draw_back(model, z, anchor, limits)[0])
+    over = _over(values, limits)
+    if over.any():
+        timbres[over] = model.decode(_drawn(model, z, over, anchor, limits)[over])
     return timbres
 
 
@@ -248,19 +250,53 @@ def draw_back(
         The points, and which of them were moved, shape (n,).
     """
     moved = exceeds(model, z, limits)
+    return _drawn(model, z, moved, anchor, limits), moved
+
+
+def _drawn(
+    model: Decoder,
+    z: Latents,
+    moved: NDArray[np.bool_],
+    anchor: Latents,
+    limits: Mapping[str, float],
+) -> Latents:
+    """The points, with those `moved` drawn back by bisection."""
     if not moved.any():
-        return z, moved
+        return z
     start = np.broadcast_to(anchor, z.shape)[moved].astype(np.float32)
     way = z[moved] - start
     safe = np.zeros((len(way), 1), np.float32)
-    over = np.ones((len(way), 1), np.float32)
-    for _ in range(STEPS):
-        middle = 0.5 * (safe + over)
-        bad = exceeds(model, start + middle * way, limits)[:, None]
-        safe, over = np.where(bad, safe, middle), np.where(bad, middle, over)
+    # Where few were moved, all points that the next bisections may come to are tried
+    # at once.
+    most = max(1, int(np.log2(AT_ONCE / len(way) + 1)))
+    left, step = STEPS, 1.0
+    while left:
+        ahead = min(most, left)
+        left -= ahead
+        step /= 2**ahead
+        shares = step * np.arange(1, 2**ahead)[:, None]
+        tried = (safe[:, None] + shares).astype(np.float32)  # (n, n_shares, 1)
+        points = start[:, None] + tried * way[:, None]
+        bad = exceeds(model, points.reshape(-1, z.shape[1]), limits)
+        safe += np.float32(step) * _steps_taken(bad.reshape(len(way), -1))
     drawn = z.copy()
     drawn[moved] = start + safe * way
-    return drawn, moved
+    return drawn
+
+
+def _steps_taken(bad: NDArray[np.bool_]) -> NDArray[np.float32]:
+    """How many of the points between are left behind by bisection, shape (n, 1).
+
+    Args:
+        bad: which points are over the limits, in equal distances, shape (n, 2^k - 1).
+    """
+    n, n_points = bad.shape
+    taken = np.zeros(n, np.intp)
+    half = (n_points + 1) // 2
+    while half:
+        taken += half * ~bad[np.arange(n), taken + half - 1]
+        half //= 2
+    return taken[:, None].astype(np.float32)
 
 
 @lru_cache(maxsize=4)

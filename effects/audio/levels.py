@@ -14,6 +14,18 @@ Samples: TypeAlias = NDArray[np.float32]
 SILENCE_DB = -200.0  # level of digital silence, instead of -inf
 
 
+def planar(n_samples: int, channels: int) -> Samples:
+    """Silence whose channels lie one after another in memory, for quick arithmetic.
+
+    Returns:
+        Shape (n_samples, channels), as audio has everywhere.
+
+    >>> planar(3, 2)[:, 0].flags.c_contiguous
+    True
+    """
+    return np.zeros((channels, n_samples), np.float32).T
+
+
 def db_to_amplitude(level_db: float) -> float:
     """Linear amplitude of a level in dB.
 

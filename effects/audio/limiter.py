@@ -64,6 +64,7 @@ class Limiter:
         self._line = np.zeros((channels, history + max_block), np.float32)
         self._tail = np.zeros((channels, history), np.float32)
         self._bad = np.zeros((channels, max_block), np.bool_)
+        self._shaped_until = 0  # from this sample on, gains are 1
         self._sum = np.zeros((channels, width), np.float32)
         self._product = np.zeros((channels, width), np.float32)
         self._peaks = np.zeros((channels, width), np.float32)
@@ -81,7 +82,7 @@ class Limiter:
         """Start anew: silence in the delay line, gain 1."""
         self._line[:] = 0.0
         self._gains[:] = 1.0
-        self._position = 0
+        self._position = self._shaped_until = 0
         # The first step completes at sample 63; what leaves until then is silence.
         self._ready = STEP - 1
         self._gain = 1.0
@@ -106,19 +107,19 @@ class Limiter:
         history = self.latency
         fresh = self._line[:, history : history + n]
         np.copyto(fresh, chunk.T)
-        bad = self._bad[:, :n]
-        np.isfinite(fresh, out=bad)
-        np.logical_not(bad, out=bad)
-        if bad.any():
-            np.copyto(fresh, np.float32(0.0), where=bad)
-        np.clip(fresh, -HIGHEST_AMPLITUDE, HIGHEST_AMPLITUDE, out=fresh)
+        loudest = max(float(fresh.max()), -float(fresh.min()))
+        if not loudest <= HIGHEST_AMPLITUDE:  # NaN, too
+            self._mend(fresh)
 
         first = self._position // STEP
         n_steps = (self._position + n) // STEP - first
         if n_steps:
             self._measure(history + first * STEP - self._position, n_steps)
             self._plan(first, n_steps)
-        np.multiply(self._line[:, :n].T, self._gains[:n, None], out=chunk)
+        if self._position < self._shaped_until:
+            np.multiply(self._line[:, :n], self._gains[:n], out=chunk.T)
+        else:
+            np.copyto(chunk.T, self._line[:, :n])
 
         left = self._ready + n_steps * STEP - n
         self._gains_tail[:left] = self._gains[n : n + left]
@@ -127,6 +128,14 @@ class Limiter:
         np.copyto(self._tail, self._line[:, n : n + history])
         np.copyto(self._line[:, :history], self._tail)
         self._position += n
+
+    def _mend(self, fresh: Samples) -> None:
+        """Silence what is not finite, and keep the rest from overflowing later."""
+        bad = self._bad[:, : fresh.shape[1]]
+        np.isfinite(fresh, out=bad)
+        np.logical_not(bad, out=bad)
+        np.copyto(fresh, np.float32(0.0), where=bad)
+        np.clip(fresh, -HIGHEST_AMPLITUDE, HIGHEST_AMPLITUDE, out=fresh)
 
     def _measure(self, start: int, n_steps: int) -> None:
         """True peak of each step; `start` is where the first begins in the line.
@@ -176,6 +185,7 @@ class Limiter:
             self._gain = self._next_gain(first + i, float(self._step_peaks[i]))
             self._from[i] = before
             self._change[i] = self._gain - before
+        self._shaped_until = self._position + self._ready + len(gains)
         shaped = gains.reshape(n_steps, STEP)
         np.multiply(self._change[:n_steps, None], self._slope, out=shaped)
         np.add(shaped, self._from[:n_steps, None], out=shaped)

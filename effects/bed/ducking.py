@@ -11,7 +11,7 @@ Safe in the callback: no lock, memory of fixed size, numpy only.
 
 import numpy as np
 
-from effects.audio.levels import Samples
+from effects.audio.levels import Samples, planar
 from effects.audio.third_octaves import N_BANDS
 from effects.bed.frames import (
     CHANNELS,
@@ -49,7 +49,7 @@ class DuckedBed:
         self._places: list[BedFrame | None] = [None] * _PLACES
         self._chunk = -2  # number of the hop that is ready
         self._last: BedFrame | None = None  # the frame that begins with it
-        self._ready = np.zeros((self._hop, CHANNELS), np.float32)
+        self._ready = planar(self._hop, CHANNELS)
         self._scratch = np.zeros(N_BANDS)
         self._scratch_ahead = np.zeros(N_BANDS)
 

@@ -134,9 +134,7 @@ class FrameMaker:
             inputs.envelope.read_into(music[i], begin)
             power_into(self._bed[i], inputs.layers, begin)
         self._duck(frames, music, inputs.depth_db)
-        ready = np.empty((n, 2 * hop, CHANNELS), np.float32)
-        for channel in range(CHANNELS):  # in one call, numpy would go by twos
-            np.multiply(frames[:, channel], self._window, out=ready[..., channel])
+        ready = (frames * self._window).transpose(0, 2, 1)
         return [
             BedFrame((number + i) * hop, ready[i], inputs, music[i]) for i in range(n)
         ]

@@ -15,7 +15,7 @@ from typing import Protocol
 
 import numpy as np
 
-from effects.audio.levels import Samples, db_to_amplitude
+from effects.audio.levels import Samples, db_to_amplitude, planar
 from effects.audio.limiter import Limiter
 from effects.bed.ducking import DuckedBed
 from effects.bed.masking import BandEnvelope
@@ -86,8 +86,8 @@ class Mixer:
         self._from = np.zeros(_N_GAINS, np.float32)
         self._to = np.zeros(_N_GAINS, np.float32)
         self._turned_at = -self._ramp
-        self._layers = np.zeros((MAX_BLOCK, 4), np.float32)
-        self._bed_block = np.zeros((MAX_BLOCK, 2), np.float32)
+        self._layers = planar(MAX_BLOCK, 4)
+        self._bed_block, self._mix = planar(MAX_BLOCK, 2), planar(MAX_BLOCK, 2)
         self._side = np.zeros(MAX_BLOCK, np.float32)
         self._gain = np.zeros(MAX_BLOCK, np.float32)
         self._index = np.arange(MAX_BLOCK, dtype=np.float32)
@@ -118,18 +118,18 @@ class Mixer:
 
     def _render_part(self, out: Samples) -> int:
         n = len(out)
-        layers = self._layers[:n]
+        layers, mix = self._layers[:n], self._mix[:n]
         n_music = self._source.read_into(layers)
         self._turn(self._snapshot())
         side = self._side[:n]
-        mid = out[:, 0]
+        mid = mix[:, 0]
         np.multiply(layers[:, 0], self._gain_of(_LOW, n), out=mid)
         layers[:, 1] *= self._gain_of(_HIGH, n)
         mid += layers[:, 1]
         np.multiply(layers[:, 2], self._gain_of(_SIDE_LOW, n), out=side)
         layers[:, 3] *= self._gain_of(_SIDE_HIGH, n)
         side += layers[:, 3]
-        np.subtract(mid, side, out=out[:, 1])
+        np.subtract(mid, side, out=mix[:, 1])
         mid += side
         if self._bed is not None:
             bed = self._bed_block[:n]
@@ -140,14 +140,15 @@ class Mixer:
             gain = self._gain_of(_BED, n)
             bed[:, 0] *= gain
             bed[:, 1] *= gain
-            out += bed
+            mix += bed
         for fade in self._fades:
             if (asked := fade.take(self.position)) is not None:
                 self.log.put(self.position, asked)
-            fade.apply(out, self.position)
-        self._limiter.process(out)
-        self._metrics.peak_left = _peak(out[:, 0])
-        self._metrics.peak_right = _peak(out[:, 1])
+            fade.apply(mix, self.position)
+        self._limiter.process(mix)
+        self._metrics.peak_left = _peak(mix[:, 0])
+        self._metrics.peak_right = _peak(mix[:, 1])
+        np.copyto(out, mix)
         self.position += n
         for tap in self.taps:
             tap.write(out)
@@ -169,11 +170,14 @@ class Mixer:
             self._to[:] = target
             self._turned_at = self.position
 
-    def _gain_of(self, which: int, n: int) -> Samples:
-        gain = self._gain[:n]
+    def _gain_of(self, which: int, n: int) -> Samples | np.float32:
+        """Gain of each sample of a block, or one for all where it stands still."""
         start, stop = self._from[which], self._to[which]
         since = self.position - self._turned_at
         moving = 0 if start == stop else min(max(self._ramp - since, 0), n)
+        if not moving:
+            return np.float32(stop)
+        gain = self._gain[:n]
         gain[moving:] = stop  # exactly, wherever blocks are cut
         ramp = gain[:moving]
         np.add(self._index[:moving], since, out=ramp)

@@ -11,7 +11,7 @@ Positions are absolute: sample 0 is the first ever written. `write` is for the p
 
 import numpy as np
 
-from effects.audio.levels import Samples
+from effects.audio.levels import Samples, planar
 
 
 class RingBuffer:
@@ -31,7 +31,7 @@ class RingBuffer:
         if capacity < 1:
             raise ValueError(f"capacity must be at least one sample, got {capacity}")
         self.capacity, self.channels = capacity, channels
-        self._samples = np.zeros((capacity, channels), np.float32)
+        self._samples = planar(capacity, channels)
         self._written = 0  # position after the last sample written; producer only
         self._read = 0  # position after the last sample read; consumer only
 

@@ -153,7 +153,7 @@ class Music:
             stop = min(length, self.n_samples - number * length)
         self._extend_band_envelope(before.slab, self._last.slab)
         self._ending = self._last.slab.bands
-        taken: Samples = np.ascontiguousarray(samples[:, start:stop].T)
+        taken: Samples = samples[:, start:stop].T
         if (envelope := self._envelope(self.position, len(taken))) is not None:
             taken *= envelope[:, None]
         self.position += len(taken)
