@@ -6,6 +6,8 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
+from effects.audio.levels import db_to_power
+
 SAMPLE_RATE = 44_100  # Hz, of clips; music is synthesised at any rate
 CLIP_SECONDS = 2.0
 N_LATENTS = 32
@@ -50,8 +52,7 @@ class Axis:
     def to_power(self, timbre: NDArray[np.float32]) -> NDArray[np.float64]:
         """Convert timbres to band powers (full scale = 1.0), same shape."""
         level_db = self.floor_db + self.range_db * timbre.astype(np.float64)
-        power: NDArray[np.float64] = 10.0 ** (level_db / 10.0)
-        return power
+        return db_to_power(level_db)
 
     def from_power(self, power: NDArray[np.float64]) -> NDArray[np.float32]:
         """Convert band powers to timbres, clipped to 0..1, same shape."""

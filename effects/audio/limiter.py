@@ -69,6 +69,7 @@ class Limiter:
         self._product = np.zeros((channels, width), np.float32)
         self._peaks = np.zeros((channels, width), np.float32)
         self._step_peaks = np.zeros(steps, np.float32)
+        self._loud = np.zeros(steps + 2, np.bool_)
         self._from = np.ones(steps, np.float32)
         self._change = np.zeros(steps, np.float32)
         self._gains = np.ones(width + STEP, np.float32)
@@ -145,23 +146,35 @@ class Limiter:
         """
         width = n_steps * STEP
         begin = start - TAPS // 2
-        peaks = self._peaks[:, :width]
+        peaks, highest = self._peaks[:, :width], self._step_peaks[:n_steps]
         np.abs(self._line[:, begin : begin + width], out=peaks)
-        reach = self._line[:, begin - TAPS // 2 + 1 : start + width]
-        loudest = max(float(reach.max()), -float(reach.min()))
-        if loudest * self._overshoot > self._ceiling:
-            self._measure_between(begin, width)
-        np.max(
-            peaks.reshape(len(peaks), n_steps, STEP),
-            axis=(0, 2),
-            out=self._step_peaks[:n_steps],
-        )
+        np.max(self._in_steps(0, n_steps), axis=(0, 2), out=highest)
+        # Taps reach a few samples beyond a step: those of its neighbours, and before
+        # the first and after the last step these.
+        before = self._line[:, begin - TAPS // 2 + 1 : begin]
+        after = self._line[:, begin + width : start + width]
+        may_exceed = self._ceiling / self._overshoot
+        loud = self._loud[: n_steps + 2]
+        np.greater(highest, may_exceed, out=loud[1:-1])
+        loud[0], loud[-1] = (_exceeds(edge, may_exceed) for edge in (before, after))
+        if loud.any():
+            first = max(0, int(loud.argmax()) - 2)
+            last = min(n_steps, n_steps + 2 - int(loud[::-1].argmax()))
+            span = (last - first) * STEP
+            self._measure_between(begin + first * STEP, first * STEP, span)
+            np.max(self._in_steps(first, last), axis=(0, 2), out=highest[first:last])
 
-    def _measure_between(self, begin: int, width: int) -> None:
+    def _in_steps(self, first: int, last: int) -> Samples:
+        """The peaks of steps, shape (channels, steps, STEP)."""
+        peaks = self._peaks[:, first * STEP : last * STEP]
+        return peaks.reshape(len(peaks), last - first, STEP)
+
+    def _measure_between(self, begin: int, offset: int, width: int) -> None:
+        """Raise `width` peaks from `offset` on, of samples from `begin` in the line."""
         # Plain products and sums: the result for a sample is the same whatever
         # the number of samples beside it, which a matrix product does not promise.
         total, product = self._sum[:, :width], self._product[:, :width]
-        peaks = self._peaks[:, :width]
+        peaks = self._peaks[:, offset : offset + width]
         base = begin - TAPS // 2 + 1
         for phase in self._kernel:
             np.multiply(self._line[:, base : base + width], phase[0], out=total)
@@ -204,6 +217,10 @@ class Limiter:
             self._released = min(lowest, 1.0)
         self._envelope[step % len(self._envelope)] = self._released
         return sum(self._envelope) / len(self._envelope)
+
+
+def _exceeds(samples: Samples, limit: float) -> bool:
+    return max(float(samples.max()), -float(samples.min())) > limit
 
 
 def _polyphase_kernel() -> NDArray[np.float32]:

@@ -14,6 +14,7 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
+from effects.audio.levels import db_to_power
 from effects.base.streams import Purpose, stream
 from engine.compose.pool import guarded
 from engine.sound.motion import sweep_db
@@ -101,7 +102,7 @@ def balanced(power: Powers, gain_db: Powers) -> Powers:
     raised = np.clip(enough - over_db, 0.0, BASS_MOST_DB[1])[:, None]
     lowered = np.clip(most - over_db, BASS_MOST_DB[0], 0.0)[:, None]
     gains_db = gain_db + (raised * _above_lowest() + lowered) * _bass()
-    return np.asarray(power * 10.0 ** (gains_db / 10.0))
+    return power * db_to_power(gains_db)
 
 
 @lru_cache(maxsize=1)

@@ -63,7 +63,7 @@ def cast_song(model: TimbreModel, song: ComposedSong, seed: int) -> SongCast:
     times = song.path.times
     return SongCast(
         find_voices(
-            np.stack([gather(row) for row in sounds.tonal]),
+            gather(sounds.tonal),
             stream(Purpose.SONG_VOICES, seed, song.index),
         ),
         tuple(rng.permutation(3).tolist()),

@@ -167,7 +167,7 @@ def combine(
     whole = noise + tonal  # before the lowest noise becomes partials
     heard = _loudness(whole)
     gain = 10.0 ** ((levels - heard) / 10.0)[:, None]
-    places = np.stack([gather(row) for row in clarity * tonal])
+    places = gather(clarity * tonal)
     _add_groups((1.0 - clarity) * tonal, places, _SMEARED_BANDS)
     n_rumble = int(np.searchsorted(AXIS.centres, RUMBLE_HZ))
     _add_groups(noise[:, :n_rumble], places, _RUMBLE_BANDS)

@@ -110,12 +110,12 @@ class Frames:
         return mid.astype(np.float32), side.astype(np.float32)
 
     @cached_property
-    def mid_and_side(self) -> tuple[Values, Spectra]:
-        """Weights of noise in mid and side, in each bin."""
+    def mid_and_side(self) -> tuple[Values, Values]:
+        """Weights of noise in mid and side, in each bin; the side's have signs."""
         rng = stream(Purpose.NOISE_TABLE, "sides")
         sign = np.where(rng.random(MOST_BINS) < 0.5, -1.0, 1.0)[: self.n_bins]
         mid, side = mid_and_side(self.hertz)
-        return mid.astype(np.float32), (1j * sign * side).astype(np.complex64)
+        return mid.astype(np.float32), (sign * side).astype(np.float32)
 
     @cached_property
     def above(self) -> Values:

@@ -20,8 +20,9 @@ from numpy.typing import NDArray
 from scipy import fft
 
 from effects.audio.k_weighting import k_weighting
+from effects.audio.levels import db_to_power
 from effects.base.streams import Purpose, stream
-from engine.sound.partials import place_hz
+from engine.sound.partials import N_PLACES, place_hz
 from engine.sound.voices import MOVEMENT_LENGTH, N_VOICES, Voices
 from model.config import AXIS
 
@@ -162,12 +163,7 @@ def partial_gains(
     """
     if depth.db <= 0.0:
         return np.ones((len(places), len(gestures.seconds)), np.float32)
-    voice, octaves = voices.of_place[places], voices.octaves[places]
-    weights = np.zeros((len(places), 2 * N_VOICES + 1), np.float32)
-    rows = np.arange(len(places))
-    weights[rows, voice] = SWELL
-    weights[rows, N_VOICES + voice] = BRIGHTEN * octaves
-    weights[:, -1] = TOGETHER
+    weights = _weights(voices)[places]
     moving = np.concatenate([gestures.swell, gestures.bright, gestures.together[None]])
     level = weights @ moving
     own = np.float32(depth.own) * _own_share()[places]
@@ -180,6 +176,17 @@ def partial_gains(
     return gains
 
 
+@lru_cache(maxsize=4)
+def _weights(voices: Voices) -> Values:
+    """How far each place swells, brightens and moves with all, (N_PLACES, n)."""
+    weights = np.zeros((N_PLACES, 2 * N_VOICES + 1), np.float32)
+    rows = np.arange(N_PLACES)
+    weights[rows, voices.of_place] = SWELL
+    weights[rows, N_VOICES + voices.of_place] = BRIGHTEN * voices.octaves
+    weights[:, -1] = TOGETHER
+    return weights
+
+
 def noise_gains(gestures: Gestures, depth: Depth, colours: Values) -> Values:
     """Amplitude of each band of noise, shape (N_NOISE_BANDS, n_frames)."""
     if depth.db <= 0.0:
@@ -189,7 +196,7 @@ def noise_gains(gestures: Gestures, depth: Depth, colours: Values) -> Values:
     broad = (_broad_shares() ** 2).sum(axis=1)
     variance = NOISE_SWELL**2 * broad + depth.own**2 + TOGETHER**2
     gains = _amplitudes(level, variance, depth.db)
-    gains *= colours[_nearest_colour(noise_band_hz())]
+    gains *= colours[_colour_of_noise_bands()]
     return gains
 
 
@@ -211,7 +218,7 @@ def colours(gestures: Gestures, depth: Depth, weighted: Values) -> Values:
     level += _low_pass(COLOUR_OCTAVES[:, None] - SWEEP_FROM - reach * gestures.sweep)
     if depth.db <= 0.0:
         level[:] = 0.0
-    power = 10.0 ** (level / 10.0)
+    power = db_to_power(level)
     before, after = weighted.sum(axis=0), (weighted * power).sum(axis=0)
     held = power * (np.maximum(before, 1e-20) / np.maximum(after, 1e-20))
     return np.asarray(np.sqrt(held), np.float32)
@@ -252,6 +259,11 @@ def _colour_of_places() -> Places:
     return _nearest_colour(place_hz())
 
 
+@lru_cache(maxsize=1)
+def _colour_of_noise_bands() -> Places:
+    return _nearest_colour(noise_band_hz())
+
+
 def _nearest_colour(hertz: NDArray[np.float64]) -> Places:
     """The nearest of `COLOUR_OCTAVES` to frequencies."""
     octaves = np.log2(hertz / TILT_PIVOT_HZ)
@@ -274,6 +286,7 @@ def pans(gestures: Gestures, depth: Depth) -> Values:
     return np.asarray(np.clip(reach * gestures.pan, -most, most))
 
 
+@lru_cache(maxsize=1)
 def noise_band_hz() -> NDArray[np.float64]:
     """Centres of the bands in which noise moves."""
     return np.geomspace(50.0, 16_000.0, N_NOISE_BANDS)

@@ -11,7 +11,7 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from model.config import AXIS, Axis
+from model.config import AXIS
 from model.spectrum import surroundings
 
 PLACES_PER_BAND = 2  # 4.9 cents apart
@@ -92,22 +92,27 @@ def peak_centres(
     return moment / np.maximum(power, 1e-300), power
 
 
-def gather(tonal_bands: Powers, axis: Axis = AXIS) -> NDArray[np.float32]:
+def gather(tonal_bands: Powers) -> NDArray[np.float32]:
     """Power at each place with the peaks of tonal bands gathered there.
 
     Args:
-        tonal_bands: shape (n_bands,).
-        axis: the bands.
+        tonal_bands: of one sound or several, shape (..., n_bands).
 
     Returns:
-        Shape (N_PLACES,), mean square; it sums to the bands' sum.
+        Shape (..., N_PLACES), mean square; a sound's sum is its bands'.
     """
-    del axis  # there is one
-    power = np.zeros(N_PLACES, np.float32)
-    centre, gathered = peak_centres(tonal_bands)
-    place = PLACES_PER_BAND * centre
+    *shape, n_bands = tonal_bands.shape
+    # All sounds in one row, with a silent band between them that no peak reaches over.
+    rows = np.zeros((*shape, n_bands + 1))
+    rows[..., :n_bands] = tonal_bands
+    centre, gathered = peak_centres(rows.ravel())
+    sound = (centre / (n_bands + 1)).astype(np.intp)
+    place = PLACES_PER_BAND * (centre - sound * (n_bands + 1))
     below = np.minimum(place.astype(np.intp), N_PLACES - 2)
     upper = np.clip((place - below - 0.5) / _SHARED + 0.5, 0.0, 1.0)
-    np.add.at(power, below, gathered * (1.0 - upper))
-    np.add.at(power, below + 1, gathered * upper)
+    at = sound * N_PLACES + below
+    power = np.zeros((*shape, N_PLACES), np.float32)
+    flat = power.reshape(-1)
+    np.add.at(flat, at, gathered * (1.0 - upper))
+    np.add.at(flat, at + 1, gathered * upper)
     return power

@@ -41,12 +41,10 @@ N_LAYERS = len(LAYERS)
 # Partials that are added by one matrix product: so few that each group is narrow, and
 # that no library divides the product among threads, which would have to be woken.
 _GROUP = 24
-_GROUP_ROWS = np.arange(_GROUP)[:, None]
 _N_PHASORS = 1 << 17
 _N_STARTS = 1 << 16  # frames after which their phasors come again: 12 minutes
 
 Values = NDArray[np.float32]
-Spectra = NDArray[np.complex64]
 Places = NDArray[np.intp]
 
 
@@ -84,12 +82,16 @@ class Synthesiser:
         rng = stream(Purpose.NOISE_PHASES, seed)
         self._starts = rng.integers(0, _N_PHASORS - MOST_BINS, _N_STARTS)
         shape = (SLAB_FRAMES, frames.n_bins)
-        self._mid, self._side, self._high = (
-            np.zeros(shape, np.complex64) for _ in range(3)
-        )
+        # Real and imaginary parts lie apart: products of the one with the other's
+        # weights are then plain products, and sums of lobes are in one piece.
+        self._parts = np.zeros((2, 2, *shape), np.float32)  # mid and side, parts
+        self._noise = np.zeros((2, *shape), np.float32)
+        self._spectra = np.zeros(shape, np.complex64)
+        self._high = np.zeros((2, *shape), np.float32)
         self._pieces = np.zeros((SLAB_FRAMES, frames.length), np.float32)
-        self._rows = np.lib.stride_tricks.sliding_window_view(
-            _phasor_table(), frames.n_bins
+        self._rows = tuple(
+            np.lib.stride_tricks.sliding_window_view(part, frames.n_bins)
+            for part in _phasor_table()
         )
 
     def slab(
@@ -108,16 +110,11 @@ class Synthesiser:
             The slab in the layers of `LAYERS`, shape (4, slab), to which the tail of
             the slab before has to be added; and its own tail, shape (4, 3 hops).
         """
-        frames, mid, side = self._frames, self._mid, self._side
-        first = number * SLAB_FRAMES
-        starts = self._starts[np.arange(first, first + SLAB_FRAMES) % _N_STARTS]
-        to_mid, to_side = frames.mid_and_side
-        np.multiply(self._rows[starts], noise, out=self._high)
-        np.multiply(self._high, to_mid, out=mid)
-        np.multiply(self._high, to_side, out=side)
-        _add_partials(number, partials, frames, mid, side)
+        frames, parts = self._frames, self._parts
+        self._put_noise(number, noise)
+        _add_partials(number, partials, frames, parts.reshape(-1, frames.n_bins))
         whole = np.zeros((N_LAYERS, SLAB_FRAMES + OVERLAP - 1, frames.hop), np.float32)
-        for layer, spectra in ((0, mid), (2, side)):
+        for layer, spectra in ((0, parts[0]), (2, parts[1])):
             np.multiply(spectra, frames.above, out=self._high)
             self._add_frames(self._high, whole[layer + 1])
             spectra -= self._high
@@ -125,9 +122,25 @@ class Synthesiser:
         samples = whole.reshape(N_LAYERS, -1)
         return samples[:, : frames.slab], samples[:, frames.slab :]
 
-    def _add_frames(self, spectra: Spectra, hops: Samples) -> None:
-        """Overlap frames of these spectra and add them, hop by hop."""
-        frames, pieces = self._frames, self._pieces
+    def _put_noise(self, number: int, noise: Values) -> None:
+        """Begin the spectra of mid and side with the phasors of the noise."""
+        first = number * SLAB_FRAMES
+        starts = self._starts[np.arange(first, first + SLAB_FRAMES) % _N_STARTS]
+        to_mid, to_side = self._frames.mid_and_side
+        (mid_real, mid_imaginary), (side_real, side_imaginary) = self._parts
+        real, imaginary = self._noise
+        np.multiply(self._rows[0][starts], noise, out=real)
+        np.multiply(self._rows[1][starts], noise, out=imaginary)
+        np.multiply(real, to_mid, out=mid_real)
+        np.multiply(imaginary, to_mid, out=mid_imaginary)
+        # The side's phasors are turned by a quarter, either way.
+        np.multiply(imaginary, -to_side, out=side_real)
+        np.multiply(real, to_side, out=side_imaginary)
+
+    def _add_frames(self, parts: Values, hops: Samples) -> None:
+        """Overlap frames of spectra in two parts and add them, hop by hop."""
+        frames, spectra, pieces = self._frames, self._spectra, self._pieces
+        spectra.real, spectra.imag = parts
         irfft(spectra, frames.length, axis=1, out=pieces)  # type: ignore[arg-type]
         pieces *= frames.window
         parts = pieces.reshape(SLAB_FRAMES, OVERLAP, frames.hop)
@@ -136,68 +149,89 @@ class Synthesiser:
 
 
 def _add_partials(
-    number: int, partials: Partials, frames: Frames, mid: Spectra, side: Spectra
+    number: int, partials: Partials, frames: Frames, sums: Values
 ) -> None:
+    """Add the lobes of partials to spectra.
+
+    Args:
+        number: of the slab.
+        partials: in its frames.
+        frames: of the sample rate.
+        sums: shape (4 * SLAB_FRAMES, n_bins), in the order of `_rows`.
+    """
     n = int(np.searchsorted(partials.places, frames.n_places))
     if n == 0:
         return
     rows = _rows(number, partials, frames, n)
     low, real, imaginary = frames.lobes
-    for start in range(0, n, _GROUP):
-        group = slice(start, min(start + _GROUP, n))
-        places = partials.places[group]
-        first, last = int(low[places[0]]), int(low[places[-1]]) + real.shape[1]
-        columns = slice(first, last)
-        count = len(places)
-        dense = np.zeros((count, last - first), np.float32)
-        at = _GROUP_ROWS[:count], (low[places] - first)[:, None] + LOBE_COLUMNS
-        dense[at] = real[places]
-        if first > 0:
-            added = rows[group].reshape(count, -1).T @ dense
-        else:
-            halves = rows[group].reshape(count, 2, -1)
-            folded = np.zeros_like(dense)
-            folded[at] = imaginary[places]
-            added = np.concatenate([halves[:, 0].T @ dense, halves[:, 1].T @ folded])
-        added = added.reshape(4, SLAB_FRAMES, -1)
-        mid.real[:, columns] += added[0]
-        side.real[:, columns] += added[1]
-        mid.imag[:, columns] += added[2]
-        side.imag[:, columns] += added[3]
+    places = partials.places[:n]
+    lows = low[places]
+    starts = np.arange(0, n, _GROUP)
+    counts = np.diff(starts, append=n)
+    firsts = lows[starts]
+    widths = lows[starts + counts - 1] + real.shape[1] - firsts
+    # The lobes of each group stand in a matrix of their own, one partial a row; all
+    # matrices lie one after another.
+    begins = np.concatenate([[0], np.cumsum(counts * widths)])
+    group = np.arange(n) // _GROUP
+    row = begins[group] + (np.arange(n) - starts[group]) * widths[group]
+    at = (row + lows - firsts[group])[:, None] + LOBE_COLUMNS
+    lobes = np.zeros(begins[-1], np.float32)
+    lobes[at] = real[places]
+    for i, (start, count) in enumerate(zip(starts, counts, strict=True)):
+        weights = rows[start : start + count].reshape(count, -1)
+        dense = lobes[begins[i] : begins[i + 1]].reshape(count, -1)
+        columns = slice(firsts[i], firsts[i] + widths[i])
+        if firsts[i] > 0:
+            sums[:, columns] += weights.T @ dense
+            continue
+        folded = np.zeros(dense.size, np.float32)
+        folded[at[start : start + count] - begins[i]] = imaginary[
+            places[start : start + count]
+        ]
+        parts = weights.reshape(count, 2, 2, -1)
+        into = sums.reshape(2, 2, SLAB_FRAMES, -1)
+        for part, shapes in ((0, dense), (1, folded.reshape(count, -1))):
+            halves = parts[:, :, part].reshape(count, -1)
+            added = (halves.T @ shapes).reshape(2, SLAB_FRAMES, -1)
+            into[:, part, :, columns] += added
 
 
 def _rows(number: int, partials: Partials, frames: Frames, n: int) -> Values:
-    """Real parts of mid and side, then imaginary ones: shape (n, 4, SLAB_FRAMES)."""
+    """Amplitudes in mid and side, of each the real and the imaginary part.
+
+    Returns:
+        Shape (n, 2, 2, SLAB_FRAMES).
+    """
     places, voices = partials.places[:n], partials.voices[:n]
     centre = number * frames.slab + frames.length // 2
     hertz = place_hz()[places]
     turns = (hertz * (centre / frames.sample_rate) + partials.phases[:n]) % 1.0
     turned = frames.turning[places]
     turned *= np.exp(2j * np.pi * turns).astype(np.complex64)[:, None]
-    turned *= partials.amplitude[:n]
+    real = turned.real * partials.amplitude[:n]
+    imaginary = turned.imag * partials.amplitude[:n]
     # Left and right lead and lag by half an angle, and are panned besides: with
     # l = cos p + sin p and r = cos p - sin p, mid and side follow.
     cos_pan, sin_pan = np.cos(partials.pan)[voices], np.sin(partials.pan)[voices]
     lead, across = frames.leads
     cos_lead = lead[places, None]
     sin_lead = (across[places] * partials.sides[:n])[:, None]
-    real, imaginary = turned.real, turned.imag
-    rows = np.empty((n, 4, SLAB_FRAMES), np.float32)
-    weights = np.empty((2, n, SLAB_FRAMES), np.float32)
+    rows = np.empty((n, 2, 2, SLAB_FRAMES), np.float32)
+    ahead, aside, crossed = (np.empty((n, SLAB_FRAMES), np.float32) for _ in range(3))
     for side, (cos, sin) in enumerate(((cos_pan, sin_pan), (sin_pan, cos_pan))):
-        np.multiply(cos, cos_lead, out=weights[0])
-        np.multiply(sin, sin_lead, out=weights[1])
-        np.multiply(real, weights[0], out=rows[:, side])
-        np.multiply(real, weights[1], out=rows[:, 2 + side])
-        weights[0] *= imaginary
-        weights[1] *= imaginary
-        rows[:, side] -= weights[1]
-        rows[:, 2 + side] += weights[0]
+        np.multiply(cos, cos_lead, out=ahead)
+        np.multiply(sin, sin_lead, out=aside)
+        to_real, to_imaginary = rows[:, side, 0], rows[:, side, 1]
+        np.multiply(real, ahead, out=to_real)
+        np.multiply(real, aside, out=to_imaginary)
+        to_real -= np.multiply(imaginary, aside, out=crossed)
+        to_imaginary += np.multiply(imaginary, ahead, out=crossed)
     return rows
 
 
 @lru_cache(maxsize=1)
-def _phasor_table() -> Spectra:
+def _phasor_table() -> tuple[Values, Values]:
+    """Real and imaginary parts of phasors, shape (_N_PHASORS,) each."""
     angle = 2.0 * np.pi * stream(Purpose.NOISE_TABLE).random(_N_PHASORS)
-    table: Spectra = np.exp(1j * angle).astype(np.complex64)
-    return table
+    return np.cos(angle).astype(np.float32), np.sin(angle).astype(np.float32)

@@ -17,7 +17,7 @@ Values = NDArray[np.float32]
 Places = NDArray[np.intp]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Voices:
     """Which voice each place of the grid belongs to, for one song.
 
