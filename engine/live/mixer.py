@@ -25,7 +25,7 @@ from engine.live.fade import Fade, FadeKind
 from engine.live.metrics import Metrics
 
 RAMP_S = 0.05  # duration of a ramp to a changed gain
-MAX_BLOCK = 4096  # longer blocks are rendered in parts
+MAX_BLOCK = 8192  # longer blocks are rendered in parts
 
 # Power of the music's side beside its mid, and share of its loudness below the
 # crossover: means of songs, for a width and a tilt that leave it about as loud.

@@ -11,7 +11,7 @@ from effects.base.streams import Purpose, stream
 from engine.sound.motion import noise_band_hz
 from engine.sound.partials import place_hz
 
-SLAB_FRAMES = 40
+SLAB_FRAMES = 80
 OVERLAP = 4  # hops in a frame
 HOP_S = 0.01  # a whole number of samples at most rates: music is the same at all
 

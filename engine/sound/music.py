@@ -264,20 +264,28 @@ class Music:
     def _extend_band_envelope(self, before: Slab, slab: Slab) -> None:
         """Carry the course of the partials on to the end of a slab.
 
-        Its nodes lie where slabs meet.
+        Its nodes lie where slabs meet, and in their middles.
         """
-        first, length = slab.number * self._frames.slab, self._frames.slab
-        ends = before.masking * self._gain_at(first) ** 2
-        power = slab.masking * self._gain_at(first + length) ** 2
+        first, half = slab.number * self._frames.slab, self._frames.slab // 2
+        nodes = [first, first + half, first + 2 * half]
+        powers = [
+            power * self._gain_at(node) ** 2
+            for node, power in zip(
+                nodes, (before.masking[-1], *slab.masking), strict=True
+            )
+        ]
         if not self.band_envelope.positions:
-            share = (self.position - first) / length
-            begin = ends + share * (power - ends)
+            i = int(self.position >= nodes[1])
+            share = (self.position - nodes[i]) / half
+            begin = powers[i] + share * (powers[i + 1] - powers[i])
             self.band_envelope = self.band_envelope.extended(
                 self.position, begin, self.sample_rate
             )
-        self.band_envelope = self.band_envelope.extended(
-            first + length, power, self.sample_rate
-        )
+        for node, power in zip(nodes[1:], powers[1:], strict=True):
+            if node > self.position:
+                self.band_envelope = self.band_envelope.extended(
+                    node, power, self.sample_rate
+                )
 
     def _gain_at(self, position: int) -> float:
         envelope = self._envelope(position, 1)

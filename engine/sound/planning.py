@@ -47,13 +47,17 @@ class Slab:
 
     @cached_property
     def masking(self) -> Bands:
-        """Mean square of its partials in third octaves, at its end."""
-        frame = SLAB_FRAMES - OVERLAP // 2
-        power = 0.5 * self.partials.amplitude[:, frame].astype(np.float64) ** 2
+        """Mean square of its partials in third octaves, shape (2, N_BANDS).
+
+        In its middle and at its end.
+        """
+        frames = [SLAB_FRAMES // 2 - OVERLAP // 2, SLAB_FRAMES - OVERLAP // 2]
+        power = 0.5 * self.partials.amplitude[:, frames].T.astype(np.float64) ** 2
         upper = np.searchsorted(self.partials.places, _UPPER)
         lower = np.searchsorted(self.partials.places, _LOWER)
-        cumulative = np.concatenate([[0.0], np.cumsum(power)])
-        bands: Bands = np.maximum(cumulative[upper] - cumulative[lower], 0.0)
+        cumulative = np.zeros((2, power.shape[1] + 1))
+        np.cumsum(power, axis=1, out=cumulative[:, 1:])
+        bands: Bands = np.maximum(cumulative[:, upper] - cumulative[:, lower], 0.0)
         return bands
 
 
