@@ -145,6 +145,10 @@ class Library:
                 self._held.popitem(last=False)
         return loop
 
+    def is_bundled(self, name: str) -> bool:
+        """Whether an effect is generated, not the user's own."""
+        return name in GENERATORS and name not in self.added()
+
     def is_there(self, name: str, sample_rate: int) -> bool:
         """Whether a loop can be loaded at once; else it may take seconds to be made."""
         identity = self.identity(name)

@@ -61,9 +61,16 @@ class LiveBed:
     def begin(self, seconds: float) -> None:
         """Before the mixer runs: publish the first seconds.
 
+        A loop that has to be made first takes seconds: the music begins, and the bed
+        comes when it is there.
+
         Raises:
             InputError: a loop cannot be loaded.
         """
+        first = self._bed.schedule.regions_between(0.0, seconds)
+        if any(self._bed.has_to_be_made(region.name) for region in first):
+            self._note_wait()
+            return
         self._known = self._samples(seconds)
         waiting = self._waiting(self._bed.schedule, self._known)
         self._bed.layers.replace(self._bed.layers_of(waiting, 0, self._known))
@@ -230,7 +237,7 @@ class LiveBed:
         return False
 
     def _note_wait(self) -> None:
-        """The mixer has come to where the order stands still."""
+        """The mixer comes to where the order stands still."""
         self._bed.command(self._known, "effects/wait")
         self._on_event({"at": self._known, "command": "effects/wait", "args": []})
 

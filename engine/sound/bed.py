@@ -178,6 +178,10 @@ class Bed:
         """Whether an effect's loop can be loaded at once."""
         return self._library.is_there(name, self.sample_rate)
 
+    def has_to_be_made(self, name: str) -> bool:
+        """Whether an effect's loop is one of ours that was not made yet."""
+        return self._library.is_bundled(name) and not self.is_there(name)
+
     def load(self, name: str) -> None:
         """Have an effect's loop at hand; it may take seconds to be made.
 

@@ -207,6 +207,30 @@ def test_the_order_of_effects_waits_for_each_loop_that_is_late(
     np.testing.assert_array_equal(replayed(session, len(heard)), heard)
 
 
+def test_the_music_does_not_wait_for_the_first_loop_to_be_made(tmp_path: Path) -> None:
+    settings = Settings(seed=2, sample_rate=RATE, effects=EFFECTS)
+    takes = iter([6.0, *[0.0] * 100])
+    sounding: dict[int, tuple[str, ...]] = {}
+
+    def act(session: SimulatedSession) -> None:
+        bed = session.graph.bed
+        assert bed is not None
+        while (seconds := session.session.seconds) < 20.0:
+            sounding[int(seconds)] = bed.sounding(session.session.mixer.position)
+            session.sleep(0.5)
+        session.session.stop()
+
+    pace = Pace(loop_s=lambda: next(takes))
+    session, heard = played(settings, act, tmp_path, pace)
+    rows = [e for e in session.events if "effects" in str(e.get("command"))]
+    assert [row["command"] for row in rows] == ["effects/wait", "effects/resume"]
+    assert rows[0]["at"] == 0
+    assert 6.0 <= rows[1]["at"] / RATE < 9.0
+    assert not sounding[4] and sounding[12]
+    assert np.abs(heard[RATE : 2 * RATE]).max() > 1e-3, "the music is there"
+    np.testing.assert_array_equal(replayed(session, len(heard)), heard)
+
+
 def test_a_loop_that_is_asked_for_early_makes_no_wait(tmp_path: Path) -> None:
     """It takes 20 s to be made, and the order asks for it more than that ahead."""
     settings = Settings(seed=2, sample_rate=RATE, effects=EFFECTS)

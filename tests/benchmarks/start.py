@@ -1,0 +1,123 @@
+"""How soon there is sound, what playing costs, and what it holds.
+
+Run as `bin/bench start [MINUTES]`: on a null sink of PulseAudio, with the bed, OSC and a
+recording. Needs pulseaudio and parec.
+"""
+
+import argparse
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+import psutil
+from rich.console import Console
+from rich.table import Table
+
+from tests.support.command import ROOT, environment
+from tests.support.monitor import Monitor, monitored
+from tests.support.playing import playing
+from tests.support.virtual_audio import VirtualAudio
+
+RUNS = 5
+HEARD = 1e-5  # amplitude: the music fades in from nothing
+SETTLE_S = 20.0  # after which a session does what it will do all the time
+GIVE_UP_S = 60.0
+
+
+def help_cpu_s(home: Path) -> float:
+    """CPU seconds of `latent --help`."""
+    before = _children_s()
+    command = [sys.executable, "-m", "engine.cli", "--help"]
+    subprocess.run(
+        command, cwd=ROOT, env=environment(home), stdout=subprocess.DEVNULL, check=True
+    )
+    return _children_s() - before
+
+
+def first_sound_s(device: VirtualAudio, home: Path) -> float:
+    """Seconds from the start of `latent play` to sound out of the sink."""
+    with monitored(device) as monitor:
+        silent_until = len(monitor.samples())
+        started = time.monotonic()
+        with playing(home=home, env=device.env, ready=False) as player:
+            at = _first_heard(monitor, silent_until)
+            player.stop()
+        return monitor.time_of(at) - started
+
+
+def playing_costs(device: VirtualAudio, home: Path, seconds: float) -> dict[str, float]:
+    """Share of a core and memory, MB, of a session that records."""
+    file = home / "session.flac"
+    with playing("--record", file, home=home, env=device.env) as player:
+        time.sleep(SETTLE_S)
+        session = psutil.Process(player.process.pid)
+        cpu, began = _cpu_s(session), time.monotonic()
+        time.sleep(seconds)
+        share = (_cpu_s(session) - cpu) / (time.monotonic() - began)
+        whole = [session, *session.children(recursive=True)]
+        memory = [each.memory_full_info() for each in whole]
+        player.stop()
+    return {
+        "of a core": 100.0 * share,
+        "session's own": memory[0].uss / 2**20,
+        "session with its share of what is mapped": memory[0].pss / 2**20,
+        "session resident": memory[0].rss / 2**20,
+        "all processes, with their shares": sum(m.pss for m in memory) / 2**20,
+    }
+
+
+def _first_heard(monitor: Monitor, silent_until: int) -> int:
+    deadline = time.monotonic() + GIVE_UP_S
+    while time.monotonic() < deadline:
+        heard = np.abs(monitor.samples()[silent_until:]).max(axis=1, initial=0.0)
+        if (found := np.flatnonzero(heard > HEARD)).size:
+            return silent_until + int(found[0])
+        time.sleep(0.02)
+    raise AssertionError("nothing was heard")
+
+
+def _children_s() -> float:
+    times = os.times()
+    return times.children_user + times.children_system
+
+
+def _cpu_s(session: psutil.Process) -> float:
+    times = [p.cpu_times() for p in (session, *session.children(recursive=True))]
+    return sum(t.user + t.system for t in times)
+
+
+def main() -> None:
+    """Print the table."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("minutes", nargs="?", type=float, default=2.0)
+    given = parser.parse_args()
+    table = Table("start and size", "measured")
+    with tempfile.TemporaryDirectory() as folder, VirtualAudio() as device:
+        home = Path(folder) / "home"
+        cpu = statistics.median(help_cpu_s(home) for _ in range(RUNS))
+        table.add_row("latent --help", f"{cpu:.2f} CPU s")
+        cold = first_sound_s(device, home)
+        table.add_row("first sound, no loop made yet", f"{cold:.2f} s")
+        warm = [first_sound_s(device, home) for _ in range(RUNS)]
+        table.add_row(
+            "first sound, loops made",
+            f"{statistics.median(warm):.2f} s, {max(warm):.2f} at most",
+        )
+        costs = playing_costs(device, home, 60.0 * given.minutes)
+        table.add_row(
+            "playing and recording", f"{costs.pop('of a core'):.1f} % of a core"
+        )
+        for name, megabytes in costs.items():
+            table.add_row(f"memory, {name}", f"{megabytes:.0f} MB")
+    console = Console()
+    console.print(table)
+    console.print(f"load {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores")
+
+
+if __name__ == "__main__":
+    main()
