@@ -6,6 +6,7 @@ it is checked before it is used, since it may come from anywhere.
 """
 
 import hashlib
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 from weakref import WeakValueDictionary
@@ -56,9 +57,11 @@ class TimbreModel:
         self.hash = _digest(files)
         _check_hashes(folder, self.metadata, files)
         self._try(folder, files, unfinished=unfinished)
+        self._folder = folder
         self._decoder = _session(folder / "decoder.onnx", files["decoder.onnx"])
-        self._encoder = _session(folder / "encoder.onnx", files["encoder.onnx"])
-        self._probe(folder)
+        self._probe_decoder()
+        if not folder.samefile(BUNDLED):  # a foreign model is refused now or never
+            self._probe_encoder()
 
     @classmethod
     def load(
@@ -168,8 +171,16 @@ class TimbreModel:
         if wrong:
             raise InputError(f"{folder}: {wrong}")
 
-    def _probe(self, folder: Path) -> None:
-        """Run both networks once on known points, and check their outputs."""
+    @cached_property
+    def _encoder(self) -> Any:
+        """The encoder: playing does not need it, and it is large."""
+        content = _read(self._folder / "encoder.onnx")
+        _check_hash(self._folder, self.metadata, "encoder.onnx", content)
+        return _session(self._folder / "encoder.onnx", content)
+
+    def _probe_decoder(self) -> None:
+        """Run the decoder once on known points, and check what it gives."""
+        folder = self._folder
         rng = stream(Purpose.MODEL_CHECK)
         z = np.concatenate(
             [np.zeros((1, self.n_latents), np.float32), self.sample(2, rng)]
@@ -180,11 +191,16 @@ class TimbreModel:
             raise InputError(f"{folder / 'decoder.onnx'}: output is not within 0..1")
         if float(np.ptp(spectrum[0])) < 1e-6:
             raise InputError(f"{folder / 'decoder.onnx'}: output is constant")
+
+    def _probe_encoder(self) -> None:
+        """Run the encoder once on known timbres, and check what it gives."""
+        path = self._folder / "encoder.onnx"
+        timbres = np.linspace(0.0, 1.0, 3 * self.axis.n_bands, dtype=np.float32)
         posterior = _run(
-            folder / "encoder.onnx", self._encoder, {"spectrum": spectrum[0]}
+            path, self._encoder, {"spectrum": timbres.reshape(3, self.axis.n_bands)}
         )
         both = ((3, self.n_latents), (3, self.n_latents))
-        _check_output(folder / "encoder.onnx", posterior, *both)
+        _check_output(path, posterior, *both)
 
 
 _in_use: "WeakValueDictionary[tuple[Path, str, bool], TimbreModel]"
@@ -229,13 +245,19 @@ def _check_hashes(
     folder: Path, metadata: dict[str, Any], files: dict[str, bytes]
 ) -> None:
     for name in ONNX_FILES:
-        stored = metadata["files"].get(name)
-        expected = stored.get("sha256") if isinstance(stored, dict) else None
-        if hashlib.sha256(files[name]).hexdigest() != expected:
-            raise InputError(
-                f"{folder / name} is not the file that model.json describes: "
-                "damaged, truncated or replaced"
-            )
+        _check_hash(folder, metadata, name, files[name])
+
+
+def _check_hash(
+    folder: Path, metadata: dict[str, Any], name: str, content: bytes
+) -> None:
+    stored = metadata["files"].get(name)
+    expected = stored.get("sha256") if isinstance(stored, dict) else None
+    if hashlib.sha256(content).hexdigest() != expected:
+        raise InputError(
+            f"{folder / name} is not the file that model.json describes: "
+            "damaged, truncated or replaced"
+        )
 
 
 def _session(path: Path, content: bytes) -> Any:

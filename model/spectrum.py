@@ -6,10 +6,10 @@ spectrum over it.
 """
 
 from functools import lru_cache
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import fft
 
 from effects.audio.k_weighting import k_weighting
 from effects.audio.levels import Samples
@@ -41,6 +41,8 @@ def analyse(clip: Samples, axis: Axis = AXIS) -> NDArray[np.float32]:
     Raises:
         ValueError: the clip is empty or holds NaN or infinite samples.
     """
+    from scipy import fft  # takes as long to import as all else that plays
+
     channels = np.atleast_2d(clip.T) if clip.ndim == 1 else clip.T
     n = channels.shape[-1]
     if n == 0:
@@ -107,13 +109,29 @@ def surroundings(values: NDArray[np.float64]) -> NDArray[np.float64]:
     Returns:
         Shape (..., n_bands).
     """
-    half = SURROUNDING_BANDS // 2
+    return moving_mean(values, SURROUNDING_BANDS)
+
+
+def moving_mean(
+    values: NDArray[np.float64],
+    n_bands: int,
+    beyond: Literal["edge", "symmetric"] = "edge",
+) -> NDArray[np.float64]:
+    """Mean over so many neighbours, of which one half lies on either side.
+
+    Args:
+        values: one a band, shape (..., n_bands).
+        n_bands: of which the mean is taken.
+        beyond: what lies beyond the ends: what is there, or the mirror image.
+
+    Returns:
+        The same shape.
+    """
+    before, after = n_bands // 2, (n_bands - 1) // 2
     ends = [(0, 0)] * (values.ndim - 1)
-    padded = np.pad(values, [*ends, (half, half)], mode="edge")
+    padded = np.pad(values, [*ends, (before, after)], mode=beyond)
     sums = np.cumsum(np.pad(padded, [*ends, (1, 0)]), axis=-1)
-    means: NDArray[np.float64] = (
-        sums[..., SURROUNDING_BANDS:] - sums[..., :-SURROUNDING_BANDS]
-    ) / SURROUNDING_BANDS
+    means: NDArray[np.float64] = (sums[..., n_bands:] - sums[..., :-n_bands]) / n_bands
     return means
 
 

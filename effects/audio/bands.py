@@ -1,8 +1,8 @@
 """Power of a sound in bands over time, by which loops are searched and compared."""
 
 import numpy as np
+from numpy import fft
 from numpy.typing import NDArray
-from scipy import fft
 
 from effects.audio.levels import Samples
 

@@ -12,7 +12,6 @@ from types import MappingProxyType
 
 from effects.audio.levels import Samples
 from effects.base import streams
-from effects.generators.distance import rounded
 
 VERSION = 4  # of the sounds: a change makes the cached renderings stale
 
@@ -31,12 +30,15 @@ class Generator:
         self, sample_rate: int, seed: int = 0, seconds: float | None = None
     ) -> Samples:
         """The sound as a seamless loop, shape (n_samples, 2)."""
+        # What makes sounds takes long to import, and most sessions find them made.
         module = import_module(f"effects.generators.{self.module}")
+        distance = import_module("effects.generators.distance")
         rng = streams.stream(streams.Purpose.EFFECT, VERSION, seed, self.name)
         samples: Samples = module.render(
             sample_rate, seconds or self.seconds, rng, **dict(self.options)
         )
-        return rounded(samples, sample_rate)
+        rounded: Samples = distance.rounded(samples, sample_rate)
+        return rounded
 
 
 GENERATORS: Mapping[str, Generator] = MappingProxyType(

@@ -3,8 +3,8 @@
 from dataclasses import dataclass, field
 
 import numpy as np
+from numpy import fft
 from numpy.typing import NDArray
-from scipy import fft
 
 from effects.audio.bands import frame_band_power, window_means
 from effects.audio.conversion import to_stereo
@@ -309,7 +309,7 @@ def _align(
         reach = 0
     head = samples[start : start + length].mean(axis=1)
     tail = samples[end - reach : end + reach + length].mean(axis=1)
-    size = fft.next_fast_len(len(tail) + len(head), real=True)
+    size = 1 << (len(tail) + len(head)).bit_length()
     product = fft.rfft(tail, size) * np.conj(fft.rfft(head, size))
     matches = fft.irfft(product, size)[: 2 * reach + 1]
     power = np.sqrt(np.sum(head**2) * _running_energy(tail, length)) + 1e-20

@@ -6,8 +6,8 @@ A model's encoder compares spectra; modulation, which its input lacks, is compar
 from itertools import pairwise
 
 import numpy as np
+from numpy import fft
 from numpy.typing import NDArray
-from scipy import fft
 
 from effects.shelf.loops import Loop
 

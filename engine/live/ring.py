@@ -9,7 +9,6 @@ Positions are absolute: sample 0 is the first ever written. `write` is for the p
 `read_into` for the consumer, the rest for both.
 """
 
-
 from effects.audio.levels import Samples, planar
 
 

@@ -6,8 +6,8 @@ level is kept even, since what chance makes swell once would swell again.
 """
 
 import numpy as np
+from numpy import fft
 from numpy.typing import NDArray
-from scipy import fft
 
 from effects.audio.levels import Samples
 from engine.sound.frames import mid_and_side, share_above_pivot
@@ -46,7 +46,7 @@ def concealment_loop(
         Shape (n, 4), about `LOOP_S` long.
     """
     step = round(_STEP_S * sample_rate)
-    length = 2 * fft.next_fast_len(round(LOOP_S / _STEP_S) // 2) * step
+    length = round(LOOP_S / _STEP_S) * step
     noise_bands, tonal_bands = split_tonal(band_power, clarity)
     power = bin_power(noise_bands, length, sample_rate, axis)
     # Each partial stands in one bin: in two it would beat once in the whole loop.

@@ -14,7 +14,6 @@ from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.ndimage import uniform_filter1d
 
 from engine.compose.composer import ComposedSong
 from engine.sound.balance import balance_db, balanced, tilt_db
@@ -23,7 +22,7 @@ from engine.sound.partials import PLACES_PER_BAND, gather, split_tonal
 from model.config import AXIS
 from model.guard import safe_timbres
 from model.inference import TimbreModel
-from model.spectrum import bin_power, loudness
+from model.spectrum import bin_power, loudness, moving_mean
 
 BATCH = 32  # nodes decoded at once
 QUIETEST_LUFS = -90.0  # what is softer as decoded is not raised to its level
@@ -204,7 +203,7 @@ def _add_sub(noise: Powers, tonal: Powers) -> None:
     for number, share in enumerate(SUB_SHARES, 1):
         sub += share * tonal[:, low + number * octave : high + number * octave]
     # The strongest note stands out of the others: many so low would beat fast.
-    note = uniform_filter1d(sub, _SEMITONE, axis=1)
+    note = np.maximum(moving_mean(sub, _SEMITONE, "symmetric"), 0.0)
     note /= np.maximum(note.max(axis=1, keepdims=True), 1e-20)
     sub *= note**3
     total = noise.sum(axis=1) + tonal.sum(axis=1)

@@ -3,12 +3,14 @@
 What is kept of a sound are the timbres of some clips of it, which no model decides:
 those of the bundled sounds lie beside this module, those of the user's own in the
 cache. Any model then hears the whole shelf within milliseconds, and the same at every
-start.
+start; what it heard is kept, too, since nothing else that plays needs its encoder.
 """
 
+import hashlib
 from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,6 +26,7 @@ from model.spectrum import CLIP_LENGTH, analyse
 
 TABLE = Path(__file__).parent / "timbres.npz"
 CLIPS = 6  # of each sound, spread over it
+_Number = TypeVar("_Number", np.uint8, np.float32)
 _STEPS = 255.0  # of a timbre when kept: 0.4 dB each
 
 
@@ -39,7 +42,7 @@ def heard(
     """
     timbres = [timbres_of(library, name) for name in names]
     clips = [len(rows) for rows in timbres]
-    latents = model.encode(np.concatenate(timbres))[0].astype(np.float64)
+    latents = _latents(model, library, np.concatenate(timbres)).astype(np.float64)
     starts = np.cumsum([0, *clips])
     return {
         name: latents[start : start + n].mean(axis=0)
@@ -47,6 +50,20 @@ def heard(
         else np.zeros(model.n_latents)
         for name, start, n in zip(names, starts, clips, strict=False)
     }
+
+
+def _latents(
+    model: TimbreModel, library: Library, timbres: Timbres
+) -> NDArray[np.float32]:
+    """Latents of clips, shape (n_clips, n_latents), kept from one start to the next."""
+    digest = hashlib.sha256(model.hash.encode())
+    digest.update(np.ascontiguousarray(timbres).data)
+    path = library.cache / f"heard-{digest.hexdigest()[:24]}.npy"
+    kept = _read(path, np.float32, model.n_latents)
+    if kept is None or len(kept) != len(timbres):
+        kept = model.encode(timbres)[0]
+        _write(path, kept)
+    return kept
 
 
 def timbres_of(library: Library, name: str) -> Timbres:
@@ -59,7 +76,7 @@ def timbres_of(library: Library, name: str) -> Timbres:
     if entry.kind == "bundled" and name in _table():
         return _restored(_table()[name])
     path = library.cache / f"{name}-{library.identity(name)}.timbre.npy"
-    kept = _read(path)
+    kept = _read(path, np.uint8, AXIS.n_bands)
     if kept is None:
         try:
             kept = _kept(measure(library.load(name, SAMPLE_RATE)))
@@ -104,17 +121,17 @@ def _restored(kept: NDArray[np.uint8]) -> Timbres:
     return timbres
 
 
-def _read(path: Path) -> NDArray[np.uint8] | None:
+def _read(path: Path, dtype: type[_Number], width: int) -> NDArray[_Number] | None:
     try:
         kept = np.load(path, allow_pickle=False)
     except (OSError, ValueError, EOFError):
         return None
-    if kept.dtype != np.uint8 or kept.ndim != 2 or kept.shape[1] != AXIS.n_bands:
+    if kept.dtype != dtype or kept.ndim != 2 or kept.shape[1] != width:
         return None
-    return np.asarray(kept, np.uint8)
+    return np.asarray(kept, dtype)
 
 
-def _write(path: Path, kept: NDArray[np.uint8]) -> None:
+def _write(path: Path, kept: NDArray[Any]) -> None:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with whole_file(path) as temporary, temporary.open("wb") as file:

@@ -14,7 +14,6 @@ from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.ndimage import uniform_filter1d
 
 from effects.audio.k_weighting import k_weighting
 from effects.base.streams import Purpose, stream
@@ -22,6 +21,7 @@ from engine.compose.path import SYMBOLS, SongPath
 from engine.sound.decoding import Decoded
 from engine.sound.partials import N_PLACES, PLACES_PER_BAND, gather, place_hz
 from model.config import AXIS
+from model.spectrum import moving_mean
 
 MOMENTS = 16  # of a step, at which a note may begin
 LIFE_S = 14.0  # after which nothing of a note is heard
@@ -260,7 +260,7 @@ def _root(power: Values, rng: np.random.Generator) -> int:
 
 def _colour(power: NDArray[np.float64]) -> NDArray[np.float64]:
     """A sound's spectrum, smoothed over half an octave."""
-    smooth: NDArray[np.float64] = uniform_filter1d(power, 61, mode="nearest")
+    smooth: NDArray[np.float64] = moving_mean(power, 61)
     return np.asarray(np.maximum(smooth, 1e-9 * smooth.max()))
 
 

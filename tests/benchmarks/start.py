@@ -1,7 +1,7 @@
 """How soon there is sound, what playing costs, and what it holds.
 
-Run as `bin/bench start [MINUTES]`: on a null sink of PulseAudio, with the bed, OSC and a
-recording. Needs pulseaudio and parec.
+Run as `bin/bench start [MINUTES]`: on a null sink of PulseAudio, with the bed, OSC and
+a recording. Needs pulseaudio and parec.
 """
 
 import argparse
@@ -88,7 +88,7 @@ def _children_s() -> float:
 
 def _cpu_s(session: psutil.Process) -> float:
     times = [p.cpu_times() for p in (session, *session.children(recursive=True))]
-    return sum(t.user + t.system for t in times)
+    return float(sum(t.user + t.system for t in times))
 
 
 def main() -> None:
