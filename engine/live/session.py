@@ -12,6 +12,7 @@ import threading
 from collections.abc import Callable
 
 from effects.base.errors import InputError, RunError
+from effects.base.memory import give_back_now
 from engine.control.callbacks import OnEvent, Say
 from engine.control.controls import CONTROLS
 from engine.graph import Graph
@@ -191,6 +192,7 @@ class Session:
         if self._bed is not None:
             self._bed.begin(FIRST_BED_S)
         self.producer.prime(PRIME_S)
+        give_back_now()  # before there is a callback that it could delay
         self.device.open()
         self.producer.start()
         if self._bed is not None:

@@ -19,7 +19,6 @@ from engine.compose.likeness import text_of
 from engine.control.controls import CONTROLS, snapshot_of
 from engine.graph import Settings, build
 from engine.live.fade import FadeKind
-from engine.live.mixer import MAX_BLOCK
 from engine.live.session import Session
 from engine.offline.edits import edits_of
 from engine.offline.replay import replay
@@ -260,7 +259,7 @@ def check_rate(
         lambda block: blocks.append(block.copy()),
     )
     # The limiter's delay is a number of samples, whatever they last.
-    late = [Limiter(each, 2, MAX_BLOCK).latency for each in (RATE, rate)]
+    late = [Limiter(each).latency for each in (RATE, rate)]
     expected = soxr.resample(heard[late[0] :], RATE, rate, quality="VHQ")
     rendered = np.concatenate(blocks)[late[1] :]
     n = min(len(rendered), len(expected)) - rate // 10
