@@ -19,6 +19,7 @@ from rich.console import Console
 from rich.table import Table
 
 from tests.support.command import ROOT, environment
+from tests.support.kept_figures import Figure, keep
 from tests.support.monitor import Monitor, monitored
 from tests.support.playing import playing
 from tests.support.virtual_audio import VirtualAudio
@@ -96,27 +97,27 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("minutes", nargs="?", type=float, default=2.0)
     given = parser.parse_args()
-    table = Table("start and size", "measured")
     with tempfile.TemporaryDirectory() as folder, VirtualAudio() as device:
         home = Path(folder) / "home"
         cpu = statistics.median(help_cpu_s(home) for _ in range(RUNS))
-        table.add_row("latent --help", f"{cpu:.2f} CPU s")
+        figures = [Figure("latent --help", cpu, "CPU s")]
         cold = first_sound_s(device, home)
-        table.add_row("first sound, no loop made yet", f"{cold:.2f} s")
-        warm = [first_sound_s(device, home) for _ in range(RUNS)]
-        table.add_row(
-            "first sound, loops made",
-            f"{statistics.median(warm):.2f} s, {max(warm):.2f} at most",
-        )
+        figures.append(Figure("first sound, no loop made yet", cold, "s"))
         costs = playing_costs(device, home, 60.0 * given.minutes)
-        table.add_row(
-            "playing and recording", f"{costs.pop('of a core'):.1f} % of a core"
-        )
-        for name, megabytes in costs.items():
-            table.add_row(f"memory, {name}", f"{megabytes:.0f} MB")
+        warm = [first_sound_s(device, home) for _ in range(RUNS)]
+        figures += [
+            Figure("first sound, loops made", statistics.median(warm), "s"),
+            Figure("the same, at most", max(warm), "s"),
+            Figure("playing and recording", costs.pop("of a core"), "% of a core"),
+            *(Figure(f"memory, {name}", size, "MB") for name, size in costs.items()),
+        ]
     console = Console()
+    table = Table("start and size", "measured")
+    for figure in figures:
+        table.add_row(figure.name, str(figure))
     console.print(table)
     console.print(f"load {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores")
+    keep("start", figures, console)
 
 
 if __name__ == "__main__":
