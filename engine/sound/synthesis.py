@@ -17,6 +17,7 @@ crossover. Width and tilt are then mere gains, which the mixer can turn after th
 ring, within a block.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -163,38 +164,69 @@ def _add_partials(
     if n == 0:
         return
     rows = _rows(number, partials, frames, n)
+    for group in _groups(partials.places[:n], frames):
+        weights = rows[group.partials]
+        count = len(weights)
+        if group.folded is None:
+            added = weights.reshape(count, -1).T @ group.lobes
+            sums[:, group.columns] += added
+            continue
+        into = sums.reshape(2, 2, SLAB_FRAMES, -1)
+        for part, lobes in enumerate((group.lobes, group.folded)):
+            added = weights[:, :, part].reshape(count, -1).T @ lobes
+            into[:, part, :, group.columns] += added.reshape(2, SLAB_FRAMES, -1)
+
+
+@dataclass(frozen=True)
+class _Group:
+    """Partials that are near to one another, and their lobes.
+
+    Attributes:
+        partials: which ones.
+        columns: bins that their lobes reach.
+        lobes: one partial a row, shape (n, n_columns).
+        folded: the same for imaginary parts, if some lobe reaches below bin 0, where
+            its conjugate's is added; else both parts have the same.
+    """
+
+    partials: slice
+    columns: slice
+    lobes: Values
+    folded: Values | None
+
+
+def _groups(places: Places, frames: Frames) -> Iterator[_Group]:
+    """Groups of partials, ascending.
+
+    All lobes are put into one array at once, in which the matrices of the groups lie
+    one after another.
+    """
+    n = len(places)
     low, real, imaginary = frames.lobes
-    places = partials.places[:n]
     lows = low[places]
     starts = np.arange(0, n, _GROUP)
     counts = np.diff(starts, append=n)
     firsts = lows[starts]
     widths = lows[starts + counts - 1] + real.shape[1] - firsts
-    # The lobes of each group stand in a matrix of their own, one partial a row; all
-    # matrices lie one after another.
     begins = np.concatenate([[0], np.cumsum(counts * widths)])
     group = np.arange(n) // _GROUP
     row = begins[group] + (np.arange(n) - starts[group]) * widths[group]
     at = (row + lows - firsts[group])[:, None] + LOBE_COLUMNS
     lobes = np.zeros(begins[-1], np.float32)
     lobes[at] = real[places]
-    for i, (start, count) in enumerate(zip(starts, counts, strict=True)):
-        weights = rows[start : start + count].reshape(count, -1)
-        dense = lobes[begins[i] : begins[i + 1]].reshape(count, -1)
-        columns = slice(firsts[i], firsts[i] + widths[i])
-        if firsts[i] > 0:
-            sums[:, columns] += weights.T @ dense
-            continue
-        folded = np.zeros(dense.size, np.float32)
-        folded[at[start : start + count] - begins[i]] = imaginary[
-            places[start : start + count]
-        ]
-        parts = weights.reshape(count, 2, 2, -1)
-        into = sums.reshape(2, 2, SLAB_FRAMES, -1)
-        for part, shapes in ((0, dense), (1, folded.reshape(count, -1))):
-            halves = parts[:, :, part].reshape(count, -1)
-            added = (halves.T @ shapes).reshape(2, SLAB_FRAMES, -1)
-            into[:, part, :, columns] += added
+    for i, first in enumerate(firsts.tolist()):
+        partials = slice(int(starts[i]), int(starts[i] + counts[i]))
+        shape = int(counts[i]), int(widths[i])
+        folded = None
+        if first == 0:
+            folded = np.zeros(shape, np.float32)
+            folded.reshape(-1)[at[partials] - begins[i]] = imaginary[places[partials]]
+        yield _Group(
+            partials,
+            slice(first, first + shape[1]),
+            lobes[begins[i] : begins[i + 1]].reshape(shape),
+            folded,
+        )
 
 
 def _rows(number: int, partials: Partials, frames: Frames, n: int) -> Values:
