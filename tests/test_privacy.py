@@ -98,6 +98,27 @@ def test_a_model_that_is_loaded_and_run_leaves_home_empty(tmp_path: Path) -> Non
     assert list((tmp_path / "home").iterdir()) == []
 
 
+def test_a_look_for_devices_leaves_a_home_as_it_was(tmp_path: Path) -> None:
+    """PulseAudio's library makes folders where it knows none; a cookie is the user's."""
+    quiet = tmp_path / "client.conf"
+    quiet.write_text("autospawn = no\n")
+    for name, own in (("empty", []), ("user", [".config", ".config/pulse"])):
+        home = tmp_path / name
+        home.mkdir()
+        for folder in own:
+            (home / folder).mkdir()
+        env = {"HOME": str(home), "PULSE_CLIENTCONFIG": str(quiet), "PATH": "/none"}
+        command = [sys.executable, "-m", "engine.cli", "devices"]
+        subprocess.run(command, cwd=ROOT, env=env, capture_output=True, check=False)
+        below = [path.relative_to(home).as_posix() for path in home.rglob("*")]
+        mine = [p for p in below if not p.startswith(".cache") and p not in own]
+        if own:  # where the library keeps what is the user's, it goes on doing so
+            assert all(path.startswith(".config/pulse/") for path in mine)
+            assert not any("pulse" in path for path in below if ".cache" in path)
+        else:
+            assert mine == []
+
+
 def test_the_trace_shows_who_sends_or_looks_up_a_name(tmp_path: Path) -> None:
     code = (
         "import socket; s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM);"

@@ -6,13 +6,16 @@ however it hangs, and what a library prints in it reaches nobody.
 
 import os
 import select
+import shutil
 import subprocess
 import sys
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import IO
 
 from effects.base.errors import InputError, LatentError, RunError
+from effects.base.paths import cache_dir
 from effects.base.search_path import child_environment
 from engine.live.device_process import Report, Task, report_of, to_line
 from engine.live.device_ring import Counter, MixerEnd
@@ -179,7 +182,7 @@ def _start(task: Task, passed: tuple[int, ...] = ()) -> "subprocess.Popen[bytes]
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
         pass_fds=passed,
-        env=child_environment(),
+        env=child_environment(**_of_pulseaudio()),
         process_group=0,  # an interrupt in the terminal is the session's
     )
     assert process.stdin is not None
@@ -189,6 +192,25 @@ def _start(task: Task, passed: tuple[int, ...] = ()) -> "subprocess.Popen[bytes]
     except BrokenPipeError:  # it has ended already, which is noticed later
         pass
     return process
+
+
+def _of_pulseaudio() -> dict[str, str]:
+    """Variables for PulseAudio's library, where it would leave a folder in the home.
+
+    Without a folder of the login for sockets, as in a container or by cron, it makes
+    `.config/pulse` and a folder below /tmp, for a server that is not there. It gets
+    Latent's own instead, unless the home has such a folder, or a server that the
+    library would start in it.
+    """
+    if os.environ.get("PULSE_RUNTIME_PATH") or os.environ.get("XDG_RUNTIME_DIR"):
+        return {}
+    home = Path.home()
+    config = Path(os.environ.get("XDG_CONFIG_HOME") or home / ".config")
+    if (config / "pulse").exists() or (home / ".pulse").exists():
+        return {}
+    if os.geteuid() != 0 and shutil.which("pulseaudio"):  # root's is never started
+        return {}
+    return {"PULSE_RUNTIME_PATH": str(cache_dir() / "pulse")}
 
 
 def _end(process: "subprocess.Popen[bytes]") -> None:
