@@ -99,7 +99,7 @@ def test_a_model_that_is_loaded_and_run_leaves_home_empty(tmp_path: Path) -> Non
 
 
 def test_a_look_for_devices_leaves_a_home_as_it_was(tmp_path: Path) -> None:
-    """PulseAudio's library makes folders where it knows none; a cookie is the user's."""
+    """PulseAudio's library makes folders where it knows none; theirs are used."""
     quiet = tmp_path / "client.conf"
     quiet.write_text("autospawn = no\n")
     for name, own in (("empty", []), ("user", [".config", ".config/pulse"])):
