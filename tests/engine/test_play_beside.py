@@ -1,12 +1,17 @@
-"""Two sessions at once, and what the processes of one inherit."""
+"""Two sessions at once, what processes inherit, and addresses that go away."""
 
 import os
+import shutil
 import signal
 import socket
+import subprocess
+import sys
 from pathlib import Path
 
+import pytest
+
 from tests.support import audio
-from tests.support.command import latent
+from tests.support.command import ROOT, environment, latent
 from tests.support.device_faults import children_of
 from tests.support.playing import Player, playing
 
@@ -76,3 +81,42 @@ def _listening(pid: int) -> set[int]:
             if fields[9] in nodes and is_open:
                 found.add(int(fields[1].rpartition(":")[2], 16))
     return found
+
+
+IN_A_NAMESPACE = """
+ip link set lo up && ip addr add 10.9.9.9/32 dev lo || exit 77
+"$@" & session=$!
+get() { curl -s -m 2 -o /dev/null -w '%{http_code} ' http://10.9.9.9:8123/stream.mp3; }
+for i in $(seq 240); do grep -q 'playing, seed' "$LINES_OF" && break; sleep 0.25; done
+get
+ip addr del 10.9.9.9/32 dev lo; get
+ip addr add 10.9.9.9/32 dev lo; get
+kill $session; wait $session; echo $?
+"""
+
+
+@pytest.mark.skipif(
+    os.geteuid() != 0 or not all(map(shutil.which, ("unshare", "ip", "curl"))),
+    reason="addresses are taken away in a network namespace",
+)
+def test_an_address_that_goes_away_and_comes_back_is_served_again(
+    tmp_path: Path,
+) -> None:
+    lines = tmp_path / "lines"
+    command = [sys.executable, "-m", "engine.cli", "play", "--no-audio", "--no-effects"]
+    command += ["--osc", "10.9.9.9:9111", "--serve", "10.9.9.9:8123"]
+    with lines.open("wb") as errors:
+        done = subprocess.run(
+            ["unshare", "-n", "bash", "-c", IN_A_NAMESPACE, "test", *command],
+            cwd=ROOT,
+            env={**environment(tmp_path), "LINES_OF": str(lines)},
+            stdout=subprocess.PIPE,
+            stderr=errors,
+            text=True,
+            timeout=120,
+            check=False,
+        )
+    if done.returncode == 77:
+        pytest.skip("no network namespace here")
+    assert done.stdout.split() == ["200", "000", "200", "0"], lines.read_text()
+    assert "played" in lines.read_text().splitlines()[-1]

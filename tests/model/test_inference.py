@@ -59,6 +59,18 @@ def test_models_of_the_same_files_share_what_they_hold(copy: Path) -> None:
     assert left() is None, "only as long as it is in use"
 
 
+def test_files_that_change_under_a_model_do_not_change_it(copy: Path) -> None:
+    """They are read once, not mapped: a shorter one would end the process."""
+    model = TimbreModel.load(copy)
+    z = model.sample(3, np.random.default_rng(2))
+    before = model.decode(z)
+    for name in ("decoder.onnx", "encoder.onnx", "model.json"):
+        (copy / name).write_bytes(b"")
+    np.testing.assert_array_equal(model.decode(z), before)
+    mean, _ = model.encode(before)
+    assert np.all(np.isfinite(mean))
+
+
 def test_large_batches_equal_small_ones(folder: Path) -> None:
     model = TimbreModel.load(folder)
     z = model.sample(inference.MAX_BATCH + 3, np.random.default_rng(1))
