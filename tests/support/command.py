@@ -10,7 +10,7 @@ ROOT = Path(__file__).parents[2]
 
 
 def latent(
-    *args: object, home: Path, stdin: str | None = None
+    *args: object, home: Path, stdin: str | None = None, limit_s: float = 280.0
 ) -> "subprocess.CompletedProcess[str]":
     """Run `latent ARGS` to its end with LATENT_HOME `home`.
 
@@ -18,6 +18,7 @@ def latent(
         args: of the command, made texts.
         home: of loops, journals and so on.
         stdin: what it reads; nothing by default.
+        limit_s: seconds that it may take.
     """
     return subprocess.run(
         [sys.executable, "-m", "engine.cli.main", *map(str, args)],
@@ -26,7 +27,7 @@ def latent(
         input=stdin or "",
         capture_output=True,
         text=True,
-        timeout=280,
+        timeout=limit_s,
         check=False,
     )
 

@@ -1,6 +1,7 @@
 """`latent play` on a null sink for a long time, and its replay beside its recording."""
 
-import os
+import contextlib
+import time
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -8,7 +9,7 @@ import numpy as np
 import soundfile
 
 from tests.support.command import latent
-from tests.support.playing import playing
+from tests.support.playing import Player, playing
 from tests.support.virtual_audio import VirtualAudio
 
 SLACK_S = 900.0  # for the start, and for a machine that is busy
@@ -27,16 +28,35 @@ def play_for(hours: float, folder: Path) -> str:
         asked = ["--minutes", f"{seconds / 60.0:.4f}", "--record", recording]
         sound = {**device.env, "LATENT_HOME": str(folder)}
         with playing(*asked, home=folder, env=sound) as player:
-            before = _resident_mb(player.process.pid)
-            status = player.wait(seconds + SLACK_S)
+            held = _watched(player, seconds)
+            status = player.wait()
     (journal,) = (folder / "state" / "journals").glob("*.jsonl")
-    done = latent("replay", journal, replayed, home=folder)
+    n_concealed = sum('"conceal"' in row for row in journal.read_text().splitlines())
+    limit_s = 0.5 * seconds + SLACK_S
+    done = latent("replay", journal, replayed, home=folder, limit_s=limit_s)
     segments = [recording, *sorted(folder.glob("soak-[0-9]*.flac"))]
     different = n_different(segments, replayed)
     return (
-        f"{player.lines[-1]}; exit {status}; {before:.0f} MB at the start; replay "
-        f"(exit {done.returncode}) differs from the recording in {different} samples"
+        f"{player.lines[-1]}; {n_concealed} turns to the concealment and back; exit "
+        f"{status}; memory without files {held[len(held) // 10]:.0f} MB after a tenth, "
+        f"{held[-1]:.0f} MB at the end, {max(held):.0f} MB at most; replay (exit "
+        f"{done.returncode}) differs from the recording in {different} samples"
     )
+
+
+def _watched(player: Player, seconds: float) -> list[float]:
+    """Memory of a session in MB, again and again until it ends.
+
+    Raises:
+        AssertionError: it does not end.
+    """
+    held = []
+    deadline = time.monotonic() + seconds + SLACK_S
+    while player.process.poll() is None:
+        assert time.monotonic() < deadline, player.said
+        held.append(_anonymous_mb(player.process.pid) or held[-1])
+        time.sleep(min(10.0, seconds / 100.0))
+    return held
 
 
 def n_different(segments: Sequence[Path], whole: Path) -> int:
@@ -60,6 +80,10 @@ def n_different(segments: Sequence[Path], whole: Path) -> int:
         return n + abs(n_recorded - int(other.frames))
 
 
-def _resident_mb(pid: int) -> float:
-    pages = int(Path(f"/proc/{pid}/statm").read_text().split()[1])
-    return 1e-6 * pages * os.sysconf("SC_PAGE_SIZE")
+def _anonymous_mb(pid: int) -> float:
+    """Memory that is a process's own: not that of files, as of loops; 0: it ended."""
+    with contextlib.suppress(OSError):
+        for line in Path(f"/proc/{pid}/status").read_text().splitlines():
+            if line.startswith("RssAnon:"):
+                return 1.024e-3 * int(line.split()[1])
+    return 0.0
