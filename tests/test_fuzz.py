@@ -11,7 +11,7 @@ from tests.support.file_mutants import FuzzTarget, fuzz, fuzz_targets
 KINDS = (
     *("preset", "grammar", "config", "journal", "card", "album", "decisions"),
     *("bindings", "manifest", "verdicts", "model", "map", "network"),
-    *("wav", "flac", "ogg", "mp3", "aiff", "osc"),
+    *("wav", "flac", "ogg", "opus", "mp3", "aiff", "osc"),
 )
 
 

@@ -17,10 +17,10 @@ from typing import Any
 
 import click
 import numpy as np
-import soundfile
 from onnx import TensorProto, helper
 
 from effects.audio.sound_reader import read_sound
+from effects.audio.sound_writer import write_sound
 from effects.base.errors import LatentError
 from effects.base.open_file import read_bytes
 from engine.album.review import DECISIONS, Review
@@ -66,12 +66,14 @@ class FuzzTarget:
         file: name of a file of it.
         seeds: contents of sound ones.
         read: reads a file; raises a LatentError if it cannot be used.
+        mend: sets checksums right in a mutant, or none of it would be looked at.
     """
 
     name: str
     file: str
     seeds: tuple[bytes, ...]
     read: Callable[[Path], object]
+    mend: Callable[[bytes], bytes] = bytes
 
 
 def mutated(rng: random.Random, seeds: tuple[bytes, ...]) -> bytes:
@@ -139,7 +141,7 @@ def fuzz(target: FuzzTarget, n: int, rng: random.Random, folder: Path) -> Outcom
     path = folder / target.file
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     for _ in range(n):
-        content = mutated(rng, target.seeds)
+        content = target.mend(mutated(rng, target.seeds))
         path.write_bytes(content)
         began = time.process_time()
         try:
@@ -323,12 +325,44 @@ def _sounds(folder: Path) -> list[FuzzTarget]:
     rng = np.random.default_rng(0)
     samples = 0.1 * rng.standard_normal((2000, 2))
     found = []
-    for ending in ("wav", "flac", "ogg", "mp3", "aiff"):
+    for ending in ("wav", "flac", "ogg", "opus", "mp3", "aiff"):
         path = folder / f"sound.{ending}"
-        soundfile.write(path, samples, 44_100)
+        write_sound(path, samples, 48_000)
+        mend = _with_ogg_checksums if ending in ("ogg", "opus") else bytes
+        content = path.read_bytes()
+        assert mend(content) == content
         name = f"odd.{ending}"
-        found.append(FuzzTarget(ending, name, (path.read_bytes(),), read_sound))
+        found.append(FuzzTarget(ending, name, (content,), read_sound, mend))
     return found
+
+
+def _with_ogg_checksums(content: bytes) -> bytes:
+    """Ogg pages with the checksums of what they hold now."""
+    whole = bytearray(content)
+    begin = whole.find(b"OggS")
+    while 0 <= begin < len(whole) - 27:
+        sizes = whole[begin + 27 : begin + 27 + whole[begin + 26]]
+        end = begin + 27 + len(sizes) + sum(sizes)
+        whole[begin + 22 : begin + 26] = bytes(4)
+        checksum = 0
+        for byte in whole[begin:end]:
+            checksum = (checksum << 8 & 0xFFFFFFFF) ^ _OGG_TABLE[checksum >> 24 ^ byte]
+        whole[begin + 22 : begin + 26] = checksum.to_bytes(4, "little")
+        begin = whole.find(b"OggS", end)
+    return bytes(whole)
+
+
+def _ogg_table() -> list[int]:
+    table = []
+    for byte in range(256):
+        value = byte << 24
+        for _ in range(8):
+            value = (value << 1 & 0xFFFFFFFF) ^ (0x04C11DB7 if value >> 31 else 0)
+        table.append(value)
+    return table
+
+
+_OGG_TABLE = _ogg_table()
 
 
 def _packets() -> FuzzTarget:
