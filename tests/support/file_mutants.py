@@ -323,7 +323,7 @@ def _small_network() -> bytes:
 
 def _sounds(folder: Path) -> list[FuzzTarget]:
     rng = np.random.default_rng(0)
-    samples = 0.1 * rng.standard_normal((2000, 2))
+    samples = (0.1 * rng.standard_normal((2000, 2))).astype(np.float32)
     found = []
     for ending in ("wav", "flac", "ogg", "opus", "mp3", "aiff"):
         path = folder / f"sound.{ending}"

@@ -50,7 +50,7 @@ def _watched(player: Player, seconds: float) -> list[float]:
     Raises:
         AssertionError: it does not end.
     """
-    held = []
+    held: list[float] = []
     deadline = time.monotonic() + seconds + SLACK_S
     while player.process.poll() is None:
         assert time.monotonic() < deadline, player.said
