@@ -147,7 +147,7 @@ class LiveBed:
         schedule = self._waiting(changed(at), end)
         rate = self._bed.sample_rate
         for region in schedule.regions_between(self._position() / rate, end / rate):
-            if self._bed.is_there(region.name):
+            if self._is_there(region.name):
                 continue
             if leaves is None:
                 self._load(region.name)
@@ -172,11 +172,15 @@ class LiveBed:
             return
         rate = bed.sample_rate
         for region in bed.schedule.regions_between(position / rate, end / rate):
-            if not bed.is_there(region.name):
+            if not self._is_there(region.name):
                 self._publish(round((region.start_s - MARGIN_S) * rate))
                 if not self._load_ahead(region.name, leaves):
                     return
         self._publish(end)
+
+    def _is_there(self, name: str) -> bool:
+        """Whether a loop can be loaded at once; a disk may hang over the question."""
+        return self._slow_work.do(lambda: self._bed.is_there(name), self.settle)
 
     def _load_ahead(self, name: str, leaves: Leaves) -> bool:
         """Load a loop ahead of its time; false when it was left for a change.
