@@ -242,8 +242,8 @@ class Recorder:
     def _open(self) -> None:
         self._n_segments += 1
         path = self._target
-        if self._n_segments > 1:
-            path = path.with_stem(f"{path.stem}-{self._n_segments:03d}")
+        if self._n_segments > 1:  # in the order of their names for more than a year
+            path = path.with_stem(f"{path.stem}-{self._n_segments:04d}")
         segment = FlacSegment(path, self._rate, self._channels)
         try:
             self._reserve.check(segment.path.parent)

@@ -103,13 +103,14 @@ def test_full_scale_and_beyond_and_what_is_no_number(tmp_path: Path) -> None:
     assert len(lines) == 1
 
 
-@pytest.mark.parametrize("seconds", [1.0, 0.25, 0.1003])
+@pytest.mark.parametrize("seconds", [1.0, 0.25, 0.1003, 0.021])
 def test_segments_join_to_the_bit(tmp_path: Path, seconds: float) -> None:
     samples = music(1.7)
     recorder = record(tmp_path / "set.flac", samples, segment_seconds=seconds)
     files = recorder.state().files
     assert len(files) == -(-len(samples) // round(seconds * RATE))
-    assert [p.name for p in files[:2]] == ["set.flac", "set-002.flac"]
+    assert [p.name for p in files[:2]] == ["set.flac", "set-0002.flac"]
+    assert list(files[1:]) == sorted(files[1:])
     np.testing.assert_array_equal(np.concatenate([read(p) for p in files]), samples)
     assert all(passes(path) for path in files)
     gains = {mutagen.flac.FLAC(p)["replaygain_album_gain"][0] for p in files}
@@ -159,7 +160,7 @@ def test_songs_are_chapters_in_tags_and_in_a_cue_sheet(tmp_path: Path) -> None:
     assert 'FILE "set.flac" WAVE' in cue
     assert "TITLE \"First 'one' \"\n    INDEX 01 00:00:00" in cue
     assert 'TITLE "Second"\n    INDEX 01 00:01:37' in cue
-    assert (tmp_path / "set-002.cue").exists()
+    assert (tmp_path / "set-0002.cue").exists()
 
 
 def test_more_chapters_than_there_is_room_for(tmp_path: Path) -> None:

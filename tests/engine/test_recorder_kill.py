@@ -59,7 +59,7 @@ def start_child(folder: Path, given: mmap.mmap) -> int:
 
 
 def all_samples(folder: Path) -> NDArray[np.float32]:
-    # Sorted by number: "set.flac" comes before "set-002.flac".
+    # Sorted by number: "set.flac" comes before "set-0002.flac".
     paths = sorted(folder.glob("*.flac"), key=lambda path: (len(path.name), path.name))
     assert paths
     for path in paths:
