@@ -5,8 +5,9 @@ blocks of 0.4 s that overlap by three quarters, each weighted by its spectrum, s
 nothing has to be kept from one block to the next but the samples that they share.
 """
 
+from typing import Any
+
 import numpy as np
-from numpy.typing import NDArray
 
 from effects.audio.k_weighting import k_weighting
 from effects.audio.levels import Samples
@@ -31,12 +32,14 @@ class GatingBlocks:
         frequencies *= sample_rate / self._length
         # Without tapers, rumble leaks past the weighting's high-pass.
         taper = np.sin(0.5 * np.pi * (np.arange(self._hop) + 0.5) / self._hop) ** 2
-        self._window = np.ones((self._length, 1), np.float32)
-        self._window[: self._hop, 0] = taper
-        self._window[-self._hop :, 0] = taper[::-1]
+        self._window = np.ones(self._length, np.float32)
+        self._window[: self._hop] = taper
+        self._window[-self._hop :] = taper[::-1]
         # One-sided spectrum to mean square; the weighting leaves nothing at 0 Hz.
         energy = float(np.sum(self._window**2))
-        self._weights = k_weighting(frequencies) * 2.0 / (self._length * energy)
+        weights = k_weighting(frequencies) * 2.0 / (self._length * energy)
+        # Real and imaginary part of a bin get one weight: every entry comes twice.
+        self._weights = np.repeat(weights, 2)
         self._kept: Samples = np.zeros((0, channels), np.float32)
 
     def add(self, samples: Samples) -> list[float]:
@@ -55,9 +58,10 @@ class GatingBlocks:
         return found
 
     def _mean_square(self, block: Samples) -> float:
-        spectra = np.fft.rfft(block * self._window, axis=0)
-        power: NDArray[np.float64] = spectra.real**2 + spectra.imag**2
-        return float(np.sum(power * self._weights[:, None]))
+        spectra: Any = np.fft.rfft(np.ascontiguousarray(block.T) * self._window)
+        parts: Samples = spectra.view(np.float32)
+        np.square(parts, out=parts)
+        return float(parts.sum(axis=0, dtype=np.float64) @ self._weights)
 
 
 def lufs_of(mean_square: float) -> float:
