@@ -1,7 +1,8 @@
 """How soon and how well a session ends, whenever it is asked to.
 
 Run as `bin/bench exits [N]`: N sessions, 50 by default, each ended by a signal at a
-random moment from its start on, a third of them once they play.
+random moment from its start on, a third of them once they play; one in ten gets the
+signal twice, and the programme of another is over.
 """
 
 import signal
@@ -18,6 +19,7 @@ from tests.support.virtual_audio import VirtualAudio
 
 SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 START_S = 2.5  # a start takes about so long
+KINDS = ("before it played", "while it played", "by a signal twice", "by itself")
 
 
 def main() -> None:
@@ -34,18 +36,30 @@ def main() -> None:
         for number in range(n_ends):
             after_s = None if number % 3 == 2 else float(rng.uniform(0.0, START_S))
             which = SIGNALS[int(rng.integers(len(SIGNALS)))]
-            ends.append(end_at(Path(folder), device, after_s, which))
+            again_s = float(rng.uniform(0.0, 0.6)) if number % 10 == 8 else None
+            if number % 10 == 9:  # its programme is over
+                ends.append(end_at(Path(folder), device, None, None))
+            else:
+                ends.append(end_at(Path(folder), device, after_s, which, again_s))
             if not ends[-1].is_right:
                 console.print(ends[-1])
     table = Table("ended", "times", "right", "s, p50", "most")
-    for name, played in (("before it played", False), ("while it played", True)):
-        rows = [end for end in ends if end.played is played]
+    kinds: dict[str, list[End]] = {name: [] for name in KINDS}
+    for end in ends:
+        kinds[_kind_of(end)].append(end)
+    for name, rows in kinds.items():
         if rows:
             seconds = [end.seconds for end in rows]
             right = str(sum(end.is_right for end in rows))
             row = [f"{np.median(seconds):.2f}", f"{max(seconds):.2f}"]
             table.add_row(name, str(len(rows)), right, *row)
     console.print(table)
+
+
+def _kind_of(end: End) -> str:
+    if end.again_s is not None or end.number is None:
+        return KINDS[2 if end.again_s is not None else 3]
+    return KINDS[int(end.played)]
 
 
 if __name__ == "__main__":

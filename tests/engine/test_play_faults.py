@@ -183,6 +183,17 @@ def test_a_signal_ends_it_at_any_moment(tmp_path: Path, after_s: float | None) -
     assert end.seconds < limit_s(END_S)
 
 
+@pytest.mark.parametrize("again_s", [0.0, 0.1, 0.4, None])
+def test_a_second_signal_or_the_end_of_its_programme_leaves_whole_files(
+    tmp_path: Path, again_s: float | None
+) -> None:
+    number = None if again_s is None else signal.SIGINT
+    with VirtualAudio(RATE) as device:
+        end = end_at(tmp_path, device, None, number, again_s)
+    assert end.is_right, end
+    assert end.seconds < limit_s(END_S)
+
+
 def test_what_cannot_be_opened_is_told_by_the_process_that_tried(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
