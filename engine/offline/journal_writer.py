@@ -6,6 +6,7 @@ and noted in a row of their own (`lost`), since a journal with a hole renders
 differently.
 """
 
+import contextlib
 import json
 import os
 import queue
@@ -21,6 +22,8 @@ from engine.offline.journal import FORMAT, MAX_ROW, Header
 from engine.recording.naming import numbered
 
 KEEP = 50  # journals of the latest sessions
+KEEP_BYTES = 200 * 2**20  # of them, but for the latest: weeks of automation are long
+RESTING_S = 86_400.0  # since the last row of a journal whose session has surely ended
 QUEUE = 10_000  # events on their way to disk
 SYNC_S = 5.0  # between fsyncs
 
@@ -174,24 +177,32 @@ def begin_journal(
 
 
 def new_journal_path(
-    folder: Path | None = None, keep: int = KEEP, now: datetime | None = None
+    folder: Path | None = None,
+    keep: int = KEEP,
+    now: datetime | None = None,
+    keep_bytes: int = KEEP_BYTES,
 ) -> Path:
-    """Path for a new journal; of the old ones, the latest `keep - 1` stay.
+    """Path for a new journal; of the old ones, the latest `keep - 1` stay at most.
 
     Args:
         folder: None takes that of the user's state.
         keep: how many there are to be with the new one.
         now: for its name; the present when None.
+        keep_bytes: that the old ones may have together; the latest stays in any case,
+            as do those of sessions that may still play.
     """
     folder = journals_dir() if folder is None else folder
-    moment = (now or datetime.now(UTC)).strftime("%Y%m%dT%H%M%SZ")
+    moment = now or datetime.now(UTC)
     old = sorted(folder.glob("session-*.jsonl"), key=_age) if folder.is_dir() else []
-    for path in old[: max(0, len(old) - keep + 1)]:
-        try:
-            path.unlink()
-        except OSError:  # another session tidied up first, or it may not be
-            continue
-    wanted = folder / f"session-{moment}.jsonl"
+    n_bytes = 0
+    for place, path in enumerate(reversed(old), 1):
+        with contextlib.suppress(OSError):  # another session tidied up, or may not
+            facts = path.stat()
+            n_bytes += facts.st_size
+            is_resting = moment.timestamp() - facts.st_mtime > RESTING_S
+            if place >= keep or (n_bytes > keep_bytes and place > 1 and is_resting):
+                path.unlink()
+    wanted = folder / f"session-{moment:%Y%m%dT%H%M%SZ}.jsonl"
     return next(path for path in numbered(wanted) if not os.path.lexists(path))
 
 

@@ -336,6 +336,23 @@ def test_old_journals_make_room(tmp_path: Path) -> None:
     assert (tmp_path / "mine.txt").exists()
 
 
+def test_old_journals_take_little_room(tmp_path: Path) -> None:
+    """Weeks under a controller that never rests make long ones."""
+    for number in range(6):
+        path = tmp_path / f"session-2026010{number + 1}T000000Z.jsonl"
+        path.write_bytes(bytes(1000 if number < 5 else 5000))
+        os.utime(path, (number, number))
+    for room, left in ((8500, 4), (7500, 3), (10, 1), (0, 1)):
+        new_journal_path(tmp_path, keep_bytes=room)
+        names = sorted(path.name for path in tmp_path.glob("*.jsonl"))
+        assert len(names) == left
+        assert names[-1] == "session-20260106T000000Z.jsonl"
+    (tmp_path / "session-20260107T000000Z.jsonl").write_bytes(bytes(20))  # now
+    os.utime(tmp_path / names[-1])
+    new_journal_path(tmp_path, keep_bytes=0)
+    assert len(list(tmp_path.glob("*.jsonl"))) == 2, "both may be of sessions that play"
+
+
 def test_sessions_that_begin_at_once_have_a_journal_each(tmp_path: Path) -> None:
     start = threading.Barrier(8)
     writers: list[JournalWriter] = []
