@@ -11,7 +11,7 @@ from engine.control.commands import COMMANDS
 from engine.control.controls import TABLE, Control
 from engine.control.readings import READINGS
 from tests.support.osc import Dump, oscdump, oscsend
-from tests.support.playing import Player, playing
+from tests.support.playing import START_S, Player, playing
 from tests.support.titles import first_titles
 
 # Command, what is given with it, and what is then shown: to a subscriber, to the user,
@@ -95,7 +95,7 @@ def turn(control: Control, player: Player, dump: Dump) -> None:
 def wait_until_written(wanted: str, home: Path) -> None:
     """Until the journal has a command, by its name or an argument."""
     (journal,) = (home / "state" / "journals").glob("*.jsonl")
-    deadline = time.monotonic() + 10.0
+    deadline = time.monotonic() + START_S  # loops are made first
     while time.monotonic() < deadline:
         rows = journal.read_text().splitlines()[:-1]
         commands = [row for row in map(json.loads, rows) if "command" in row]
