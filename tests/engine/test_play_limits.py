@@ -11,8 +11,9 @@ from pathlib import Path
 import pytest
 
 from tests.support import audio
-from tests.support.command import ROOT, environment
+from tests.support.command import ROOT, environment, latent
 from tests.support.playing import free_port, playing
+from tests.support.playing_for_hours import n_different
 
 # A reason of its own on exit 1, or music.
 LITTLE = [
@@ -93,3 +94,26 @@ def test_a_session_that_was_asleep_goes_on_where_it_was(tmp_path: Path) -> None:
     assert len(samples) / rate > 5.0, "it goes on"
     assert woken - began < 20.0
     assert "failed" not in player.said
+
+
+def test_on_a_machine_that_has_hardly_any_time_it_goes_on_and_is_replayed(
+    tmp_path: Path,
+) -> None:
+    """A third of one core at most, beside two programs that never rest."""
+    core = min(os.sched_getaffinity(0))
+    file, again = tmp_path / "take.flac", tmp_path / "again.flac"
+    code = f"import os; os.sched_setaffinity(0, {{{core}}})\nwhile True: pass"
+    hogs = [subprocess.Popen([sys.executable, "-c", code]) for _ in range(2)]
+    try:
+        with playing("--record", file, "--minutes", 0.2, home=tmp_path) as player:
+            for task in Path(f"/proc/{player.process.pid}/task").iterdir():
+                os.sched_setaffinity(int(task.name), {core})
+            assert player.wait(180.0) == 0
+    finally:
+        for hog in hogs:
+            hog.kill()
+            hog.wait()
+    assert "played 12" in player.lines[-1]
+    (journal,) = (tmp_path / "state" / "journals").glob("*.jsonl")
+    assert latent("replay", journal, again, home=tmp_path).returncode == 0
+    assert n_different([file], again) == 0
