@@ -21,6 +21,8 @@ from model.config import AXIS, Axis
 from model.model_json import parse_model_json
 from model.onnx_session import open_session
 from model.prior import Latents, Prior
+from model.refinement import refine
+from model.spectrum import sharpened
 from model.trial import check_trial, remember
 
 Timbres = NDArray[np.float32]  # (n, n_bands), 0..1
@@ -38,6 +40,9 @@ class TimbreModel:
     Attributes:
         axis: bands and scale of the timbres.
         n_latents: dimensions of `z`.
+        n_refinements: steps by which what the encoder says is refined; models from
+            before there were any have none.
+        sharpness: factor by which the decoder makes bands stand out farther.
         name: as model.json has it.
         hash: SHA-256 over model.json and both networks, in hexadecimal.
         metadata: content of model.json.
@@ -53,6 +58,8 @@ class TimbreModel:
         self.axis = _axis(folder, self.metadata)
         self.n_latents = int(self.metadata["n_latents"])
         self.name = str(self.metadata.get("name", folder.name))
+        self.n_refinements = int(self.metadata.get("refinements", 0))
+        self.sharpness = float(self.metadata.get("sharpness", 1.0))
         self.prior = _prior(folder, self.metadata)
         self.hash = _digest(files)
         _check_hashes(folder, self.metadata, files)
@@ -116,11 +123,15 @@ class TimbreModel:
         np.nan_to_num(timbre, copy=False, nan=0.0)
         return np.clip(timbre, 0.0, 1.0, out=timbre)
 
-    def encode(self, timbre: Timbres) -> tuple[Latents, Latents]:
+    def encode(
+        self, timbre: Timbres, *, refined: bool = True
+    ) -> tuple[Latents, Latents]:
         """Encode timbres to their posteriors.
 
         Args:
             timbre: shape (n, n_bands), 0..1.
+            refined: whether to take the model's `n_refinements` steps from what the
+                encoder says; each of them costs 33 decoded points a timbre.
 
         Returns:
             Mean and logarithm of the variance, each of shape (n, n_latents).
@@ -136,6 +147,11 @@ class TimbreModel:
             mean[rows], logvar[rows] = self._encoder.run(
                 ["mean", "logvar"], {"spectrum": timbres[rows]}
             )
+        if refined and self.n_refinements:
+            # Or it would find points whose sounds are blurred as much as they are
+            # sharpened.
+            wanted = sharpened(timbres, self.sharpness)
+            mean = refine(self.decode, mean, wanted, self.n_refinements)
         return mean, logvar
 
     def sample(self, n: int, rng: np.random.Generator) -> Latents:

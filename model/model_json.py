@@ -10,10 +10,12 @@ from effects.base.errors import InputError
 from effects.base.schema import decode_json
 from model.config import N_LATENTS
 from model.guard import UNITS
+from model.refinement import MAX_STEPS
 
 FORMAT = "latent-model"
 FORMAT_VERSION = 1
 MAX_COMPONENTS = 256  # of the prior
+MAX_SHARPNESS = 2.0
 
 Values: TypeAlias = Annotated[list[float], Meta(max_length=1 << 12)]
 Point: TypeAlias = Annotated[
@@ -69,6 +71,8 @@ class _ModelJson:
     statistics: dict[str, Any]
     files: dict[str, _FileFields]
     name: Annotated[str, Meta(max_length=200)] = ""
+    refinements: Annotated[int, Meta(ge=0, le=MAX_STEPS)] = 0
+    sharpness: Annotated[float, Meta(ge=1.0, le=MAX_SHARPNESS)] = 1.0
 
 
 def parse_model_json(

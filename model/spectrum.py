@@ -135,6 +135,21 @@ def moving_mean(
     return means
 
 
+def sharpened(timbres: NDArray[np.float32], factor: float) -> NDArray[np.float32]:
+    """Timbres in which bands stand out of their surroundings `factor` times as far.
+
+    Args:
+        timbres: shape (..., n_bands).
+        factor: 1.0 changes nothing.
+
+    Returns:
+        The same shape, not clipped to 0..1.
+    """
+    around = surroundings(timbres.astype(np.float64))
+    farther = around + factor * (timbres - around)
+    return farther.astype(np.float32)
+
+
 def prominence_db(timbres: NDArray[np.float32], axis: Axis) -> NDArray[np.float64]:
     """How far each band stands above its third of an octave, dB, same shape."""
     floor = surroundings(timbres.astype(np.float64))

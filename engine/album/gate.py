@@ -56,7 +56,7 @@ def measure(
         meter.add(samples[start : start + SAMPLE_RATE])
     lufs = meter.lufs()
     inner = timbres[1:-1] if len(timbres) > 3 else timbres  # without the fades
-    z, _ = model.encode(inner)
+    z, _ = model.encode(inner, refined=False)
     sounds = Sounds(inner, z, model.axis)
     weighted = sounds.power * k_weighting(model.axis.centres)
     treble = weighted[:, model.axis.centres > TREBLE_HZ].sum()

@@ -61,7 +61,7 @@ def _latents(
     path = library.cache / f"heard-{digest.hexdigest()[:24]}.npy"
     kept = _read(path, np.float32, model.n_latents)
     if kept is None or len(kept) != len(timbres):
-        kept = model.encode(timbres)[0]
+        kept, _ = model.encode(timbres, refined=False)
         _write(path, kept)
     return kept
 

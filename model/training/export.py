@@ -23,6 +23,7 @@ from model.config import AXIS, CLIP_SECONDS, SAMPLE_RATE
 from model.inference import ONNX_FILES, TimbreModel
 from model.model_json import FORMAT, FORMAT_VERSION
 from model.prior import Latents, Prior
+from model.refinement import Timbres, refine
 from model.timbre_map import MAP_FILE, MAX_POINTS
 from model.training.fit_prior import fit_prior
 from model.training.lay_out import lay_out, write_map
@@ -34,12 +35,15 @@ from model.training.onnx_files import (
     write_networks,
 )
 from model.training.publish import move_into_place
+from model.training.sharpness import find_sharpness
 from model.training.standing import standing_curve
 from model.training.vae import VAE
 
 PARITY_BATCH = 5  # another than the example of the export, to find a fixed size
 PARITY = 2e-4  # of 0..1, that is 0.02 dB: largest difference from torch
 N_LEVELLED = 4096  # draws from posteriors in which standing tones are looked for
+N_SHARPENED = 300  # clips by which the sharpness is chosen
+N_REFINEMENTS = 3  # steps; another lowers the error by a hundredth of a dB
 MIN_DRAWS = 4096  # from posteriors, to which the prior is fitted
 N_STATISTICS = 10_000  # prior samples of which statistics are taken
 LIMIT_QUANTILE = 0.998  # of the corpus' features
@@ -56,6 +60,7 @@ def export(
     *,
     name: str,
     about: dict[str, Any],
+    held_out: NDArray[np.float16] | None = None,
 ) -> TimbreModel:
     """Write a model folder, whole or not at all, and load it again as a check.
 
@@ -66,6 +71,8 @@ def export(
         rng: draws from the posteriors and the prior, and fits the prior.
         name: of the model.
         about: provenance for model.json and the card, any JSON values.
+        held_out: timbres of other songs, (m, n_bands), by which the decoder's sharpness
+            is chosen; without any, it decodes as the network does.
 
     Returns:
         The exported model, loaded from the folder.
@@ -76,14 +83,17 @@ def export(
     network.eval()
     _round_weights(network)
     mean, scale, points = _aggregate_posterior(network, train, rng)
-    decoder = _levelled_decoder(network, mean, scale, points, train)
     encoder = ScaledEncoder(network, mean, scale)
+    sharpness = 1.0 if held_out is None else _sharpness(network, encoder, held_out)
+    plain = ScaledDecoder(network, mean, scale, sharpness=sharpness)
+    lowered = _standing(plain, points, train)
+    decoder = ScaledDecoder(network, mean, scale, lowered, sharpness)
     partial = out_dir.with_name(out_dir.name + ".partial")
     try:
         shutil.rmtree(partial, ignore_errors=True)
         partial.mkdir(parents=True)
         write_networks(decoder, encoder, partial)
-        metadata = _metadata(partial, fit_prior(points, rng), name, about)
+        metadata = _metadata(partial, fit_prior(points, rng), name, about, sharpness)
         _write_json(partial / "model.json", metadata)
         model = TimbreModel.load(partial, unfinished=True)
         _check_parity(decoder, encoder, model, rng)
@@ -170,15 +180,25 @@ def _aggregate_posterior(
 
 
 @torch.no_grad()
-def _levelled_decoder(
-    network: VAE,
-    mean: Tensor,
-    scale: Tensor,
-    points: Latents,
-    train: NDArray[np.float16],
-) -> ScaledDecoder:
-    """A decoder of which no tone stands out of all sounds, as far as it can be."""
-    plain = ScaledDecoder(network, mean, scale, torch.zeros(AXIS.n_bands))
+def _sharpness(
+    network: VAE, encoder: ScaledEncoder, held_out: NDArray[np.float16]
+) -> float:
+    clips = held_out[:: -(-len(held_out) // N_SHARPENED)].astype(np.float32)
+    decoder = ScaledDecoder(network, encoder.mean, encoder.scale)
+
+    def decode(points: Latents) -> Timbres:
+        timbres: Timbres = decoder(torch.from_numpy(points)).numpy()
+        return timbres
+
+    z = encoder(torch.from_numpy(clips))[0].numpy()
+    return find_sharpness(decode(refine(decode, z, clips, N_REFINEMENTS)), clips)
+
+
+@torch.no_grad()
+def _standing(
+    plain: ScaledDecoder, points: Latents, train: NDArray[np.float16]
+) -> Tensor:
+    """What is to be taken off all that a decoder makes, so that no tone stands out."""
     few = points[:: -(-len(points) // N_LEVELLED)]
     sounds = np.concatenate(
         [
@@ -186,12 +206,15 @@ def _levelled_decoder(
             for start in range(0, len(few), 1024)
         ]
     )
-    lowered = torch.from_numpy(standing_curve(sounds, train))
-    return ScaledDecoder(network, mean, scale, lowered)
+    return torch.from_numpy(standing_curve(sounds, train))
 
 
 def _metadata(
-    folder: Path, fitted: Prior, name: str, about: dict[str, Any]
+    folder: Path,
+    fitted: Prior,
+    name: str,
+    about: dict[str, Any],
+    sharpness: float,
 ) -> dict[str, Any]:
     files = {}
     for file in ONNX_FILES:
@@ -209,6 +232,8 @@ def _metadata(
         "clip_seconds": CLIP_SECONDS,
         "axis": asdict(AXIS),
         "files": files,
+        "refinements": N_REFINEMENTS,
+        "sharpness": sharpness,
         "about": about,
         "figures": {},
         "statistics": {},
@@ -229,7 +254,9 @@ def _check_parity(
     pairs = [(model.decode(z), spectrum)]
     pairs += [
         (ours, theirs.numpy())
-        for ours, theirs in zip(model.encode(spectrum), posterior, strict=True)
+        for ours, theirs in zip(
+            model.encode(spectrum, refined=False), posterior, strict=True
+        )
     ]
     apart = max(
         float(np.max(np.abs(ours - theirs) / (1.0 + np.abs(theirs))))

@@ -80,7 +80,7 @@ class EpochReport:
         seconds: that the epoch took.
         train: mean losses of the epoch, named as in `Losses`.
         validation: losses of the averaged weights on the validation clips.
-        rmse_db: error of the validation clips decoded from posterior means.
+        rmse_db: of validation clips, as `held_out_error_db` gives it.
         is_best: whether the error is the least so far, or these weights are kept
             because the loss is not yet complete.
         left_s: seconds that the epochs to come will take.

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from model.config import AXIS, N_LATENTS, SAMPLE_RATE
 from model.model_json import FORMAT, FORMAT_VERSION
+from model.spectrum import SURROUNDING_BANDS
 from model.training.vae import VAE
 
 OPSET = 18
@@ -22,7 +23,8 @@ HALF_FROM = 1024  # numbers from which a weight is stored in half precision
 class ScaledDecoder(nn.Module):
     """Decoder from standardised latents to timbres within 0..1.
 
-    `lowered` is taken off all of them, where it is not zero.
+    What stands out of its surroundings does so `sharpness` times as far as the network
+    has it; then `lowered` is taken off all timbres, where it is not zero.
     """
 
     mean: Tensor
@@ -30,18 +32,28 @@ class ScaledDecoder(nn.Module):
     lowered: Tensor
 
     def __init__(
-        self, network: VAE, mean: Tensor, scale: Tensor, lowered: Tensor
+        self,
+        network: VAE,
+        mean: Tensor,
+        scale: Tensor,
+        lowered: Tensor | None = None,
+        sharpness: float = 1.0,
     ) -> None:
         super().__init__()
         self.decoder = network.decoder
         self.register_buffer("mean", mean)
         self.register_buffer("scale", scale)
+        lowered = torch.zeros(AXIS.n_bands) if lowered is None else lowered
         self.register_buffer("lowered", lowered)
         self.is_lowered = bool(lowered.any())
+        self.sharpness = sharpness
 
     def forward(self, z: Tensor) -> Tensor:
         """Map (n, n_latents) to (n, n_bands)."""
         spectrum: Tensor = self.decoder(z * self.scale + self.mean)
+        if self.sharpness != 1.0:
+            around = _surroundings(spectrum)
+            spectrum = around + self.sharpness * (spectrum - around)
         if self.is_lowered:
             spectrum = spectrum - self.lowered
         return spectrum.clamp(0.0, 1.0)
@@ -63,6 +75,13 @@ class ScaledEncoder(nn.Module):
         """Map (n, n_bands) to mean and log variance, each (n, n_latents)."""
         mean, logvar = self.network.encode(spectrum)
         return (mean - self.mean) / self.scale, logvar - 2.0 * self.scale.log()
+
+
+def _surroundings(spectrum: Tensor) -> Tensor:
+    """As `model.spectrum.surroundings`, in operators that ONNX has."""
+    half = SURROUNDING_BANDS // 2
+    padded = nn.functional.pad(spectrum.unsqueeze(1), (half, half), mode="replicate")
+    return nn.functional.avg_pool1d(padded, SURROUNDING_BANDS, stride=1).squeeze(1)
 
 
 def write_networks(

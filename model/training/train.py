@@ -121,6 +121,7 @@ def train(
             "training": training,
             "settings": asdict(settings),
         },
+        held_out=split.validation,
     )
     standing = check_standing_peak(model, split.train, rng)
     figures = evaluate(model, split.train, split.test, split.test_groups, rng, tell)

@@ -30,5 +30,6 @@ def latents_of(
         if not is_wanted():
             return None
         rows = slice(start, start + BATCH)
-        latents[rows] = model.encode(stored[ids[rows]].astype(np.float32))[0]
+        timbres = stored[ids[rows]].astype(np.float32)
+        latents[rows], _ = model.encode(timbres, refined=False)
     return latents

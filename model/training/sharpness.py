@@ -1,0 +1,39 @@
+"""How much a decoder exaggerates what stands out, so that music keeps its detail.
+
+With 32 latents for all music, a network is often unsure of the place or the level of a
+partial, and what it decodes then is the mean of what may be, in which partials stand
+out less. Taught to decode them at full height, it puts some in the wrong places.
+Raising all of what stands out by one factor costs less: a few hundredths of a dB for a
+tenth more detail.
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from model.spectrum import sharpened
+from model.training.evaluate import detail_db
+
+WANTED = 0.88  # of the detail of clips of songs that were left out
+MOST = 1.3
+CLOSE = 0.002  # to the factor that is looked for
+
+
+def find_sharpness(decoded: NDArray[np.float32], clips: NDArray[np.float32]) -> float:
+    """Find the factor at which decoded clips have the wanted share of their detail.
+
+    Args:
+        decoded: the clips as they are decoded from their points, (n, n_bands).
+        clips: of songs that training left out, (n, n_bands).
+
+    Returns:
+        1.0 to `MOST`; 1.0 if they have enough as it is.
+    """
+    wanted = WANTED * detail_db(clips)
+    low, high = 1.0, MOST
+    while high - low > CLOSE:
+        middle = 0.5 * (low + high)
+        if detail_db(np.clip(sharpened(decoded, middle), 0.0, 1.0)) < wanted:
+            low = middle
+        else:
+            high = middle
+    return 1.0 if low == 1.0 else round(high, 3)
