@@ -2,13 +2,15 @@
 
 A timbre is the spectrum of two seconds without their course in time, so a clip with a
 drum hit, a click or a cut end would become a sustained sound that is not in the
-recording. Eight measures are taken of each channel, since a hit may be on one side
-alone, and each is compared with its limit:
+recording. Nine measures are taken, and each is compared with its limit. All but two are
+taken of each channel, since a hit may be on one side alone; `start` and `blip` look at
+the power of all channels, which wavers less by chance:
 
     onset     superflux (Boeck and Widmer, DAFx 2013), by librosa
     click     peaks of the residual of linear prediction
     attack    fast rises in octave bands, which find kicks and basses under a pad
     start     a hit at the very beginning, of which only the decay is in the clip
+    blip      a short sound that comes and goes, in any third of an octave
     change    another sound from one moment to the next, as at a splice
     step      sudden changes of the level, up or down
     fade      long silence, or a fade
@@ -50,8 +52,13 @@ BAND_RANGE_DB = 25.0  # under the loudest band: what is quieter is masked
 
 START_WINDOW, START_HOP = 2_646, 882  # samples, 60 and 20 ms
 START_EDGES_HZ = np.geomspace(35.0, 9_000.0, 17)  # half octaves
-START_RANGE_DB = 27.0
+START_RANGE_DB = 22.0
 LATER = 13  # windows after which a hit at the beginning has decayed
+
+BLIP_WINDOW = 2_205  # samples, 50 ms
+BLIP_EDGES_HZ = np.geomspace(60.0, 12_000.0, 24)  # thirds of an octave
+BLIP_RANGE_DB = 20.0
+BLIP_HOPS = 21  # 105 ms: what lasts longer is no blip
 
 CHANGE_WINDOW, CHANGE_HOP = 2_048, 441  # samples, 46 and 10 ms
 CHANGE_BINS = np.unique(np.geomspace(3, 700, 40).astype(np.intp))
@@ -66,7 +73,7 @@ Channel = NDArray[np.float64]  # (n_samples,)
 
 @dataclass(frozen=True)
 class TransientScores:
-    """How far a clip is from a sustained sound, by six measures.
+    """How far a clip is from a sustained sound, by nine measures.
 
     Attributes:
         onset: rise of the strongest mel bands within 10 ms, in dB, less its median.
@@ -75,6 +82,8 @@ class TransientScores:
         attack: rise of an octave band within 25 ms, over the usual change in it.
         start: level of a half octave in the first 60 ms over all but the highest later
             ones, over the usual change in it.
+        blip: level of a third of an octave over what it has before and after, over the
+            usual one.
         change: mean difference of the spectra 50 ms before and after a moment, over the
             usual one.
         step: change of level within 50 ms, in dB.
@@ -86,6 +95,7 @@ class TransientScores:
     click: float = 0.0
     attack: float = 0.0
     start: float = 0.0
+    blip: float = 0.0
     change: float = 0.0
     step: float = 0.0
     fade: float = 0.0
@@ -96,7 +106,8 @@ LIMITS = TransientScores(
     onset=2.8,
     click=8.5,
     attack=7.8,
-    start=3.2,
+    start=2.3,
+    blip=1.75,
     change=3.2,
     step=22.0,
     fade=18.0,
@@ -111,13 +122,10 @@ def transient_scores(clip: Samples) -> TransientScores:
         clip: at 44.1 kHz, shape (n_samples, channels), finite.
 
     Returns:
-        The highest score of any channel for each measure; all are 0 for silence and
-        for clips under half a second.
+        All are 0 for silence and for clips under half a second.
     """
-    scores = [dict(_measures(channel)) for channel in _heard_channels(clip)]
-    if not scores:
-        return TransientScores()
-    return TransientScores(**{k: max(s[k] for s in scores) for k in scores[0]})
+    channels = _heard_channels(clip)
+    return TransientScores(**dict(_measures(channels) if channels else ()))
 
 
 def transience(scores: TransientScores) -> float:
@@ -137,10 +145,10 @@ def first_exceeded(clip: Samples) -> str | None:
         None for a sustained sound.
     """
     limits = asdict(LIMITS)
-    for channel in _heard_channels(clip):
-        for name, score in _measures(channel):
-            if score > limits[name]:
-                return name
+    channels = _heard_channels(clip)
+    for name, score in _measures(channels) if channels else ():
+        if score > limits[name]:
+            return name
     return None
 
 
@@ -163,18 +171,23 @@ def _heard_channels(clip: Samples) -> list[Channel]:
     return found
 
 
-def _measures(channel: Channel) -> Iterator[tuple[str, float]]:
+def _measures(channels: list[Channel]) -> Iterator[tuple[str, float]]:
     """Names and scores of all measures, the cheaper ones first."""
-    yield "click", _click(channel)
-    yield "step", _step(channel)
-    yield "fade", _fade(channel)
-    yield "start", _start(channel)
-    yield "change", (change := _change(channel))
-    yield "onset", (onset := _onset(channel))
-    yield "attack", (attack := _attack(_octave_power(channel)))
+    yield "click", max(map(_click, channels))
+    yield "step", max(map(_step, channels))
+    yield "fade", max(map(_fade, channels))
+    yield "start", _start(channels)
+    yield "blip", _blip(channels)
+    yield "change", max(changes := [_change(channel) for channel in channels])
+    yield "onset", max(onsets := [_onset(channel) for channel in channels])
+    powers = map(_octave_power, channels)
+    yield "attack", max(attacks := [_attack(power) for power in powers])
     yield (
         "unrest",
-        onset / LIMITS.onset + attack / LIMITS.attack + change / LIMITS.change,
+        max(
+            onset / LIMITS.onset + attack / LIMITS.attack + change / LIMITS.change
+            for onset, attack, change in zip(onsets, attacks, changes, strict=True)
+        ),
     )
 
 
@@ -257,19 +270,48 @@ def _attack(power: NDArray[np.float64]) -> float:
     return float(np.max(change / (1.0 + usual)))
 
 
-def _start(channel: Channel) -> float:
+def _start(channels: list[Channel]) -> float:
     """Level of the beginning of a band over that of the rest.
 
     Windows that taper to nothing: a filter would ring at the edge of the clip.
     """
-    power = _frame_power(channel, START_WINDOW, START_HOP)
-    hz_a_bin = SAMPLE_RATE / START_WINDOW
-    edges = np.unique(np.round(START_EDGES_HZ / hz_a_bin).astype(np.intp))
-    bands = np.add.reduceat(power, edges, axis=1)[:, :-1].T
-    level_db = _levels_db(bands, START_RANGE_DB)
+    bands = _bands(channels, START_EDGES_HZ, START_WINDOW, START_HOP)
+    level_db = _lifted_db(bands, START_RANGE_DB)
     later = level_db[:, LATER:]
     over = level_db[:, 0] - np.percentile(later, 95.0, axis=1)
     return float(np.max(over / (1.0 + 0.5 * np.std(later, axis=1))))
+
+
+def _blip(channels: list[Channel]) -> float:
+    """Largest rise of a band that is over within a tenth of a second."""
+    bands = _bands(channels, BLIP_EDGES_HZ, BLIP_WINDOW, HOP)
+    level_db = _lifted_db(bands, BLIP_RANGE_DB)
+    # What an opening takes off is what is narrower than it, and higher than both sides.
+    over = level_db - ndimage.grey_opening(level_db, size=(1, BLIP_HOPS))
+    usual = np.percentile(over, 95.0, axis=1, keepdims=True)
+    return float(np.max(over / (4.0 + usual)))
+
+
+def _lifted_db(power: NDArray[np.float64], range_db: float) -> NDArray[np.float64]:
+    """Levels of bands over a floor that is added to all: weak ones hardly waver."""
+    floor = np.max(np.mean(power, axis=1)) * 10.0 ** (-range_db / 10.0)
+    levels: NDArray[np.float64] = 10.0 * np.log10(power + floor + 1e-20)
+    return levels
+
+
+def _bands(
+    channels: list[Channel], edges_hz: NDArray[np.float64], window: int, hop: int
+) -> NDArray[np.float64]:
+    """Power of all channels in bands over time, shape (n_bands, n_frames)."""
+    edges = np.unique(np.round(edges_hz * window / SAMPLE_RATE).astype(np.intp))
+    bands: NDArray[np.float64] = np.sum(
+        [
+            np.add.reduceat(_frame_power(channel, window, hop), edges, axis=1)[:, :-1]
+            for channel in channels
+        ],
+        axis=0,
+    ).T
+    return bands
 
 
 def _change(channel: Channel) -> float:

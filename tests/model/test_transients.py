@@ -45,6 +45,12 @@ def struck(hertz: float, at_s: float, *, sweep_hz: float = 0.0) -> Samples:
     return column(np.minimum(time / 0.003, 1.0) * np.exp(-time / 0.2) * wave)
 
 
+def blip(hertz: float) -> Samples:
+    """A tone of 30 ms, in the middle of the clip."""
+    envelope = np.maximum(1.0 - ((TIME - 1.0) / 0.015) ** 2, 0.0)
+    return column(np.sin(2.0 * np.pi * hertz * TIME) * envelope)
+
+
 def noise_band(low: float, high: float, seed: int = 3) -> Samples:
     noise = np.random.default_rng(seed).standard_normal(N + SAMPLE_RATE)
     band = signal.butter(2, (low, high), "band", fs=SAMPLE_RATE, output="sos")
@@ -88,9 +94,10 @@ HITS = {
     "hit at the beginning": 0.05 * pad() + 0.8 * struck(60.0, 0.0, sweep_hz=80.0),
     "hit at the beginning under a pad": pad() + 0.8 * struck(60.0, 0.0, sweep_hz=80.0),
     "pluck at the beginning under a pad": pad() + 0.8 * struck(550.0, 0.0),
-    "soft blip": pad()
-    + 0.6
-    * column(np.sin(5_000.0 * TIME) * np.maximum(1 - ((TIME - 1) / 0.015) ** 2, 0)),
+    "soft blip": pad() + 0.6 * blip(800.0),
+    "faint high blip": pad() + 0.1 * blip(1_500.0),
+    "low blip under a pad": pad() + 0.2 * blip(150.0),
+    "blip among the tones of a pad": pad() + 0.4 * blip(300.0),
     "crossfade of 30 ms": column(np.clip((1.0 - TIME) / 0.03 + 0.5, 0, 1)) * pad()
     + column(np.clip((TIME - 1.0) / 0.03 + 0.5, 0, 1)) * pad(1.26),
     "impulse": pad() + column(0.4 * (np.arange(N) == 40_000)),
@@ -122,6 +129,7 @@ def test_a_fade_is_told_from_a_hit() -> None:
     assert first_exceeded(HITS["fade out"].astype(np.float32)) == "fade"
     assert first_exceeded(HITS["fade in"].astype(np.float32)) == "fade"
     assert first_exceeded(HITS["drums"]) != "fade"
+    assert first_exceeded(HITS["low blip under a pad"].astype(np.float32)) == "blip"
 
 
 def test_the_scores_do_not_depend_on_the_level() -> None:
