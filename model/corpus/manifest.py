@@ -19,6 +19,7 @@ from effects.base.schema import decode_json
 from effects.base.whole_file import whole_file
 
 MAX_LINE = 1 << 16  # bytes; a clip takes some 700
+MAX_ID = 1 << 48  # no corpus has so many clips
 
 Row: TypeAlias = Mapping[str, Any]
 Part = TypeVar("Part")
@@ -70,7 +71,8 @@ class Manifest(Sequence[Row]):
                 ) from error
             if number == 1:
                 manifest.numbered = key is not None
-            if manifest.numbered is (key is None) or (key is not None and key < 0):
+            is_odd = key is not None and not 0 <= key < MAX_ID
+            if manifest.numbered is (key is None) or is_odd:
                 raise InputError(f"{where}: its id is missing or wrong; remove it")
             clip = number - 1 if key is None else key
             if clip in seen:

@@ -292,12 +292,16 @@ def test_lines_taken_out_or_moved_by_hand_keep_their_timbres(tmp_path: Path) -> 
     assert Corpus.open(tmp_path).ids().tolist() == [4, 5, 0, 6]
 
 
-@pytest.mark.parametrize("line", ['{"group": "a"}', '{"id": 2}', '{"id": -1}'])
+@pytest.mark.parametrize(
+    "line",
+    ['{"group": "a"}', '{"id": 2}', '{"id": -1}', f'{{"id": {10**18}}}', '{"id": 1e99}']
+    + [f'{{"id": {10**digits}}}' for digits in (15, 19, 30, 400)],
+)
 def test_a_row_without_an_id_of_its_own_is_named(tmp_path: Path, line: str) -> None:
     filled(tmp_path)
     with (tmp_path / MANIFEST).open("a") as file:
         file.write(line + "\n")
-    with pytest.raises(InputError, match=r"line 7: .*remove|clip 2"):
+    with pytest.raises(InputError, match=r"line 7: .*(remove|clip 2)"):
         Corpus.open(tmp_path)
 
 
