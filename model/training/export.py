@@ -41,7 +41,7 @@ from model.training.vae import VAE
 
 PARITY_BATCH = 5  # another than the example of the export, to find a fixed size
 PARITY = 2e-4  # of 0..1, that is 0.02 dB: largest difference from torch
-N_LEVELLED = 4096  # draws from posteriors in which standing tones are looked for
+N_LEVELLED = 4096  # draws from the prior in which standing tones are looked for
 N_SHARPENED = 300  # clips by which the sharpness is chosen
 N_REFINEMENTS = 3  # steps; another lowers the error by a hundredth of a dB
 MIN_DRAWS = 4096  # from posteriors, to which the prior is fitted
@@ -86,14 +86,15 @@ def export(
     encoder = ScaledEncoder(network, mean, scale)
     sharpness = 1.0 if held_out is None else _sharpness(network, encoder, held_out)
     plain = ScaledDecoder(network, mean, scale, sharpness=sharpness)
-    lowered = _standing(plain, points, train)
+    prior = fit_prior(points, rng)
+    lowered = _standing(plain, prior.sample(N_LEVELLED, rng), train)
     decoder = ScaledDecoder(network, mean, scale, lowered, sharpness)
     partial = out_dir.with_name(out_dir.name + ".partial")
     try:
         shutil.rmtree(partial, ignore_errors=True)
         partial.mkdir(parents=True)
         write_networks(decoder, encoder, partial)
-        metadata = _metadata(partial, fit_prior(points, rng), name, about, sharpness)
+        metadata = _metadata(partial, prior, name, about, sharpness)
         _write_json(partial / "model.json", metadata)
         model = TimbreModel.load(partial, unfinished=True)
         _check_parity(decoder, encoder, model, rng)
@@ -195,18 +196,15 @@ def _sharpness(
 
 
 @torch.no_grad()
-def _standing(
-    plain: ScaledDecoder, points: Latents, train: NDArray[np.float16]
-) -> Tensor:
+def _standing(plain: ScaledDecoder, z: Latents, train: NDArray[np.float16]) -> Tensor:
     """What is to be taken off all that a decoder makes, so that no tone stands out."""
-    few = points[:: -(-len(points) // N_LEVELLED)]
     sounds = np.concatenate(
         [
-            plain(torch.from_numpy(few[start : start + 1024])).numpy()
-            for start in range(0, len(few), 1024)
+            plain(torch.from_numpy(z[start : start + 1024])).numpy()
+            for start in range(0, len(z), 1024)
         ]
     )
-    return torch.from_numpy(standing_curve(sounds, train))
+    return torch.from_numpy(standing_curve(sounds, train, plain.sharpness))
 
 
 def _metadata(
