@@ -56,7 +56,7 @@ def _simulate(days: float, full_s: float, folder: Path) -> None:
 def _print_hour(row: Hour) -> None:
     lufs = "" if row.lufs is None else f"{row.lufs:.1f}"
     click.echo(
-        f"{row.number:4}  {row.rss_mb:5.1f}  {row.threads:7}  {row.descriptors:5}  "
+        f"{row.number:4}  {row.own_mb:5.1f}  {row.threads:7}  {row.descriptors:5}  "
         f"{lufs:>6}  {row.true_peak_db:5.1f}  {row.clicks:6}  {row.bad:3}  {row.songs}"
     )
 

@@ -3,7 +3,6 @@
 import gc
 import os
 import random
-import resource
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -39,7 +38,7 @@ class Hour:
 
     Attributes:
         number: of the hour, from 0.
-        rss_mb: resident memory at its end.
+        own_mb: resident memory at its end, without that of files.
         threads: of the process then.
         descriptors: that were open then.
         lufs: loudness of the parts that were made in full.
@@ -50,7 +49,7 @@ class Hour:
     """
 
     number: int
-    rss_mb: float = 0.0
+    own_mb: float = 0.0
     threads: int = 0
     descriptors: int = 0
     lufs: float | None = None
@@ -169,7 +168,7 @@ class Soak:
     def _end_hour(self, session: SimulatedSession) -> None:
         row, now = self._row, session.session.now()
         gc.collect()
-        row.rss_mb = _resident_mb()
+        row.own_mb = _own_mb()
         row.threads = threading.active_count()
         row.descriptors = len(os.listdir("/proc/self/fd"))
         row.lufs = self._loudness.lufs()
@@ -181,11 +180,11 @@ class Soak:
 
 
 def slope_kb(rows: list[Hour]) -> float:
-    """Kilobytes that the resident memory grows in an hour, by a straight line."""
+    """Kilobytes that the memory grows in an hour, by a straight line."""
     if len(rows) < 2:
         return 0.0
     hours = [row.number for row in rows]
-    return 1e3 * float(np.polyfit(hours, [row.rss_mb for row in rows], 1)[0])
+    return 1e3 * float(np.polyfit(hours, [row.own_mb for row in rows], 1)[0])
 
 
 def _skip_music(graph: Graph, is_full: Callable[[int], bool]) -> None:
@@ -216,10 +215,10 @@ def _clicks(samples: Samples) -> int:
     return int(np.count_nonzero(bend > max(CLICK * usual, 1e-3)))
 
 
-def _resident_mb() -> float:
-    with Path("/proc/self/statm").open() as file:
-        pages = int(file.read().split()[1])
-    return 1e-6 * pages * resource.getpagesize()
+def _own_mb() -> float:
+    """Memory of the process's own: loops are mapped from files, and come and go."""
+    status = Path("/proc/self/status").read_text()
+    return 1.024e-3 * int(status.partition("RssAnon:")[2].split()[0])
 
 
 def _header(graph: Graph) -> Header:
