@@ -52,9 +52,14 @@ def amplitude_to_db(amplitude: float) -> float:
     return max(SILENCE_DB, float(20.0 * np.log10(amplitude)))
 
 
+def peak_of(samples: Samples) -> float:
+    """Highest sample magnitude; NaN if there is one. It makes no array."""
+    return max(float(samples.max(initial=0.0)), -float(samples.min(initial=0.0)))
+
+
 def peak_db(samples: Samples) -> float:
     """Highest sample magnitude in dBFS."""
-    return amplitude_to_db(float(np.max(np.abs(samples), initial=0.0)))
+    return amplitude_to_db(peak_of(samples))
 
 
 def rms_db(samples: Samples) -> float:

@@ -15,7 +15,7 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from effects.audio.levels import Samples, db_to_amplitude
+from effects.audio.levels import Samples, db_to_amplitude, peak_of
 
 STEP = 64
 TAPS = 16  # per phase; the 12 of ITU-R BS.1770-5 annex 2 read 0.4 dB low near Nyquist
@@ -108,8 +108,7 @@ class Limiter:
         history = self.latency
         fresh = self._line[:, history : history + n]
         np.copyto(fresh, chunk.T)
-        loudest = max(float(fresh.max()), -float(fresh.min()))
-        if not loudest <= HIGHEST_AMPLITUDE:  # NaN, too
+        if not peak_of(fresh) <= HIGHEST_AMPLITUDE:  # NaN, too
             self._mend(fresh)
 
         first = self._position // STEP
@@ -156,7 +155,7 @@ class Limiter:
         may_exceed = self._ceiling / self._overshoot
         loud = self._loud[: n_steps + 2]
         np.greater(highest, may_exceed, out=loud[1:-1])
-        loud[0], loud[-1] = (_exceeds(edge, may_exceed) for edge in (before, after))
+        loud[0], loud[-1] = peak_of(before) > may_exceed, peak_of(after) > may_exceed
         if loud.any():
             first = max(0, int(loud.argmax()) - 2)
             last = min(n_steps, n_steps + 2 - int(loud[::-1].argmax()))
@@ -217,10 +216,6 @@ class Limiter:
             self._released = min(lowest, 1.0)
         self._envelope[step % len(self._envelope)] = self._released
         return sum(self._envelope) / len(self._envelope)
-
-
-def _exceeds(samples: Samples, limit: float) -> bool:
-    return max(float(samples.max()), -float(samples.min())) > limit
 
 
 def _polyphase_kernel() -> NDArray[np.float32]:

@@ -31,14 +31,14 @@ class Generator:
     ) -> Samples:
         """The sound as a seamless loop, shape (n_samples, 2)."""
         # What makes sounds takes long to import, and most sessions find them made.
+        from effects.generators.distance import rounded
+
         module = import_module(f"effects.generators.{self.module}")
-        distance = import_module("effects.generators.distance")
         rng = streams.stream(streams.Purpose.EFFECT, VERSION, seed, self.name)
         samples: Samples = module.render(
             sample_rate, seconds or self.seconds, rng, **dict(self.options)
         )
-        rounded: Samples = distance.rounded(samples, sample_rate)
-        return rounded
+        return rounded(samples, sample_rate)
 
 
 GENERATORS: Mapping[str, Generator] = MappingProxyType(

@@ -15,7 +15,7 @@ from typing import Protocol
 
 import numpy as np
 
-from effects.audio.levels import Samples, db_to_amplitude, planar
+from effects.audio.levels import Samples, db_to_amplitude, peak_of, planar
 from effects.audio.limiter import Limiter
 from effects.bed.ducking import DuckedBed
 from effects.bed.masking import BandEnvelope
@@ -146,8 +146,8 @@ class Mixer:
                 self.log.put(self.position, asked)
             fade.apply(mix, self.position)
         self._limiter.process(mix)
-        self._metrics.peak_left = _peak(mix[:, 0])
-        self._metrics.peak_right = _peak(mix[:, 1])
+        self._metrics.peak_left = peak_of(mix[:, 0])
+        self._metrics.peak_right = peak_of(mix[:, 1])
         np.copyto(out, mix)
         self.position += n
         for tap in self.taps:
@@ -185,10 +185,6 @@ class Mixer:
         ramp *= stop - start
         ramp += start
         return gain
-
-
-def _peak(channel: Samples) -> float:
-    return max(float(channel.max(initial=0.0)), -float(channel.min(initial=0.0)))
 
 
 def _held(tilt: float, width: float) -> float:

@@ -17,7 +17,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from effects.audio.levels import Samples, db_to_amplitude
+from effects.audio.levels import Samples, db_to_amplitude, peak_of
 from effects.base.errors import InputError
 from engine.control.callbacks import OnEvent
 from engine.control.controls import CONTROLS, Controls, Snapshot
@@ -204,7 +204,7 @@ class Producer:
 
     def _leave_silence(self, hop: Samples) -> None:
         """Go over to the next song where this one is silent: a model may be so."""
-        if max(hop.max(), -hop.min()) > SILENT:
+        if peak_of(hop) > SILENT:
             self._silent, self._silent_s = 0, SILENT_S
             return
         self._silent += len(hop)

@@ -1,10 +1,8 @@
 """What nobody caught is one line, and not again and again."""
 
-import subprocess
-import sys
 from pathlib import Path
 
-from tests.support.command import ROOT, environment
+from tests.support.command import python
 
 CODE = r"""
 import logging, os, signal, threading, time
@@ -43,14 +41,7 @@ assert len(net._told) <= last_net.REMEMBERED
 
 
 def test_what_threads_and_destructors_raise_is_one_line(tmp_path: Path) -> None:
-    done = subprocess.run(
-        [sys.executable, "-c", CODE],
-        cwd=ROOT,
-        env=environment(tmp_path),
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    done = python(CODE, home=tmp_path)
     lines = done.stderr.splitlines()
     assert done.returncode == 0, done.stderr
     assert lines[0].startswith(r"latent: unexpected ValueError: a\nb \x1b[2J in thread")
@@ -75,7 +66,4 @@ def test_a_full_or_closed_stderr_costs_nothing(tmp_path: Path) -> None:
         "    thread.join()\n"
         "os._exit(7)\n"
     )
-    done = subprocess.run(
-        [sys.executable, "-c", code], cwd=ROOT, env=environment(tmp_path), check=False
-    )
-    assert done.returncode == 7
+    assert python(code, home=tmp_path).returncode == 7

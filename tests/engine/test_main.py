@@ -15,7 +15,7 @@ from effects.base.errors import InputError, RunError
 from engine.cli import main
 from engine.cli.signals import Stopped
 from engine.version import VERSION
-from tests.support.command import ROOT, environment, latent
+from tests.support.command import ROOT, environment, latent, python
 
 
 def test_the_version_has_one_home(tmp_path: Path) -> None:
@@ -44,14 +44,8 @@ def test_the_list_of_commands_imports_none_of_them(tmp_path: Path) -> None:
         "finally:\n"
         "    print({'numpy', 'engine.control', 'engine.cli.play'} & set(sys.modules))\n"
     )
-    done = subprocess.run(
-        [sys.executable, "-c", code],
-        cwd=ROOT,
-        env=environment(tmp_path),
-        capture_output=True,
-        text=True,
-        check=True,
-    )
+    done = python(code, home=tmp_path)
+    assert done.returncode == 0, done.stderr
     assert "doctor" in done.stdout
     assert done.stdout.splitlines()[-1] == "set()"
 
@@ -239,14 +233,7 @@ def test_a_signal_that_meets_a_destructor_still_ends_the_process(
         "    signals.leave(stopped.exit_code)\n"
     )
     began = time.monotonic()
-    done = subprocess.run(
-        [sys.executable, "-c", code],
-        cwd=ROOT,
-        env=environment(tmp_path),
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    done = python(code, home=tmp_path)
     assert done.returncode == 128 + signal.SIGTERM, done.stderr
     assert done.stderr == ""
     assert time.monotonic() - began < 5.0
@@ -270,13 +257,6 @@ def test_cleaning_up_after_a_signal_is_not_interrupted(tmp_path: Path) -> None:
         "except signals.Stopped as stopped:\n"
         "    signals.leave(stopped.exit_code)\n"
     )
-    done = subprocess.run(
-        [sys.executable, "-c", code],
-        cwd=ROOT,
-        env=environment(tmp_path),
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    done = python(code, home=tmp_path)
     assert done.returncode == 128 + signal.SIGTERM, done.stderr
     assert done.stdout == "whole\n"

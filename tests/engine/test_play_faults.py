@@ -6,6 +6,8 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -22,7 +24,7 @@ from tests.support.device_faults import (
     run_faults,
 )
 from tests.support.exits import end_at
-from tests.support.playing import playing
+from tests.support.playing import Player, playing
 from tests.support.virtual_audio import VirtualAudio
 
 RATE = 48_000
@@ -76,14 +78,20 @@ def test_a_session_outlives_every_fault_and_its_recording_is_whole(
     assert all(line.startswith("latent: ") for line in run.said)
 
 
-def test_a_sink_that_is_suspended_and_resumed_ends_no_session(tmp_path: Path) -> None:
-    file = tmp_path / "r.flac"
+@contextmanager
+def recording_session(file: Path) -> Iterator[tuple[VirtualAudio, Player]]:
+    """A session without a bed on a sink of its own, which records into a file."""
+    asked = ("--no-effects", "--record", file)
     with (
         VirtualAudio(RATE) as device,
-        playing(
-            "--no-effects", "--record", file, home=tmp_path, env=device.env
-        ) as player,
+        playing(*asked, home=file.parent, env=device.env) as player,
     ):
+        yield device, player
+
+
+def test_a_sink_that_is_suspended_and_resumed_ends_no_session(tmp_path: Path) -> None:
+    file = tmp_path / "r.flac"
+    with recording_session(file) as (device, player):
         device.suspend_sink(True)
         time.sleep(4.0)
         device.suspend_sink(False)
@@ -213,12 +221,7 @@ def test_what_cannot_be_opened_is_told_by_the_process_that_tried(
 def test_headphones_that_turn_into_a_headset_are_played_on(tmp_path: Path) -> None:
     """Bluetooth's other profile: the device is gone, and comes as 16 kHz and mono."""
     file = tmp_path / "r.flac"
-    with (
-        VirtualAudio(RATE) as device,
-        playing(
-            "--no-effects", "--record", file, home=tmp_path, env=device.env
-        ) as player,
-    ):
+    with recording_session(file) as (device, player):
         for rate, channels in ((16_000, 1), (RATE, 2)):
             time.sleep(1.5)
             device.unload_sink()

@@ -32,6 +32,18 @@ def latent(
     )
 
 
+def python(code: str, *, home: Path) -> "subprocess.CompletedProcess[str]":
+    """Run Python code to its end in a process of its own, as `latent` would be run."""
+    return subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=ROOT,
+        env=environment(home),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
 def environment(home: Path) -> Mapping[str, str]:
     """Variables under which tests start the command."""
     return {**os.environ, "OMP_NUM_THREADS": "1", "LATENT_HOME": str(home)}
