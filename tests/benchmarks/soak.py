@@ -17,6 +17,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import click
 
+from effects.base.memory import give_memory_back
 from tests.support.playing_for_hours import play_for
 from tests.support.soaking import Hour, Soak, slope_kb
 
@@ -36,6 +37,7 @@ def main(simulated: float | None, full: float, hours: float | None) -> None:
 
 def _simulate(days: float, full_s: float, folder: Path) -> None:
     os.environ.setdefault("LATENT_HOME", str(folder))
+    give_memory_back()  # as `latent play` does first
     soak = Soak(24.0 * days, full_s, folder, _print_hour)
     click.echo("hour  MB     threads  files  LUFS    dBTP   clicks  bad  songs")
     soak.run()
