@@ -2,6 +2,8 @@
 
 import ast
 import os
+import random
+from collections import deque
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -10,6 +12,9 @@ import pytest
 
 from effects.audio.levels import Samples
 from engine.graph import Settings, build
+from engine.live import pacer as pacing
+from engine.live.metrics import Metrics
+from engine.live.pacer import BLOCK_S, FASTEST, RESTART_AFTER_S, Pacer
 from engine.offline.journal_writer import new_journal_path
 from engine.recording.naming import publish, recording_path
 from engine.streams.shared_ring import SharedRing
@@ -69,6 +74,71 @@ def test_a_device_with_another_clock_is_the_only_one(
     assert ring.dropped == 0
     assert max(fills[3:]) - min(fills[3:]) <= RATE // 10, "no burst, no backlog"
     np.testing.assert_array_equal(replayed(session, len(heard)), heard)
+
+
+class FakeTime:
+    """Time that passes only while it is waited for, and then always too long.
+
+    It stands in the place of the pacer's `time` and of the event that ends it.
+    """
+
+    def __init__(self, seconds: float, stalls: list[float]) -> None:
+        self._ends, self._rng = seconds, random.Random(5)
+        self._now, self._stalls = 1e6, stalls  # a machine that is up for days
+        self.began = self._now
+
+    @property
+    def seconds(self) -> float:
+        return self._now - self.began
+
+    def monotonic(self) -> float:
+        return self._now
+
+    def wait(self, seconds: float) -> bool:
+        self._now += seconds + self._rng.expovariate(1 / 0.0004)
+        if self._stalls and self.seconds > self._ends / (len(self._stalls) + 1):
+            self._now += self._stalls.pop()
+        return False
+
+    def is_set(self) -> bool:
+        return self.seconds > self._ends
+
+
+@pytest.mark.parametrize("stalls", [[], [0.9, 0.5, 0.2]])
+def test_without_a_device_hours_by_the_clock_are_exact_and_nothing_bursts(
+    stalls: list[float], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    time = FakeTime(8 * 3600.0, list(stalls))
+    asked: deque[float] = deque(maxlen=100)
+    least = [1e9]
+
+    def render(out: Samples) -> int:
+        asked.append(time.monotonic())
+        if len(asked) == asked.maxlen:
+            least[0] = min(least[0], asked[-1] - asked[0])
+        return len(out)
+
+    monkeypatch.setattr(pacing, "time", time)
+    metrics = Metrics()
+    pacer = Pacer(8_000, render, metrics)
+    pacer._due = time.monotonic()
+    pacer._stopping = time  # type: ignore[assignment]
+    pacer._run()
+    assert metrics.blocks * BLOCK_S == pytest.approx(time.seconds, abs=0.05)
+    assert least[0] >= 99 * BLOCK_S / FASTEST
+
+
+def test_a_machine_that_slept_is_not_caught_up_with(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    time = FakeTime(60.0, [30.0])
+    monkeypatch.setattr(pacing, "time", time)
+    metrics = Metrics()
+    pacer = Pacer(8_000, len, metrics)
+    pacer._due = time.monotonic()
+    pacer._stopping = time  # type: ignore[assignment]
+    pacer._run()
+    assert metrics.blocks * BLOCK_S == pytest.approx(30.0, abs=RESTART_AFTER_S)
 
 
 def test_nothing_that_sounds_asks_for_the_time_of_day() -> None:
