@@ -30,6 +30,7 @@ class Purpose(IntEnum):
     SONG_CENTRES = 20  # seed, run of songs, preset
     BALANCE = 21
     SONG_TILT = 22  # seed, song, preset
+    SONG_ARPEGGIO = 23  # seed, song
 
     PARTIAL_PHASES = 30  # seed
     PARTIAL_PLACES = 31  # seed: of partials between left and right
@@ -40,6 +41,7 @@ class Purpose(IntEnum):
     NOTE = 36  # seed, song, note
     CONCEALMENT = 37  # seed, sample
     SONG_VOICES = 38  # seed, song
+    ARPEGGIO_NOTE = 39  # seed, song, symbol, rung
 
     BED_ORDER = 50  # seed, round
     BED_START = 51  # seed, voice, slot or span

@@ -6,8 +6,9 @@ import numpy as np
 
 from effects.base.streams import Purpose, stream
 from engine.compose.composer import ComposedSong
+from engine.sound.arpeggio import Arpeggio
 from engine.sound.decoding import Lags, decode
-from engine.sound.foreground import Score, Tones, write_score
+from engine.sound.foreground import Foreground
 from engine.sound.partials import gather
 from engine.sound.voices import Voices, find_voices
 from model.inference import TimbreModel
@@ -28,15 +29,15 @@ class SongCast:
         voices: of its partials.
         order: in which bass, body and noise come to a sound: a permutation of 0, 1, 2.
         step: seconds of its pattern for one symbol.
-        score: all notes that there may be.
-        tones: what the notes are made of.
+        foreground: its sparse notes.
+        arpeggio: its figure of short notes.
     """
 
     voices: Voices
     order: tuple[int, ...]
     step: float
-    score: Score
-    tones: Tones
+    foreground: Foreground
+    arpeggio: Arpeggio
 
     def lags(self, node_s: float) -> Lags:
         """Lags of the parts, for nodes so many seconds apart."""
@@ -68,6 +69,6 @@ def cast_song(model: TimbreModel, song: ComposedSong, seed: int) -> SongCast:
         ),
         tuple(rng.permutation(3).tolist()),
         float(np.median(np.diff(times))) if len(times) > 1 else 0.0,
-        write_score(song.path, song.duration, seed, song.index),
-        Tones(sounds, seed, song.index),
+        Foreground(sounds, song.path, song.duration, seed, song.index),
+        Arpeggio(sounds, song.path, song.duration, seed, song.index),
     )

@@ -14,9 +14,9 @@ from engine.compose.composer import ComposedSong
 from engine.compose.path import SYMBOLS
 from engine.compose.schedule import Slot, SongSchedule, mix_weight
 from engine.control.controls import Snapshot
+from engine.sound import arpeggio, foreground
 from engine.sound.cast import SongCast, cast_song
 from engine.sound.decoding import BATCH, Decoded, Nodes, combine, decode
-from engine.sound.foreground import mean_power
 from engine.sound.frames import Frames
 from engine.sound.motion import N_COLOURS
 from engine.sound.partials import N_PLACES
@@ -232,9 +232,8 @@ class NodeSource:
     @property
     def _notes_power(self) -> float:
         """Power of the notes beside the music's own."""
-        return mean_power(
-            float(self._controls["foreground/density"]),
-            float(self._controls["foreground/level"]),
+        return foreground.mean_power(self._controls) + arpeggio.mean_power(
+            self._controls
         )
 
 

@@ -1,18 +1,18 @@
-"""Notes of the foreground in the frames of a slab."""
+"""Notes in the frames of a slab."""
 
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.sound.foreground import (
+from engine.sound.frames import SLAB_FRAMES, Frames
+from engine.sound.synthesis import Partials
+from engine.sound.tones import (
     BREATH_LIFE_S,
     Tone,
     breath_envelope,
     envelope,
 )
-from engine.sound.frames import SLAB_FRAMES, Frames
-from engine.sound.synthesis import Partials
 from model.spectrum import bin_power
 
 FAINTEST = 10.0 ** (-60.0 / 20.0)  # amplitude of a note's partial beside the note
@@ -26,11 +26,11 @@ class SlabNotes:
 
     Attributes:
         partials: of all of them.
-        breath: mean square in each bin, shape (SLAB_FRAMES, n_bins).
+        breath: mean square in each bin, shape (SLAB_FRAMES, n_bins); None is none.
     """
 
     partials: Partials
-    breath: NDArray[np.float32]
+    breath: NDArray[np.float32] | None
 
 
 def play(
@@ -67,12 +67,16 @@ def play(
     moving *= amplitude[heard, None]
     moving *= share
     pan = np.array([tone.pan for tone in tones], np.float32)
-    breath = np.zeros((SLAB_FRAMES, frames.n_bins), np.float32)
+    breath = None
     for tone, when, by in zip(tones, seconds, gain, strict=True):
+        if tone.breath is None:
+            continue
         if when[0] < BREATH_LIFE_S and when[-1] > 0.0:
             colour = bin_power(tone.breath, frames.length, frames.sample_rate)
             power = breath_envelope(when[None])[0] * np.float32(by * by)
             power *= share * share
+            if breath is None:
+                breath = np.zeros((SLAB_FRAMES, frames.n_bins), np.float32)
             breath += np.outer(power, colour.astype(np.float32))
     return SlabNotes(
         Partials(

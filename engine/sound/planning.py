@@ -4,6 +4,7 @@ Between the nodes around a slab, powers go in straight lines; movement and notes
 added. A slab's plan is a function of the transport, the controls and its number.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -14,19 +15,21 @@ from effects.audio.third_octaves import CENTRES_HZ, WIDTH, Bands
 from engine.compose.schedule import Slot, SongSchedule
 from engine.control.controls import Snapshot
 from engine.sound import motion
-from engine.sound.foreground import LIFE_S, Score
 from engine.sound.frames import OVERLAP, SLAB_FRAMES, Frames
 from engine.sound.motion import Depth, Gestures
 from engine.sound.node_source import NodeSource
 from engine.sound.notes import SlabNotes, play
 from engine.sound.partials import place_hz
 from engine.sound.synthesis import Partials
+from engine.sound.tones import Notes
 from model.config import AXIS
 
 FAINTEST = 10.0 ** (-75.0 / 10.0)  # power of a partial beside the loudest of a slab
 
 Powers = NDArray[np.float64]
 Places = NDArray[np.intp]
+# Notes of a kind, the samples at which they begin, and their levels in LUFS.
+_Placed = tuple[Notes, Powers, Powers]
 
 
 @dataclass(frozen=True)
@@ -91,7 +94,7 @@ class Planner:
         self._nodes, self._schedule = nodes, schedule
         self._seed, self._frames = seed, frames
         self._target_lufs, self._controls = target_lufs, controls
-        self._placed: dict[int, tuple[Powers, Powers, Places]] = {}
+        self._placed: dict[int, list[_Placed]] = {}
 
     def restart(self, controls: Snapshot) -> None:
         """Plan all slabs anew; the node source has been restarted."""
@@ -111,7 +114,6 @@ class Planner:
             float(self._controls["motion/depth"]), float(self._controls["motion/own"])
         )
         gestures = motion.gestures(self._seed, moved)
-        density = float(self._controls["foreground/density"])
         around = self._nodes.nodes(node, len(weights))
         weighted = np.zeros((motion.N_COLOURS, SLAB_FRAMES), np.float32)
         for rows in around.values():
@@ -128,10 +130,9 @@ class Planner:
             sources.append(partials)
             nodes, i = rows[-2]
             bands += nodes.bands[i]
-            if density > 0.0:
-                notes = self._notes(slot, centres)
-                if notes is not None:
-                    sources.append(notes.partials)
+            for notes in self._notes(slot, centres):
+                sources.append(notes.partials)
+                if notes.breath is not None:
                     noise += notes.breath
         np.sqrt(noise, out=noise)
         gains = motion.noise_gains(gestures, depth, colours).T
@@ -179,45 +180,45 @@ class Planner:
             voices.of_place[places],
         )
 
-    def _notes(self, slot: Slot, centres: NDArray[np.int64]) -> SlabNotes | None:
-        """What sounds of a song's notes in frames with these centres."""
-        cast, rate = self._nodes.cast(slot), self._frames.sample_rate
-        begun, levels, which = self._placed_notes(slot, cast.score)
-        first, last = np.searchsorted(begun, (centres[0] - LIFE_S * rate, centres[-1]))
-        if first == last:
-            return None
-        tones = [
-            cast.tones.tone(int(cast.score.symbols[i]), int(cast.score.moments[i]))
-            for i in which[first:last]
-        ]
-        ends = self._nodes.shares(self._nodes.transport.tau_at(centres[[0, -1]], rate))
-        first_share, last_share = ends.get(slot, np.zeros(2)).tolist()
-        share = np.linspace(first_share, last_share, SLAB_FRAMES)
-        return play(
-            tones,
-            (centres[None] - begun[first:last, None]) / rate,
-            levels[first:last],
-            np.sqrt(share).astype(np.float32),
-            float(self._controls["foreground/space"]),
-            self._frames,
-        )
+    def _notes(self, slot: Slot, centres: NDArray[np.int64]) -> Iterator[SlabNotes]:
+        """What sounds of each kind of a song's notes in frames with these centres."""
+        rate = self._frames.sample_rate
+        for notes, begun, levels in self._placed_notes(slot):
+            earliest = centres[0] - notes.life_s * rate
+            first, last = np.searchsorted(begun, (earliest, centres[-1]))
+            if first == last:
+                continue
+            ends = self._nodes.transport.tau_at(centres[[0, -1]], rate)
+            first_share, last_share = (
+                self._nodes.shares(ends).get(slot, np.zeros(2)).tolist()
+            )
+            share = np.linspace(first_share, last_share, SLAB_FRAMES)
+            yield play(
+                [notes.tone(*key) for key in notes.keys[first:last]],
+                (centres[None] - begun[first:last, None]) / rate,
+                levels[first:last],
+                np.sqrt(share).astype(np.float32),
+                float(self._controls["foreground/space"]),
+                self._frames,
+            )
 
-    def _placed_notes(self, slot: Slot, score: Score) -> tuple[Powers, Powers, Places]:
-        """Samples at which a song's notes begin, their levels, and which they are."""
-        if slot.index in self._placed:
-            return self._placed[slot.index]
-        which = np.flatnonzero(
-            score.sounding(float(self._controls["foreground/density"]))
-        )
-        seconds = score.seconds[which]
-        song = self._schedule.song(slot)
-        level = (song.path.weights(seconds) @ song.waypoints)[:, -1]
-        level += self._target_lufs + float(self._controls["foreground/level"])
-        begun = self._nodes.transport.positions_of(
-            slot.start + seconds, self._frames.sample_rate
-        )
-        self._placed[slot.index] = begun, level, which
+    def _placed_notes(self, slot: Slot) -> list[_Placed]:
+        """Each kind of a song's notes, when they begin, and their levels."""
+        if slot.index not in self._placed:
+            cast = self._nodes.cast(slot)
+            kinds = (cast.foreground, cast.arpeggio)
+            self._placed[slot.index] = [
+                self._place(slot, kind.notes(self._controls)) for kind in kinds
+            ]
         return self._placed[slot.index]
+
+    def _place(self, slot: Slot, notes: Notes) -> _Placed:
+        song = self._schedule.song(slot)
+        held = (song.path.weights(notes.seconds) @ song.waypoints)[:, -1]
+        begun = self._nodes.transport.positions_of(
+            slot.start + notes.seconds, self._frames.sample_rate
+        )
+        return notes, begun, held + self._target_lufs + notes.level_db
 
 
 def _merged(sources: list[Partials]) -> Partials:

@@ -170,7 +170,7 @@ def test_there_are_notes_where_they_are_asked_for_and_none_elsewhere() -> None:
 def test_a_density_adds_notes_and_takes_none_away() -> None:
     stream = music(4, seconds=240.0)
     slot = stream._schedule.at(0.0)[-1]
-    score = stream._nodes.cast(slot).score
+    score = stream._nodes.cast(slot).foreground.score
     few, many = score.sounding(10.0), score.sounding(30.0)
     assert np.all(many[few])
     assert few.sum() == pytest.approx(40, abs=8)
