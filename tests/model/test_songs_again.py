@@ -1,5 +1,6 @@
 """The same music is taken once, and a second run over a folder costs little."""
 
+import base64
 import os
 import shutil
 import signal
@@ -15,12 +16,23 @@ import pytest
 import soundfile
 
 from effects.audio.conversion import resample
+from effects.audio.levels import Samples
 from effects.audio.sound_formats import SoundError
 from model.config import SAMPLE_RATE
 from model.corpus import faults, ingest
 from model.corpus.clips import open_song
 from model.corpus.corpus import MANIFEST, Corpus
-from model.corpus.fingerprint import SAME_DB, distance_db, fingerprint
+from model.corpus.fingerprint import (
+    BANDS,
+    PLACES,
+    SAME_DB,
+    Fingerprint,
+    distance_db,
+    fingerprint,
+    from_text,
+    is_same,
+    to_text,
+)
 from model.corpus.ingest import add_songs
 from model.corpus.ledger import SONGS
 from model.corpus.sources import MISSING, REMOTE, find_songs
@@ -81,6 +93,51 @@ def test_other_songs_of_the_same_length_are_other_songs(tmp_path: Path) -> None:
             made.append(fingerprint(opened.seconds, opened.read))
     apart = [distance_db(a, b) for i, a in enumerate(made) for b in made[:i]]
     assert min(apart) > 1.5 * SAME_DB
+
+
+def drone(hz: float, seconds: float = 12.0) -> Samples:
+    """Eight steady partials over faint noise, stereo."""
+    t = np.arange(round(seconds * SAMPLE_RATE)) / SAMPLE_RATE
+    mono = sum(np.sin(2.0 * np.pi * hz * k * t + k) / k for k in range(1, 9))
+    sound = np.repeat(0.1 * np.asarray(mono)[:, None], 2, axis=1)
+    sound += 1e-4 * np.random.default_rng(0).standard_normal(sound.shape)
+    return sound.astype(np.float32)
+
+
+def test_detuned_drones_are_other_songs_and_their_copies_are_not(
+    tmp_path: Path,
+) -> None:
+    for cents in (0, 8, 25, -50):
+        sound = drone(147.0 * 2.0 ** (cents / 1200.0))
+        write(tmp_path / "in" / f"a{cents}.flac", sound)
+        write(tmp_path / "in" / f"b{cents}.ogg", sound)
+    report = add(tmp_path / "in", tmp_path / "corpus")
+    assert report.songs == 4
+    assert [r.reason for r in report.refused] == [faults.DUPLICATE] * 4
+    for refused in report.refused:
+        name = Path(refused.name).stem.replace("b", "a") + ".flac"
+        assert name in refused.detail
+
+
+def test_fingerprints_are_texts_and_those_of_older_ledgers_are_read() -> None:
+    sound = drone(147.0)
+
+    def read(start_s: float) -> Samples:
+        start = round(start_s * SAMPLE_RATE)
+        return sound[start : start + 2 * SAMPLE_RATE]
+
+    made = fingerprint(12.0, read)
+    again = from_text(to_text(made))
+    assert again is not None
+    assert np.array_equal(again.coarse, made.coarse)
+    assert np.array_equal(again.fine, made.fine)
+    older = from_text(to_text(Fingerprint(made.coarse, made.fine[:0])))
+    assert older is not None
+    assert len(older.fine) == 0
+    assert is_same(older, made)
+    for n_bytes in (0, PLACES * BANDS - 1, PLACES * BANDS + 1):
+        assert from_text(base64.b64encode(bytes(n_bytes)).decode()) is None
+    assert from_text("no base64") is None
 
 
 def test_a_second_run_opens_no_file(
