@@ -81,7 +81,8 @@ def _surroundings(spectrum: Tensor) -> Tensor:
     """As `model.spectrum.surroundings`, in operators that ONNX has."""
     half = SURROUNDING_BANDS // 2
     padded = nn.functional.pad(spectrum.unsqueeze(1), (half, half), mode="replicate")
-    return nn.functional.avg_pool1d(padded, SURROUNDING_BANDS, stride=1).squeeze(1)
+    # By its number: `squeeze` becomes an `If`, with which a model is refused elsewhere.
+    return nn.functional.avg_pool1d(padded, SURROUNDING_BANDS, stride=1)[:, 0]
 
 
 def write_networks(

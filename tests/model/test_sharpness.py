@@ -8,13 +8,15 @@ import torch
 from numpy.typing import NDArray
 
 from model.config import AXIS, N_LATENTS
+from model.inference import ONNX_FILES
 from model.spectrum import sharpened, surroundings
 from model.training import export as exporting
 from model.training.evaluate import detail_db
 from model.training.export import export
-from model.training.onnx_files import ScaledDecoder
+from model.training.onnx_files import ScaledDecoder, ScaledEncoder, write_networks
 from model.training.sharpness import MOST, WANTED, find_sharpness
 from model.training.vae import build
+from model.trial import check_trial
 from tests.support.timbres import TINY, harmonic_timbres
 
 Rows = NDArray[np.float32]
@@ -51,6 +53,17 @@ def test_a_decoder_is_sharpened_as_the_measure_has_it(clips: Rows) -> None:
     around = surroundings(plain)
     wanted = np.clip(around + 1.2 * (plain - around), 0.0, 1.0)
     assert np.allclose(sharp, wanted, atol=1e-5)
+
+
+def test_a_sharpened_model_is_accepted_where_nobody_knows_it(tmp_path: Path) -> None:
+    """Its networks hold no operator that the trial of a foreign model refuses."""
+    network = build(TINY).eval()
+    zeros, ones = torch.zeros(N_LATENTS), torch.ones(N_LATENTS)
+    decoder = ScaledDecoder(network, zeros, ones, sharpness=1.2)
+    write_networks(decoder, ScaledEncoder(network, zeros, ones), tmp_path)
+    files = [(tmp_path / name).read_bytes() for name in ONNX_FILES]
+    wrong = check_trial(*files, n_latents=N_LATENTS, n_bands=AXIS.n_bands)
+    assert not wrong
 
 
 def test_an_exported_model_keeps_the_detail_of_other_songs(
