@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from model.training.fit import EpochReport, TrainSettings
 
 PLAN = "plan.json"  # in the folder of checkpoints: how many epochs fit the minutes
-MIN_EPOCH = 2048  # clips; smaller corpora are repeated, for enough steps an epoch
+MIN_EPOCH = 8192  # clips; smaller corpora are repeated, for enough steps an epoch
 
 
 class _Plan(TypedDict):

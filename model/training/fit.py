@@ -60,7 +60,7 @@ class TrainSettings:
     min_epoch: int = 0
     batch_size: int = 256
     learning_rate: float = 1.2e-3
-    weight_decay: float = 0.01
+    weight_decay: float = 0.1
     ema: float = 0.999
     patience: int = 20
     seed: int = 0

@@ -42,9 +42,9 @@ class LossWeights:
     sigma_db: float = 2.0
     beta: float = 1.0
     detail: float = 1.0
-    contrast: float = 1.3
+    contrast: float = 0.3
     level: float = 60.0
-    between: float = 0.1
+    between: float = 0.03
     free_nats: float = 0.0
 
 

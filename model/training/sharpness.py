@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from model.spectrum import sharpened
 from model.training.evaluate import detail_db
 
-WANTED = 0.88  # of the detail of clips of songs that were left out
-MOST = 1.3
+WANTED = 0.90  # of the detail of clips of songs that were left out
+MOST = 1.4
 CLOSE = 0.002  # to the factor that is looked for
 
 

@@ -21,7 +21,6 @@ from model.training.held_out import held_out_error_db
 from model.training.vae import VAEConfig, build
 
 HALF = ".half"  # ends the name of a weight that is stored in half precision
-START_LEARNING_RATE = 5e-4  # lower than without a start, which it would undo
 TRIAL = 0.2  # share of the epochs that each start gets when one is to be chosen
 MIN_TRIAL = 4  # epochs
 CHOICE = "start.json"  # the outcome, beside the checkpoint
@@ -53,8 +52,7 @@ class Start:
         if self.folder is None:
             return settings
         origin = TimbreModel.load(self.folder)
-        rate = min(settings.learning_rate, START_LEARNING_RATE)
-        return replace(settings, start=origin.hash, learning_rate=rate)
+        return replace(settings, start=origin.hash)
 
     def weights(self, settings: TrainSettings) -> dict[str, Tensor] | None:
         """First weights, or None for random ones.

@@ -214,7 +214,7 @@ def test_transposition_is_by_semitones() -> None:
     """A peak moves by whole semitones, in either direction, and keeps its level."""
     timbre = torch.zeros(200, AXIS.n_bands)
     timbre[:, 600] = 0.9
-    how = Augmentation(semitones=5, gain_db=0.0, tilt_db=0.0)
+    how = Augmentation(semitones=5, gain_db=0.0, tilt_db=0.0, mixed=0.0)
     moved = augment(timbre, torch.Generator().manual_seed(0), how)
     assert torch.allclose(moved.max(dim=1).values, torch.tensor(0.9))
     places = moved.argmax(dim=1) - 600
@@ -232,6 +232,19 @@ def test_augmentation_stays_in_range_and_leaves_silence_alone() -> None:
     assert float(changed.min()) >= 0.0
     assert float(changed.max()) <= 1.0
     assert torch.all(changed[:, 911:] == 0.0)
+
+
+def test_mixed_clips_hold_the_partials_of_both() -> None:
+    """Of 200 clips with one peak each, half have two, and no power is added."""
+    timbre = torch.zeros(200, AXIS.n_bands)
+    timbre[torch.arange(200), 200 + 4 * torch.arange(200)] = 0.9
+    how = Augmentation(semitones=0, gain_db=0.0, tilt_db=0.0, mixed=0.5)
+    mixed = augment(timbre, torch.Generator().manual_seed(0), how)
+    peaks = (mixed > 0.7).sum(dim=1)
+    assert torch.all(peaks[100:] == 1)
+    assert int((peaks[:100] == 2).sum()) >= 98  # but for clips mixed with themselves
+    power = 10.0 ** (AXIS.range_db / 10.0 * (mixed - 0.9))
+    assert torch.allclose(power.sum(dim=1), torch.ones(200), atol=1e-3)
 
 
 def test_detail_is_what_stands_out() -> None:
