@@ -18,7 +18,7 @@ from model.corpus.json_lines import append_line
 from model.corpus.manifest import Manifest
 
 SONGS = "songs.jsonl"
-RULES = 3  # by which songs are refused; others give what was refused another chance
+RULES = 4  # by which songs are refused; others give what was refused another chance
 _MAX_LINE = 1 << 16
 
 Fate: TypeAlias = Literal["taken", "same", "refused", "removed"]

@@ -42,7 +42,7 @@ N_STRONGEST = 20  # mel bands whose rise counts: a bass rises in few
 
 LPC_ORDER = 32
 CLICK_BLOCK = 882  # samples, 20 ms; longer than the period of most tones
-CLICK_BLOCKS = 21  # of which the median is taken
+CLICK_BLOCKS, CLICK_SHARE = 21, 70.0  # blocks around, and the percentile of them
 RESIDUAL_DB = -60.0  # under the level of the clip, where clicks are not heard
 
 OCTAVES_HZ = (35.0, 70.0, 140.0, 280.0, 560.0, 1_120.0, 2_240.0, 4_480.0, 9_000.0)
@@ -77,8 +77,8 @@ class TransientScores:
 
     Attributes:
         onset: rise of the strongest mel bands within 10 ms, in dB, less its median.
-        click: highest peak of the prediction residual over the median of the peaks
-            around it, in dB.
+        click: highest peak of the prediction residual over the 70th percentile of the
+            peaks around it, in dB.
         attack: rise of an octave band within 25 ms, over the usual change in it.
         start: level of a half octave in the first 60 ms over all but the highest later
             ones, over the usual change in it.
@@ -235,7 +235,8 @@ def _click(channel: Channel) -> float:
     residual = signal.lfilter(np.r_[1.0, -predictor], [1.0], channel)[LPC_ORDER:]
     peaks = np.max(np.abs(_blocks(residual, CLICK_BLOCK)), axis=1)
     floor = 10.0 ** (RESIDUAL_DB / 20.0) * np.sqrt(np.mean(channel**2))
-    usual = ndimage.median_filter(peaks, CLICK_BLOCKS, mode="nearest")
+    # Reeds and plucked strings have some high peaks: the median would be too low.
+    usual = ndimage.percentile_filter(peaks, CLICK_SHARE, CLICK_BLOCKS, mode="nearest")
     return float(20.0 * np.log10(np.max((peaks + floor) / (usual + floor))))
 
 

@@ -184,3 +184,15 @@ def test_what_is_too_short_has_no_scores(n: int) -> None:
 def test_silence_has_no_scores() -> None:
     assert transient_scores(np.zeros((N, 2), np.float32)) == TransientScores()
     assert transience(LIMITS) == 1.0
+
+
+def test_the_pulses_of_a_low_reed_are_no_clicks() -> None:
+    """At 30 Hz they are 33 ms apart, so that many blocks are without one."""
+    rng = np.random.default_rng(6)
+    pulses = np.zeros((2 * SAMPLE_RATE, 1))
+    pulses[:: SAMPLE_RATE // 30] = 0.5
+    reed = pulses + 0.02 * rng.standard_normal(pulses.shape)
+    assert transient_scores(reed.astype(np.float32)).click < LIMITS.click
+    one = 0.02 * rng.standard_normal(pulses.shape)
+    one[SAMPLE_RATE] = 0.5
+    assert transient_scores(one.astype(np.float32)).click > LIMITS.click
