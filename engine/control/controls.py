@@ -219,6 +219,7 @@ TABLE: tuple[Control, ...] = (
         6.0,
         "Hz",
     ),
+    Control("arpeggio/share", 1.0, "Share of the songs that have one.", "plan"),
     Control(
         "arpeggio/level",
         -6.0,

@@ -68,13 +68,14 @@ class Arpeggio:
         self._rests = rng.random(n) < REST
         self._rests[0] = False
         self._shares = rng.permutation(SHARES)
+        self._rank = rng.random()  # it is there where the share of songs is above
         self._made: dict[tuple[int, int], Tone] = {}
         self._ladders: dict[int, Places] = {}
 
     def notes(self, controls: Snapshot) -> Notes:
         """The notes that there are with these controls."""
         rate = float(controls["arpeggio/rate"])
-        count = int(self._duration * rate)
+        count = int(self._duration * rate) if self._is_there(controls) else 0
         number = np.arange(count)
         step = number % len(self._figure)
         seconds = number / rate if count else np.zeros(0)
@@ -91,6 +92,20 @@ class Arpeggio:
             MANNER.life_s,
         )
 
+    def mean_power(self, controls: Snapshot) -> float:
+        """Power that it adds on average, beside the music's own."""
+        if not self._is_there(controls):
+            return 0.0
+        rate = float(controls["arpeggio/rate"])
+        level_db = float(controls["arpeggio/level"])
+        seconds = 0.25 * sum(MANNER.decay_s) * (1.0 - REST)  # of full power a note
+        accents = (1.0 - 10.0 ** (-ACCENT_DB / 10.0)) * 10.0 / np.log(10.0) / ACCENT_DB
+        gain = 10.0 ** (level_db / 10.0) * float(np.mean(SHARES))
+        return float(rate * seconds * accents * gain)
+
+    def _is_there(self, controls: Snapshot) -> bool:
+        return bool(self._rank < float(controls["arpeggio/share"]))
+
     def _tone(self, symbol: int, step: int) -> Tone:
         key = (symbol, int(self._figure[step]))
         if key not in self._made:
@@ -101,15 +116,6 @@ class Arpeggio:
             rng = stream(Purpose.ARPEGGIO_NOTE, self._seed, self._song, *key)
             self._made[key] = make_tone(noise, tonal, root, MANNER, rng)
         return self._made[key]
-
-
-def mean_power(controls: Snapshot) -> float:
-    """Power that the arpeggio adds on average, beside the music's own."""
-    rate, level_db = float(controls["arpeggio/rate"]), float(controls["arpeggio/level"])
-    shortest, longest = MANNER.decay_s
-    seconds = 0.5 * 0.5 * (shortest + longest) * (1.0 - REST)  # of full power a note
-    accents = (1.0 - 10.0 ** (-ACCENT_DB / 10.0)) * 10.0 / np.log(10.0) / ACCENT_DB
-    return float(rate * seconds * accents * np.mean(SHARES) * 10.0 ** (level_db / 10.0))
 
 
 def _figure(n: int, rng: np.random.Generator) -> Places:

@@ -14,7 +14,7 @@ from engine.compose.composer import ComposedSong
 from engine.compose.path import SYMBOLS
 from engine.compose.schedule import Slot, SongSchedule, mix_weight
 from engine.control.controls import Snapshot
-from engine.sound import arpeggio, foreground
+from engine.sound import foreground
 from engine.sound.cast import SongCast, cast_song
 from engine.sound.decoding import BATCH, Decoded, Nodes, combine, decode
 from engine.sound.frames import Frames
@@ -143,7 +143,7 @@ class NodeSource:
         level = self._line(number, slot, 0.0)[:, -1]
         with np.errstate(divide="ignore"):
             levels = self._target_lufs + level + 10.0 * np.log10(share)
-        levels += MOVED_LU - 10.0 * np.log10(1.0 + self._notes_power)
+        levels += MOVED_LU - 10.0 * np.log10(1.0 + self._notes_power(slot))
         return combine(
             whole,
             n_before * BATCH,
@@ -229,12 +229,10 @@ class NodeSource:
         glided = transport.glide_from + share * (goal - transport.glide_from)
         return np.where(progress[:, None] < 0.0, line, glided)
 
-    @property
-    def _notes_power(self) -> float:
-        """Power of the notes beside the music's own."""
-        return foreground.mean_power(self._controls) + arpeggio.mean_power(
-            self._controls
-        )
+    def _notes_power(self, slot: Slot) -> float:
+        """Power of a song's notes beside the music's own."""
+        figure = self.cast(slot).arpeggio.mean_power(self._controls)
+        return foreground.mean_power(self._controls) + figure
 
 
 def _make_room(kept: dict[Any, Any], most: int = _KEPT_BATCHES) -> None:

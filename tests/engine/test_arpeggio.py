@@ -116,6 +116,21 @@ def test_it_is_heard_in_its_time_and_the_music_keeps_its_loudness() -> None:
     assert abs(loudness[2.0] - loudness[0.0]) < 0.7
 
 
+def test_some_songs_have_one_and_others_keep_their_loudness() -> None:
+    everywhere = snapshot_of({"arpeggio/rate": 2.0, "arpeggio/level": 6.0})
+    nowhere = snapshot_of({**everywhere, "arpeggio/share": 0.0})
+    some = snapshot_of({**everywhere, "arpeggio/share": 0.5})
+    there = 0
+    for seed in range(12):
+        arpeggio = arpeggio_of(music(2.0, seed))
+        assert len(arpeggio.notes(everywhere).keys) > 200
+        assert not arpeggio.notes(nowhere).keys
+        is_there = bool(arpeggio.notes(some).keys)
+        assert (arpeggio.mean_power(some) > 0.0) == is_there
+        there += is_there
+    assert 2 <= there <= 10
+
+
 def test_the_same_seed_gives_the_same_samples_from_any_place() -> None:
     whole = taken(music(2.0), 12.0)
     again = music(2.0)
