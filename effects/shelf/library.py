@@ -34,6 +34,7 @@ from effects.generators import GENERATORS, VERSION
 from effects.generators.features import FEATURES
 from effects.shelf.loop_cache import LoopCache
 from effects.shelf.loops import Loop, finished_loop
+from effects.shelf.making import make_in_process
 from effects.shelf.similarity import N_FEATURES, modulation_features, similarity_matrix
 
 PREPARED_RATE = 48_000
@@ -144,6 +145,14 @@ class Library:
             while len(self._held) > HELD_LOOPS:
                 self._held.popitem(last=False)
         return loop
+
+    def make_apart(self, name: str, sample_rate: int) -> None:
+        """Make a loop in a process of its own, unless it is there; arguments as `load`.
+
+        `load` then finds it, and makes it here if the process could not.
+        """
+        if not self.is_there(name, sample_rate):
+            make_in_process(self.folder, self.cache, name, sample_rate)
 
     def is_bundled(self, name: str) -> bool:
         """Whether an effect is generated, not the user's own."""

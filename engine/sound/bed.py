@@ -183,11 +183,13 @@ class Bed:
         return self._library.is_bundled(name) and not self.is_there(name)
 
     def load(self, name: str) -> None:
-        """Have an effect's loop at hand; it may take seconds to be made.
+        """Have an effect's loop at hand; it may take seconds to be made, elsewhere.
 
         Raises:
             InputError: it cannot be loaded.
         """
+        if self.has_to_be_made(name):
+            self._library.make_apart(name, self.sample_rate)
         self._library.load(name, self.sample_rate)
 
     def layers_of(
