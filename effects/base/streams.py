@@ -30,7 +30,7 @@ class Purpose(IntEnum):
     SONG_CENTRES = 20  # seed, run of songs, preset
     BALANCE = 21
     SONG_TILT = 22  # seed, song, preset
-    SONG_ARPEGGIO = 23  # seed, song
+    SONG_ARPEGGIO = 23  # seed, song, title
 
     PARTIAL_PHASES = 30  # seed
     PARTIAL_PLACES = 31  # seed: of partials between left and right

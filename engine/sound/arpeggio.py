@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from effects.base.streams import Purpose, stream
-from engine.compose.path import SongPath
+from engine.compose.composer import ComposedSong
 from engine.control.controls import Snapshot
 from engine.sound.decoding import Decoded
 from engine.sound.partials import PLACES_PER_BAND, gather, place_hz
@@ -49,18 +49,14 @@ class Arpeggio:
 
     Args:
         sounds: of the five symbols, tuned.
-        path: of the song.
-        duration: seconds.
+        song: composed.
         seed: of the stream.
-        song: number of the song in it.
     """
 
-    def __init__(
-        self, sounds: Decoded, path: SongPath, duration: float, seed: int, song: int
-    ) -> None:
-        self._sounds, self._path, self._duration = sounds, path, duration
-        self._seed, self._song = seed, song
-        rng = stream(Purpose.SONG_ARPEGGIO, seed, song)
+    def __init__(self, sounds: Decoded, song: ComposedSong, seed: int) -> None:
+        self._sounds, self._song, self._seed = sounds, song, seed
+        # With the title, a seed has other figures in each preset.
+        rng = stream(Purpose.SONG_ARPEGGIO, seed, song.index, song.title)
         n = int(rng.integers(STEPS[0], STEPS[1] + 1))
         self._figure = _figure(n, rng)
         self._accents_db = -ACCENT_DB * rng.random(n)
@@ -75,11 +71,11 @@ class Arpeggio:
     def notes(self, controls: Snapshot) -> Notes:
         """The notes that there are with these controls."""
         rate = float(controls["arpeggio/rate"])
-        count = int(self._duration * rate) if self._is_there(controls) else 0
+        count = int(self._song.duration * rate) if self._is_there(controls) else 0
         number = np.arange(count)
         step = number % len(self._figure)
         seconds = number / rate if count else np.zeros(0)
-        weights = self._path.weights(seconds)
+        weights = self._song.path.weights(seconds)
         share = np.maximum(weights @ self._shares, 1e-9)
         level = self._accents_db[step] + 10.0 * np.log10(share)
         heard = (level > SILENT_DB) & ~self._rests[step]
@@ -113,7 +109,7 @@ class Arpeggio:
             if symbol not in self._ladders:
                 self._ladders[symbol] = _ladder(gather(tonal))
             root = int(self._ladders[symbol][key[1]])
-            rng = stream(Purpose.ARPEGGIO_NOTE, self._seed, self._song, *key)
+            rng = stream(Purpose.ARPEGGIO_NOTE, self._seed, self._song.index, *key)
             self._made[key] = make_tone(noise, tonal, root, MANNER, rng)
         return self._made[key]
 
