@@ -57,10 +57,10 @@ class LevelMeter:
         )
 
     def _add_peak(self, samples: Samples) -> None:
-        # The end of the last piece is measured again: a peak may lie between the two.
+        # Peaks near the end of a piece are looked for with the next one.
         joined = np.concatenate([self._tail, samples])
         self._tail = joined[-TAPS:].copy()
-        peak = db_to_amplitude(true_peak_db(joined, self._rate))
+        peak = db_to_amplitude(true_peak_db(joined, self._rate, TAPS // 2))
         self._peaks.append((len(samples), peak))
         self._peaks_length += len(samples)
         longest = round(SHORT_TERM_S * self._rate)

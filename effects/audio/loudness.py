@@ -72,17 +72,23 @@ def short_term_lufs(
     return levels
 
 
-def true_peak_db(samples: Samples, sample_rate: int) -> float:
+def true_peak_db(samples: Samples, sample_rate: int, context: int = 0) -> float:
     """Highest level between and on the samples, 4x oversampled, in dBTP.
 
     ITU-R BS.1770-5 annex 2, with a longer filter. Above 192 kHz the samples
     themselves are dense enough.
+
+    Args:
+        samples: shape (n_samples, channels).
+        sample_rate: Hz.
+        context: samples at either end around which nothing is looked for. A piece of
+            a stream needs `TAPS // 2`: where it is cut, the filter would ring.
     """
     if samples.size == 0:
         return SILENCE_DB
     peak = float(np.max(np.abs(samples)))
     if sample_rate < 192_000:
-        peak = max(peak, _peak_between(samples))
+        peak = max(peak, _peak_between(samples, context))
     return amplitude_to_db(peak)
 
 
@@ -141,7 +147,7 @@ def _limit(
     return stream[start : start + len(samples)].copy()
 
 
-def _peak_between(samples: Samples) -> float:
+def _peak_between(samples: Samples, context: int) -> float:
     """Highest magnitude between samples.
 
     It is looked for where a sample is at least half as high as the highest: what
@@ -155,7 +161,8 @@ def _peak_between(samples: Samples) -> float:
     for number, channel in enumerate(samples.T):
         padded = np.pad(channel, reach)
         windows = sliding_window_view(padded, 2 * reach)
-        places = np.flatnonzero(magnitude[:, number] >= 0.5 * highest)
+        inside = magnitude[context : len(magnitude) - context, number]
+        places = context + np.flatnonzero(inside >= 0.5 * highest)
         for part in np.array_split(places, len(places) // CHUNK + 1):
             # The points after each sample, and those before it.
             for shift in (0, 1):

@@ -46,6 +46,22 @@ def test_true_peak_finds_what_lies_between_samples_and_forgets_it() -> None:
     assert quiet[-1] < -100.0
 
 
+@pytest.mark.parametrize("piece", [40, 777, 8192])
+@pytest.mark.parametrize("hz", [50.0, 997.0, 7_000.0, 11_000.0])
+def test_pieces_have_no_peaks_where_they_are_cut(hz: float, piece: int) -> None:
+    rate = 24_000
+    seconds = np.arange(6 * rate) / rate
+    rise = np.minimum(1.0, 10.0 * seconds)  # a sudden beginning has peaks of its own
+    tone = 0.891 * rise * np.sin(2.0 * np.pi * hz * seconds)
+    samples = np.stack([tone, tone], axis=1).astype(np.float32)
+    meter = LevelMeter(rate)
+    found = [
+        meter.add(samples[start : start + piece]).true_peak_db
+        for start in range(0, len(samples), piece)
+    ]
+    assert max(found) == pytest.approx(-1.0, abs=0.05)
+
+
 def test_silence_and_what_is_not_finite_are_only_silence() -> None:
     meter = LevelMeter(48_000)
     bad = np.full((48_000, 2), np.nan, np.float32)
