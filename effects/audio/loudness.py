@@ -12,6 +12,7 @@ from effects.audio.levels import (
     amplitude_to_db,
     db_to_amplitude,
     peak_db,
+    peak_of,
 )
 
 SHORTEST_S = 0.4  # one gating block of ITU-R BS.1770-5
@@ -86,7 +87,7 @@ def true_peak_db(samples: Samples, sample_rate: int, context: int = 0) -> float:
     """
     if samples.size == 0:
         return SILENCE_DB
-    peak = float(np.max(np.abs(samples)))
+    peak = peak_of(samples)
     if sample_rate < 192_000:
         peak = max(peak, _peak_between(samples, context))
     return amplitude_to_db(peak)

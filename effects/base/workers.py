@@ -1,8 +1,9 @@
-"""Worker processes that end with the process that started them, even when killed."""
+"""Child processes that end with the process that started them, even when killed."""
 
 import multiprocessing
 import os
 import signal
+import sys
 import threading
 from multiprocessing import connection
 
@@ -22,11 +23,26 @@ def end_with_parent() -> None:
 
 
 def begin_worker() -> None:
-    """In a child process: leave interrupts to the parent, and end when it ends.
+    """In a worker of a pool: leave interrupts to the parent, and end when it ends.
 
     Memory of freed arrays goes back to the system.
     """
+    _begin()
+    end_with_parent()
+
+
+def begin_child() -> None:
+    """The same in a child whose standard input is a pipe that the parent holds open."""
+    _begin()
+
+    def watch() -> None:
+        sys.stdin.buffer.read()
+        os._exit(1)
+
+    threading.Thread(target=watch, name="watch", daemon=True).start()
+
+
+def _begin() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)  # ends it in a native call, too
     give_memory_back()
-    end_with_parent()

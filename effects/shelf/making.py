@@ -10,12 +10,11 @@ import contextlib
 import os
 import subprocess
 import sys
-import threading
 from pathlib import Path
 
 from effects.base.errors import LatentError
-from effects.base.memory import give_memory_back
 from effects.base.search_path import child_environment
+from effects.base.workers import begin_child
 
 NICE = 10
 
@@ -23,8 +22,8 @@ NICE = 10
 def make_in_process(folder: Path, cache: Path, name: str, sample_rate: int) -> None:
     """Have a loop made and kept in the cache; returns when the process has ended.
 
-    What goes wrong there is not told: who then loads the loop makes it himself, and
-    meets the same.
+    What goes wrong there is not told: `Library.load` then makes the loop in this
+    process, and raises the error.
 
     Args:
         folder: of the user's own effects.
@@ -51,19 +50,13 @@ def run(folder: str, cache: str, name: str, sample_rate: str) -> int:
     """Make a loop, as `python -m effects.shelf.making` does; gives its exit code."""
     from effects.shelf.library import Library
 
-    threading.Thread(target=_end_with_parent, daemon=True).start()
-    give_memory_back()
+    begin_child()
     os.nice(NICE)
     try:
         Library(Path(folder), Path(cache)).load(name, int(sample_rate))
     except LatentError:
         return 1
     return 0
-
-
-def _end_with_parent() -> None:
-    sys.stdin.buffer.read()
-    os._exit(1)
 
 
 if __name__ == "__main__":

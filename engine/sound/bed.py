@@ -183,12 +183,12 @@ class Bed:
         return self._library.is_bundled(name) and not self.is_there(name)
 
     def load(self, name: str) -> None:
-        """Have an effect's loop at hand; it may take seconds to be made, elsewhere.
+        """Have an effect's loop at hand; another process may take seconds to make it.
 
         Raises:
             InputError: it cannot be loaded.
         """
-        if self.has_to_be_made(name):
+        if self._library.is_bundled(name):  # one's own are read within a moment
             self._library.make_apart(name, self.sample_rate)
         self._library.load(name, self.sample_rate)
 

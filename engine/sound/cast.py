@@ -69,6 +69,6 @@ def cast_song(model: TimbreModel, song: ComposedSong, seed: int) -> SongCast:
         ),
         tuple(rng.permutation(3).tolist()),
         float(np.median(np.diff(times))) if len(times) > 1 else 0.0,
-        Foreground(sounds, song.path, song.duration, seed, song.index),
+        Foreground(sounds, song, seed),
         Arpeggio(sounds, song, seed),
     )

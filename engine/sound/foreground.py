@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from effects.base.streams import Purpose, stream
+from engine.compose.composer import ComposedSong
 from engine.compose.path import SYMBOLS, SongPath
 from engine.control.controls import Snapshot
 from engine.sound.decoding import Decoded
@@ -105,20 +106,16 @@ class Foreground:
 
     Args:
         sounds: of the five symbols, tuned.
-        path: of the song.
-        duration: seconds.
+        song: composed.
         seed: of the stream.
-        song: number of the song in it.
 
     Attributes:
         score: all notes that there may be.
     """
 
-    def __init__(
-        self, sounds: Decoded, path: SongPath, duration: float, seed: int, song: int
-    ) -> None:
-        self._sounds, self._seed, self._song = sounds, seed, song
-        self.score = write_score(path, duration, seed, song)
+    def __init__(self, sounds: Decoded, song: ComposedSong, seed: int) -> None:
+        self._sounds, self._seed, self._song = sounds, seed, song.index
+        self.score = write_score(song.path, song.duration, seed, song.index)
         self._made: dict[tuple[int, int], Tone] = {}
 
     def notes(self, controls: Snapshot) -> Notes:

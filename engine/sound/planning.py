@@ -182,25 +182,29 @@ class Planner:
 
     def _notes(self, slot: Slot, centres: NDArray[np.int64]) -> Iterator[SlabNotes]:
         """What sounds of each kind of a song's notes in frames with these centres."""
-        rate = self._frames.sample_rate
+        rate, share = self._frames.sample_rate, None
         for notes, begun, levels in self._placed_notes(slot):
             earliest = centres[0] - notes.life_s * rate
             first, last = np.searchsorted(begun, (earliest, centres[-1]))
             if first == last:
                 continue
-            ends = self._nodes.transport.tau_at(centres[[0, -1]], rate)
-            first_share, last_share = (
-                self._nodes.shares(ends).get(slot, np.zeros(2)).tolist()
-            )
-            share = np.linspace(first_share, last_share, SLAB_FRAMES)
+            if share is None:
+                share = self._share(slot, centres)
             yield play(
                 [notes.tone(*key) for key in notes.keys[first:last]],
                 (centres[None] - begun[first:last, None]) / rate,
                 levels[first:last],
-                np.sqrt(share).astype(np.float32),
+                share,
                 float(self._controls["foreground/space"]),
                 self._frames,
             )
+
+    def _share(self, slot: Slot, centres: NDArray[np.int64]) -> NDArray[np.float32]:
+        """Amplitude that a song has in frames with these centres."""
+        rate = self._frames.sample_rate
+        ends = self._nodes.transport.tau_at(centres[[0, -1]], rate)
+        first, last = self._nodes.shares(ends).get(slot, np.zeros(2)).tolist()
+        return np.sqrt(np.linspace(first, last, SLAB_FRAMES)).astype(np.float32)
 
     def _placed_notes(self, slot: Slot) -> list[_Placed]:
         """Each kind of a song's notes, when they begin, and their levels."""

@@ -39,9 +39,7 @@ def test_who_asks_does_not_hold_the_memory_of_it(tmp_path: Path) -> None:
     code = f"""
 from pathlib import Path
 from effects.shelf.library import Library
-def own_mb():
-    status = Path("/proc/self/status").read_text()
-    return int(status.partition("RssAnon:")[2].split()[0]) / 1024
+from tests.support.memory import own_mb
 shelf = Library(Path({str(tmp_path)!r}) / "data", Path({str(tmp_path)!r}) / "cache")
 before = own_mb()
 shelf.make_apart("wind", {RATE})

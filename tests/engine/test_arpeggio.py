@@ -2,32 +2,24 @@
 
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 
 from effects.audio.loudness import integrated_lufs
 from engine.control.controls import snapshot_of
-from engine.graph import Settings, build
 from engine.sound.arpeggio import LADDER, LOWEST_HZ, Arpeggio
 from engine.sound.music import Music
 from engine.sound.partials import PLACES_PER_BAND, gather, place_hz
 from engine.sound.tones import Notes
 from model.config import AXIS
+from tests.support.music import RATE, music, taken
 from tests.support.slabs import stereo
 
-RATE = 24_000
 OCTAVE = PLACES_PER_BAND * AXIS.bands_per_octave
 
 
-def music(rate: float, seed: int = 3, **more: object) -> Music:
+def figured(rate: float, seed: int = 3, **more: object) -> Music:
+    """Music without a foreground, of which every song has an arpeggio."""
     controls = {"arpeggio/rate": rate, "foreground/density": 0.0, **more}
-    settings = Settings(
-        seed=seed,
-        sample_rate=RATE,
-        duration=180.0,
-        effects=None,
-        controls=snapshot_of(controls),
-    )
-    return build(settings).music
+    return music(seed, controls, 180.0)
 
 
 def arpeggio_of(stream: Music) -> Arpeggio:
@@ -39,17 +31,8 @@ def notes(stream: Music, **controls: float) -> Notes:
     return arpeggio_of(stream).notes(snapshot_of(named))
 
 
-def taken(stream: Music, seconds: float) -> NDArray[np.float32]:
-    pieces: list[NDArray[np.float32]] = []
-    while sum(map(len, pieces)) < seconds * RATE:
-        piece = stream.next()
-        assert piece is not None
-        pieces.append(piece)
-    return stereo(np.concatenate(pieces)[: round(seconds * RATE)])
-
-
 def test_notes_lie_in_even_time_and_rest_at_the_same_steps_of_the_figure() -> None:
-    stream = music(2.0)
+    stream = figured(2.0)
     played = notes(stream, rate=2.0)
     number = played.seconds * 2.0
     np.testing.assert_allclose(number, np.round(number))
@@ -63,7 +46,7 @@ def test_notes_lie_in_even_time_and_rest_at_the_same_steps_of_the_figure() -> No
 def test_every_note_stands_on_a_partial_of_its_sound_or_an_octave_of_one(
     seed: int,
 ) -> None:
-    stream = music(2.0, seed)
+    stream = figured(2.0, seed)
     arpeggio, hertz = arpeggio_of(stream), place_hz()
     for symbol in range(5):
         power = gather(arpeggio._sounds.tonal[symbol])
@@ -82,7 +65,7 @@ def test_every_note_stands_on_a_partial_of_its_sound_or_an_octave_of_one(
 
 
 def test_it_comes_and_goes_with_the_pattern_and_its_level_is_a_control() -> None:
-    stream = music(2.0)
+    stream = figured(2.0)
     loud, soft = notes(stream, rate=2.0, level=0.0), notes(stream, rate=2.0, level=-9.0)
     np.testing.assert_allclose(loud.level_db - soft.level_db, 9.0)
     by_symbol = [
@@ -98,7 +81,7 @@ def test_it_is_heard_in_its_time_and_the_music_keeps_its_loudness() -> None:
     still = {"motion/depth": 0.0, "wiggle/amount": 0.0, "arpeggio/level": 3.0}
     swells, loudness = {}, {}
     for rate in (0.0, 2.0):
-        samples = taken(music(rate, 3, **still), 60.0)
+        samples = stereo(taken(figured(rate, 3, **still), 60.0))
         loudness[rate] = integrated_lufs(samples, RATE)
         hop = RATE // 50
         frames = samples.mean(axis=1)[: len(samples) // hop * hop].reshape(-1, hop)
@@ -122,7 +105,7 @@ def test_some_songs_have_one_and_others_keep_their_loudness() -> None:
     some = snapshot_of({**everywhere, "arpeggio/share": 0.5})
     there = 0
     for seed in range(12):
-        arpeggio = arpeggio_of(music(2.0, seed))
+        arpeggio = arpeggio_of(figured(2.0, seed))
         assert len(arpeggio.notes(everywhere).keys) > 200
         assert not arpeggio.notes(nowhere).keys
         is_there = bool(arpeggio.notes(some).keys)
@@ -132,8 +115,8 @@ def test_some_songs_have_one_and_others_keep_their_loudness() -> None:
 
 
 def test_the_same_seed_gives_the_same_samples_from_any_place() -> None:
-    whole = taken(music(2.0), 12.0)
-    again = music(2.0)
+    whole = taken(figured(2.0), 12.0)
+    again = figured(2.0)
     again.replan(5 * RATE + 77, again._nodes._controls)
     pieces = taken(again, 3.0)
     np.testing.assert_array_equal(pieces, whole[5 * RATE + 77 :][: 3 * RATE])

@@ -4,6 +4,7 @@ import ast
 import os
 import random
 from collections import deque
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -104,6 +105,19 @@ class FakeTime:
         return self.seconds > self._ends
 
 
+def run_by_clock(
+    time: FakeTime, render: Callable[[Samples], int], monkeypatch: pytest.MonkeyPatch
+) -> float:
+    """Seconds of blocks that a pacer without a device asks for in this time."""
+    monkeypatch.setattr(pacing, "time", time)
+    metrics = Metrics()
+    pacer = Pacer(8_000, render, metrics)
+    pacer._due = time.monotonic()
+    monkeypatch.setattr(pacer, "_stopping", time)
+    pacer._run()
+    return metrics.blocks * BLOCK_S
+
+
 @pytest.mark.parametrize("stalls", [[], [0.9, 0.5, 0.2]])
 def test_without_a_device_hours_by_the_clock_are_exact_and_nothing_bursts(
     stalls: list[float], monkeypatch: pytest.MonkeyPatch
@@ -118,27 +132,16 @@ def test_without_a_device_hours_by_the_clock_are_exact_and_nothing_bursts(
             least[0] = min(least[0], asked[-1] - asked[0])
         return len(out)
 
-    monkeypatch.setattr(pacing, "time", time)
-    metrics = Metrics()
-    pacer = Pacer(8_000, render, metrics)
-    pacer._due = time.monotonic()
-    pacer._stopping = time  # type: ignore[assignment]
-    pacer._run()
-    assert metrics.blocks * BLOCK_S == pytest.approx(time.seconds, abs=0.05)
+    made_s = run_by_clock(time, render, monkeypatch)
+    assert made_s == pytest.approx(time.seconds, abs=0.05)
     assert least[0] >= 99 * BLOCK_S / FASTEST
 
 
 def test_a_machine_that_slept_is_not_caught_up_with(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    time = FakeTime(60.0, [30.0])
-    monkeypatch.setattr(pacing, "time", time)
-    metrics = Metrics()
-    pacer = Pacer(8_000, len, metrics)
-    pacer._due = time.monotonic()
-    pacer._stopping = time  # type: ignore[assignment]
-    pacer._run()
-    assert metrics.blocks * BLOCK_S == pytest.approx(30.0, abs=RESTART_AFTER_S)
+    made_s = run_by_clock(FakeTime(60.0, [30.0]), len, monkeypatch)
+    assert made_s == pytest.approx(30.0, abs=RESTART_AFTER_S)
 
 
 def test_nothing_that_sounds_asks_for_the_time_of_day() -> None:

@@ -1,6 +1,5 @@
 """The stream: parts that change apart, notes in front, and a restart at any sample."""
 
-from collections.abc import Mapping
 from dataclasses import replace
 from itertools import pairwise
 
@@ -10,42 +9,14 @@ import pytest
 from effects.audio.levels import Samples
 from effects.audio.loudness import integrated_lufs
 from engine.control.controls import snapshot_of
-from engine.graph import TARGET_LUFS, Settings, build
+from engine.graph import TARGET_LUFS
 from engine.sound import foreground
 from engine.sound.decoding import BASS_HZ, BATCH, Decoded, Lags, combine
-from engine.sound.music import Music
 from engine.sound.partials import place_hz
 from model.config import AXIS
+from tests.support.music import RATE, music, taken
 from tests.support.signals import clicks
 from tests.support.slabs import stereo
-
-RATE = 24_000
-
-
-def music(
-    seed: int = 5,
-    controls: Mapping[str, object] | None = None,
-    seconds: float | None = None,
-) -> Music:
-    snapshot = snapshot_of(controls or {})
-    settings = Settings(
-        seed=seed,
-        sample_rate=RATE,
-        duration=seconds,
-        effects=None,
-        controls=snapshot,
-    )
-    return build(settings).music
-
-
-def taken(stream: Music, seconds: float) -> Samples:
-    pieces: list[Samples] = []
-    while sum(map(len, pieces)) < seconds * RATE:
-        piece = stream.next()
-        if piece is None:
-            break
-        pieces.append(piece)
-    return np.concatenate(pieces)[: round(seconds * RATE)]
 
 
 @pytest.fixture(scope="module")

@@ -1,6 +1,5 @@
 """`latent play` on a null sink for a long time, and its replay beside its recording."""
 
-import contextlib
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -9,6 +8,7 @@ import numpy as np
 import soundfile
 
 from tests.support.command import latent
+from tests.support.memory import own_mb
 from tests.support.playing import Player, playing
 from tests.support.virtual_audio import VirtualAudio
 
@@ -54,7 +54,7 @@ def _watched(player: Player, seconds: float) -> list[float]:
     deadline = time.monotonic() + seconds + SLACK_S
     while player.process.poll() is None:
         assert time.monotonic() < deadline, player.said
-        held.append(_anonymous_mb(player.process.pid) or held[-1])
+        held.append(own_mb(player.process.pid) or held[-1])
         time.sleep(min(10.0, seconds / 100.0))
     return held
 
@@ -78,12 +78,3 @@ def n_different(segments: Sequence[Path], whole: Path) -> int:
                     differ = np.any(block[:shared] != beside[:shared], axis=1)
                     n += int(np.count_nonzero(differ))
         return n + abs(n_recorded - int(other.frames))
-
-
-def _anonymous_mb(pid: int) -> float:
-    """Memory that is a process's own: not that of files, as of loops; 0: it ended."""
-    with contextlib.suppress(OSError):
-        for line in Path(f"/proc/{pid}/status").read_text().splitlines():
-            if line.startswith("RssAnon:"):
-                return 1.024e-3 * int(line.split()[1])
-    return 0.0

@@ -19,6 +19,7 @@ from engine.graph import Graph, Settings, build
 from engine.offline.journal import Header
 from engine.offline.journal_writer import JournalWriter
 from engine.streams.shared_ring import SharedRing
+from tests.support.memory import own_mb
 from tests.support.simulated_session import Pace, SimulatedSession
 
 RATE = 24_000
@@ -168,7 +169,7 @@ class Soak:
     def _end_hour(self, session: SimulatedSession) -> None:
         row, now = self._row, session.session.now()
         gc.collect()
-        row.own_mb = _own_mb()
+        row.own_mb = own_mb()
         row.threads = threading.active_count()
         row.descriptors = len(os.listdir("/proc/self/fd"))
         row.lufs = self._loudness.lufs()
@@ -213,12 +214,6 @@ def _clicks(samples: Samples) -> int:
     bend = np.abs(np.diff(samples.astype(np.float64), n=3, axis=0)).max(axis=1)
     usual = float(np.sqrt(np.mean(bend**2)))
     return int(np.count_nonzero(bend > max(CLICK * usual, 1e-3)))
-
-
-def _own_mb() -> float:
-    """Memory of the process's own: loops are mapped from files, and come and go."""
-    status = Path("/proc/self/status").read_text()
-    return 1.024e-3 * int(status.partition("RssAnon:")[2].split()[0])
 
 
 def _header(graph: Graph) -> Header:
