@@ -20,6 +20,7 @@ from engine.live.device_ring import (
 )
 from engine.live.metrics import Metrics
 from engine.live.pacer import STALLED_S, Pacer
+from tests.support.web import until
 
 RATE = 48_000
 AHEAD = round(AHEAD_S * RATE)
@@ -222,10 +223,11 @@ def test_detached_it_goes_by_the_clock_and_a_fault_is_a_block_of_silence() -> No
 def test_a_device_with_one_channel_gets_both_mixed() -> None:
     source = Counting()
     pacer = Pacer(RATE, source.render, Metrics())
-    with both_ends(patience_s=0.5) as (mixer, device):
+    with both_ends(patience_s=5.0) as (mixer, device):
         device.set(Counter.CHANNELS, 1)
         pacer.attach(mixer, fade_in=False)
         pacer.start()
+        until(lambda: mixer.count(Counter.WRITTEN) > 0)
         heard = np.zeros(0, np.float32)
         for n in (64, 512, 2400, 700) * 6:
             out = np.full(n, np.nan, np.float32)
