@@ -22,6 +22,7 @@ from effects.audio.replaygain import LoudnessMeter
 from effects.audio.sound_reader import opened
 from effects.audio.sound_writer import whole_sound_file
 from effects.base.errors import InputError, RunError
+from effects.base.open_file import read_bytes
 from effects.base.whole_file import write_whole
 from engine.album.plan import MINUTES
 from engine.album.review import Review
@@ -42,8 +43,8 @@ FINISHED = "album"
 GAP_S = 1.0  # of silence behind each song
 BLOCK = 1 << 16  # samples copied together
 COVER = "cover.png"
-
-_OURS = frozenset({".flac", ".cue", ".m3u8", ".png", ".card"})
+LIST = ".m3u8"
+MAX_LIST = 1 << 20  # bytes of a playlist that is read
 
 
 @dataclass(frozen=True)
@@ -65,6 +66,8 @@ def finish(
 ) -> FinishedAlbum:
     """Make the finished album of a folder, in `folder/album`, in place of an older one.
 
+    What others put into `folder/album`, a file manager or its user, stays in it.
+
     Args:
         folder: of the album, made and, if anybody liked, reviewed.
         title: of the album; the folder's name by default.
@@ -73,7 +76,7 @@ def finish(
         progress: takes tracks done and in all.
 
     Raises:
-        InputError: there is nothing to finish, or `folder/album` holds other files.
+        InputError: there is nothing to finish, or `folder/album` is a file.
         RunError: mutagen is not there, or writing failed.
     """
     if find_spec("mutagen") is None:
@@ -82,7 +85,8 @@ def finish(
     title = title or folder.resolve().name
     tracks = tracks_of(review)
     home = folder / FINISHED
-    _check_replaceable(home)
+    if home.exists() and not home.is_dir():
+        raise InputError(f"{home}: is in the way; move it")
     cover = album_cover(folder, tracks)
     tags = AlbumTags(title, artist, len(tracks), cover)
     with _replacing(home) as new:
@@ -97,7 +101,7 @@ def finish(
             sheet = cue_sheet(cues, title=title, performer=artist)
             write_whole(new / f"{stem}.cue", sheet, durable=True)
         playlist = _playlist(tracks, lengths, artist)
-        write_whole(new / f"{stem}.m3u8", playlist, durable=True)
+        write_whole(new / f"{stem}{LIST}", playlist, durable=True)
     return FinishedAlbum(home, tuple(tracks), sum(lengths))
 
 
@@ -168,15 +172,39 @@ def _playlist(tracks: Sequence[Track], lengths: Sequence[float], artist: str) ->
     return "\n".join(lines) + "\n"
 
 
-def _check_replaceable(home: Path) -> None:
-    """Refuse to replace a folder in which somebody keeps other things."""
-    if not home.exists():
-        return
-    if not home.is_dir():
-        raise InputError(f"{home}: is in the way; move it")
-    for path in home.iterdir():
-        if path.suffix.lower() not in _OURS or path.is_dir():
-            raise InputError(f"{home}: holds {path.name}, which is not ours; move it")
+def _made_here(home: Path) -> set[str]:
+    """Names of what an earlier album left: its lists, what they list, and a cover."""
+    names = {COVER}
+    for path in home.glob(f"*{LIST}"):
+        listed = read_bytes(path, MAX_LIST, "playlist").decode(errors="replace")
+        names |= {path.name, f"{path.stem}.cue", *listed.splitlines()}
+    return names
+
+
+def _keep_others(home: Path, new: Path) -> None:
+    """Take into a new album what is in `home` and was not made here."""
+    made = _made_here(home)
+
+    def leave_out(folder: str, names: list[str]) -> set[str]:
+        if Path(folder) != home:
+            return set()
+        return {name for name in names if name in made or (new / name).exists()}
+
+    shutil.copytree(
+        home,
+        new,
+        symlinks=True,
+        ignore=leave_out,
+        copy_function=_link,
+        dirs_exist_ok=True,
+    )
+
+
+def _link(source: str, to: str) -> None:
+    try:
+        os.link(source, to, follow_symlinks=False)
+    except OSError:  # a file system without links
+        shutil.copy2(source, to)
 
 
 @contextmanager
@@ -185,10 +213,11 @@ def _replacing(home: Path) -> Iterator[Path]:
     new = Path(tempfile.mkdtemp(dir=home.parent, prefix=".latent-album-"))
     try:
         yield new
-        new.chmod(0o755)
         old = new.with_name(new.name + "-old")
         if home.exists():
+            _keep_others(home, new)
             os.replace(home, old)
+        new.chmod(0o755)
         os.replace(new, home)
         shutil.rmtree(old, ignore_errors=True)
     except OSError as error:

@@ -154,20 +154,40 @@ def test_album_gain_is_that_of_all_songs_together(
     assert abs(peak - np.abs(both).max()) < 1e-4
 
 
-def test_finishing_again_replaces_the_album_but_nobody_elses_files(
+def test_finishing_again_replaces_the_album_and_leaves_others_files_alone(
     tmp_path: Path,
 ) -> None:
     folder = tmp_path / "night"
+    album = folder / "album"
     planted_album(folder, songs=3, seconds=0.6)
     assert len(finish(folder, gap_s=0.0).tracks) == 3
+    # What file managers leave, what a user adds, and what only looks like ours.
+    others = (".DS_Store", "Thumbs.db", "Folder.jpg", "notes.txt", "bonus.flac")
+    for name in others:
+        (album / name).write_text(f"mine: {name}")
+    (album / "scans").mkdir()
+    (album / "scans" / "back.png").write_text("mine")
+    (album / "link").symlink_to("/nowhere")
     Review(folder).cut(2)
-    assert len(finish(folder, gap_s=0.0).tracks) == 2
-    assert len(flacs(folder)) == 2
+    for title in ("Dawn", "Two\nlines"):
+        done = finish(folder, title=title, gap_s=0.0)
+        listed = {track.name for track in done.tracks}
+        assert len(listed) == 2
+        assert {path.name for path in flacs(folder)} == listed | {"bonus.flac"}
+        assert all((album / n).read_text() == f"mine: {n}" for n in others)
+        assert (album / "scans" / "back.png").read_text() == "mine"
+        assert (album / "link").is_symlink()
+        assert len(list(album.glob("*.cue"))) == len(list(album.glob("*.m3u8"))) == 1
     assert not list(folder.glob(".latent-*"))
-    (folder / "album" / "notes.txt").write_text("mine")
-    with pytest.raises(InputError, match=r"notes\.txt"):
+
+
+def test_a_file_in_the_albums_place_is_one_line(tmp_path: Path) -> None:
+    folder = tmp_path / "night"
+    planted_album(folder, songs=1, seconds=0.6)
+    (folder / "album").write_text("mine")
+    with pytest.raises(InputError, match="is in the way"):
         finish(folder)
-    assert (folder / "album" / "notes.txt").read_text() == "mine"
+    assert (folder / "album").read_text() == "mine"
 
 
 def test_a_broken_song_leaves_no_half_finished_album(tmp_path: Path) -> None:
