@@ -1,7 +1,7 @@
 """`latent play`: the radio."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import datetime, time
 from functools import cache
@@ -92,20 +92,29 @@ def play(
     limit_threads()
     give_memory_back()
     silence_libraries()
+    is_chosen = options["device"] is not None or options["wait_device"]
+    if at is None and not options["no_audio"] and not (is_chosen and rate):
+        _listing()  # goes on while the rest is loaded
     from engine.cli.runner import Runner, wait_until
     from engine.graph import LIVE_RATE, build
+    from engine.sound.balance import balance_db
+    from model.inference import TimbreModel
 
     app_options = _app_options(options)
     options["preset_name"] = app_options.preset
+    settings = settings_from(options, sample_rate=LIVE_RATE, minutes=minutes)
     if at is not None:
         # What is wrong with the options is reported now, not in the morning.
-        build(settings_from(options, sample_rate=LIVE_RATE, minutes=minutes))
+        build(settings)
         if not wait_until(next_time(at, datetime.now())):
             return
+    model = TimbreModel.load(settings.model)
+    balance_db(model)  # both are kept for the graph, and made while devices are listed
     app_options = _heard(app_options)
-    sample_rate = _rate(app_options.device, rate)
-    settings = settings_from(options, sample_rate=sample_rate, minutes=minutes)
-    Runner(build(settings), app_options, plain=plain).run()
+    settings = replace(settings, sample_rate=_rate(app_options.device, rate))
+    graph = build(settings)
+    del model
+    Runner(graph, app_options, plain=plain).run()
 
 
 def _app_options(given: dict[str, Any]) -> "AppOptions":
@@ -166,11 +175,16 @@ def _heard(options: "AppOptions") -> "AppOptions":
 
 
 @cache
-def _devices() -> "list[Device]":
-    """The output devices: one process is started to list them, not two."""
-    from engine.live.output import list_devices
+def _listing() -> "Callable[[], list[Device]]":
+    """Begin to list the output devices: one process is started for it, not two."""
+    from engine.live.output import begin_listing
 
-    return list_devices()
+    return begin_listing()
+
+
+@cache
+def _devices() -> "list[Device]":
+    return _listing()()
 
 
 def _rotation(given: Mapping[str, Any]) -> "Rotation | None":

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from model.training.fit import EpochReport, TrainSettings
 
 PLAN = "plan.json"  # in the folder of checkpoints: how many epochs fit the minutes
-MIN_EPOCH = 8192  # clips; smaller corpora are repeated, for enough steps an epoch
+MIN_EPOCH = 7168  # clips; smaller corpora are repeated, for enough steps an epoch
 
 
 class _Plan(TypedDict):
@@ -59,7 +59,7 @@ def default_model() -> Path:
     default="auto",
     show_default=True,
     help="What to start from: `random` weights, the `bundled` model, the FOLDER of "
-    "another one, or `auto`, which tries the first two for a fifth of the epochs and "
+    "another one, or `auto`, which tries the first two for a tenth of the epochs and "
     "goes on with what has the lower error on songs left out.",
 )
 @click.option(

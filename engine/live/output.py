@@ -39,7 +39,17 @@ def list_devices() -> list[Device]:
     Raises:
         RunError: PortAudio is not installed, or does not answer.
     """
-    return list(_ask(Task("list")).devices)
+    return begin_listing()()
+
+
+def begin_listing() -> Callable[[], list[Device]]:
+    """Begin to list the output devices, which takes a third of a second.
+
+    Returns:
+        What waits for the list and returns it; it raises as `list_devices` does.
+    """
+    process = _start(Task("list"))
+    return lambda: list(_answer(process).devices)
 
 
 def refusal(device: Device, sample_rate: int) -> str | None:
@@ -160,7 +170,10 @@ def _ask(task: Task) -> Report:
     Raises:
         LatentError: the answer is a failure, or there is none.
     """
-    process = _start(task)
+    return _answer(_start(task))
+
+
+def _answer(process: "subprocess.Popen[bytes]") -> Report:
     try:
         assert process.stdout is not None
         is_there = _is_readable(process.stdout, ANSWER_LIMIT_S)

@@ -21,8 +21,8 @@ from model.training.held_out import held_out_error_db
 from model.training.vae import VAEConfig, build
 
 HALF = ".half"  # ends the name of a weight that is stored in half precision
-TRIAL = 0.2  # share of the epochs that each start gets when one is to be chosen
-MIN_TRIAL = 4  # epochs
+TRIAL = 0.1  # share of the epochs that each start gets when one is to be chosen
+MIN_TRIAL = 3  # epochs
 CHOICE = "start.json"  # the outcome, beside the checkpoint
 MAX_BYTES = 1 << 12
 
@@ -79,7 +79,7 @@ def choose_start(
 ) -> Start:
     """Find out whether the bundled model or random weights are the better start.
 
-    Both are trained for a fifth of the epochs, a whole schedule each, and compared on
+    Both are trained for a tenth of the epochs, a whole schedule each, and compared on
     the validation clips. The outcome is kept in `work_dir`, and what was trained half
     is resumed.
 

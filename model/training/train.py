@@ -105,7 +105,7 @@ def train(
     if found.errors_db:
         random_db, bundled_db = found.errors_db
         training["start_chosen"] = (
-            f"after a fifth of the epochs {bundled_db:.2f} dB from the bundled model, "
+            f"after a tenth of the epochs {bundled_db:.2f} dB from the bundled model, "
             f"{random_db:.2f} dB from random weights"
         )
     made = work_dir / MADE

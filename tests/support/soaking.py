@@ -25,8 +25,8 @@ from tests.support.simulated_session import Pace, SimulatedSession
 RATE = 24_000
 EFFECTS = ("rain", "waves", "wind")
 BLOCK = 8192
-WINDOW_S = 1800.0  # of which the first part is made in full
-LEAD_S = 30.0  # within that part, before it is measured: the ring has to fill with it
+WINDOW_S = 300.0  # of which the first part is made in full: twelve places of an hour
+LEAD_S = 20.0  # within that part, before it is measured: the ring has to fill with it
 RADIO_S = 8.0  # that the radio's ring holds
 CLICK = 25.0  # times the local root mean square, of a third difference
 HOUR_S = 3600.0
@@ -66,7 +66,7 @@ class Soak:
 
     Args:
         hours: that it lasts.
-        full_s: seconds of each half hour in which music is made in full; in the rest
+        full_s: seconds of each five minutes in which music is made in full; in the rest
             songs are composed and placed, and everything but the music's sound goes on.
         folder: for the journal and the recordings.
         on_hour: called with each hour's row.
