@@ -1,7 +1,7 @@
 """Which effect plays when: a pure function of names, seed, settings and events.
 
-Any moment of a stream that runs for weeks is found at once, and nothing is remembered
-but the events.
+Any moment of a stream that runs for weeks is found at once, however much was asked for
+before it, and nothing is remembered but what the events made of the clock.
 """
 
 from dataclasses import dataclass, field, replace
@@ -12,7 +12,13 @@ from numpy.typing import NDArray
 
 from effects.bed.mix import Mix
 from effects.bed.order import OrderBasis
-from effects.bed.timeline import KINDS, BedEvent, BedSettings, Timeline, timeline_of
+from effects.bed.timeline import (
+    KINDS,
+    BedEvent,
+    BedSettings,
+    Timeline,
+    even_timeline,
+)
 from effects.bed.voices import (
     Region,
     chosen_regions,
@@ -22,6 +28,8 @@ from effects.bed.voices import (
     second_regions,
     sole_regions,
 )
+
+ROUNDED_S = 1.0  # more than times of weeks are rounded by
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,7 +46,7 @@ class EffectSchedule:
         seed: another seed, another order.
         similarity: shape (n, n), higher is nearer; None: all alike.
         settings: in force at the start.
-        events: what was asked for since, in order of time.
+        changed: the timeline after what was asked for since; None: nothing was.
 
     Raises:
         ValueError: names that are missing or doubled, or a similarity that does not
@@ -49,7 +57,7 @@ class EffectSchedule:
     seed: int = 0
     similarity: NDArray[np.float64] | None = None
     settings: BedSettings = field(default_factory=BedSettings)
-    events: tuple[BedEvent, ...] = ()
+    changed: Timeline | None = None
 
     def __post_init__(self) -> None:
         """Check names and similarity."""
@@ -69,26 +77,30 @@ class EffectSchedule:
             ValueError: an event of an unknown kind, without a name that it needs, or
                 earlier than the last.
         """
-        if self.events and event.time_s < self.events[-1].time_s:
+        if event.time_s < self._timeline.spans[-1].start_s:
             raise ValueError("events must be in order of time")
         if event.kind not in KINDS:
             raise ValueError(f"event {event.kind!r} is none of {', '.join(KINDS)}")
         if (event.kind == "mix") != bool(event.mix):
             raise ValueError("an event of kind 'mix', and no other, names effects")
-        return replace(self, events=(*self.events, event))
+        return replace(self, changed=self._timeline.after(event))
 
     def regions_between(self, begin_s: float, end_s: float) -> list[Region]:
         """All regions that sound at some time in [begin_s, end_s), by start."""
         timeline, begin_s = self._timeline, max(0.0, begin_s)
+        # What fades out at `begin_s` was left up to a crossfade earlier.
+        leaving_s = max(0.0, begin_s - timeline.longest_fade_s - ROUNDED_S)
+        first = timeline.span_at(leaving_s).first
         if len(self.names) == 1:
-            found = sole_regions(timeline)
+            found = sole_regions(timeline, first)
         else:
-            slots = self._slots_between(begin_s, end_s)
+            low, high = timeline.slot_at(leaving_s), timeline.slot_at(end_s)
+            slots = range(max(0, low - 2), high + 1)
             # A continued effect begins in its first slot, however long ago that was.
-            others = continued_slots(timeline).difference(slots)
+            others = continued_slots(timeline, first).difference(slots)
             found = main_regions(timeline, slots) + main_regions(timeline, others)
             found += second_regions(timeline, slots)
-        regions = merged([*found, *chosen_regions(timeline)])
+        regions = merged([*found, *chosen_regions(timeline, first)])
         return [r for r in regions if r.start_s < end_s and r.stop_s > begin_s]
 
     def name_at(self, time_s: float) -> str:
@@ -109,18 +121,12 @@ class EffectSchedule:
         """Whether the order stands still at a time, since a loop was not there."""
         return self._timeline.span_at(time_s).waits
 
-    def _slots_between(self, begin_s: float, end_s: float) -> range:
-        """Numbers of the slots whose regions may sound in [begin_s, end_s)."""
-        # What fades out at `begin_s` was left up to a crossfade earlier.
-        fade_s = max(span.settings.crossfade_s for span in self._timeline.spans)
-        low = self._timeline.slot_at(max(0.0, begin_s - fade_s))
-        high = self._timeline.slot_at(end_s)
-        return range(max(0, low - 2), high + 1)
-
     @cached_property
     def _timeline(self) -> Timeline:
+        if self.changed is not None:
+            return self.changed
         n = len(self.names)
         matrix = np.ones((n, n)) if self.similarity is None else self.similarity
         rows = tuple(tuple(float(x) for x in row) for row in matrix)
         basis = OrderBasis(self.seed, rows)
-        return timeline_of(self.names, basis, self.settings, self.events)
+        return even_timeline(self.names, basis, self.settings)

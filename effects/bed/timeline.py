@@ -3,13 +3,14 @@
 A clock counts dwell times from the start of the stream and says which slot is in force.
 Events act on the clock: `next` lets it jump to the next slot, `mix` to the next slot
 and stops it there while chosen effects play, new settings change its speed. Between
-events it runs evenly, so any moment is found at once.
+events it runs evenly, so any moment is found at once. An event adds a span and changes
+none of those before, and the clock never goes back.
 """
 
-from bisect import bisect_right
-from collections.abc import Sequence
-from dataclasses import dataclass
+from bisect import bisect_left, bisect_right
+from dataclasses import dataclass, replace
 from functools import cached_property
+from itertools import islice
 
 from effects.bed.mix import Mix
 from effects.bed.order import OrderBasis, effect_in, slot_at, slot_begin
@@ -62,6 +63,10 @@ class ClockSpan:
         settings: in force.
         chosen: effects that play while the clock stands still, or none.
         waits: the clock stands still until a loop is there.
+        first: number of the span in which the earliest of the effects began that may
+            have gone on up to this one. What came before has ended at its beginning.
+        continued: slots on either side of a jump of the clock at `start_s` over which
+            their effect goes on.
     """
 
     start_s: float
@@ -69,6 +74,8 @@ class ClockSpan:
     settings: BedSettings
     chosen: Mix = ()
     waits: bool = False
+    first: int = 0
+    continued: tuple[int, ...] = ()
 
     @property
     def speed(self) -> float:
@@ -99,6 +106,11 @@ class Timeline:
         """Where each span ends, in seconds; the last never does."""
         return (*(span.start_s for span in self.spans[1:]), FOREVER)
 
+    @cached_property
+    def longest_fade_s(self) -> float:
+        """The longest crossfade of all settings that were in force."""
+        return max(span.settings.crossfade_s for span in self.spans)
+
     def span_at(self, time_s: float) -> ClockSpan:
         """The span that holds at a time."""
         index = bisect_right(self.spans, time_s, key=lambda span: span.start_s) - 1
@@ -114,42 +126,37 @@ class Timeline:
 
     def time_after(self, clock: float) -> float:
         """The last time at which the clock shows `clock`, in seconds."""
-        for span, end_s in zip(reversed(self.spans), reversed(self.ends), strict=True):
-            if span.clock <= clock and span.speed:
+        known = bisect_right(self.spans, clock, key=lambda span: span.clock)
+        for i in reversed(range(known)):
+            span, end_s = self.spans[i], self.ends[i]
+            if span.speed:
                 return min(span.start_s + (clock - span.clock) / span.speed, end_s)
-            if span.clock <= clock and span.waits and not span.chosen:
+            if span.waits and not span.chosen:
                 return end_s  # what it did not come to, the next event jumps over
         return 0.0 if self.spans[0].speed else FOREVER
 
     def time_until(self, clock: float) -> float:
         """The first time at which the clock has come to `clock`, in seconds."""
-        for span, end_s in zip(self.spans, self.ends, strict=True):
-            if span.clock >= clock:
-                return span.start_s
+        after = bisect_left(self.spans, clock, key=lambda span: span.clock)
+        if after:
+            span = self.spans[after - 1]
             if span.speed:
                 time_s = span.start_s + (clock - span.clock) / span.speed
-                if time_s < end_s:
+                if time_s < self.ends[after - 1]:
                     return time_s
+        return self.spans[after].start_s if after < len(self.spans) else FOREVER
+
+    def chosen_from(self, time_s: float) -> float:
+        """The first time from `time_s` on at which effects are chosen, in seconds."""
+        after = bisect_left(self.spans, time_s, key=lambda span: span.start_s)
+        for span in islice(self.spans, after, None):
+            if span.chosen:
+                return span.start_s
         return FOREVER
 
-
-def timeline_of(
-    names: tuple[str, ...],
-    basis: OrderBasis,
-    settings: BedSettings,
-    events: Sequence[BedEvent],
-) -> Timeline:
-    """The timeline that events make of an even one.
-
-    Args:
-        names: of the effects in the order.
-        basis: of the order.
-        settings: in force at the start.
-        events: in order of time.
-    """
-    spans = [ClockSpan(0.0, 0.0, settings)]
-    for event in events:
-        last = spans[-1]
+    def after(self, event: BedEvent) -> "Timeline":
+        """The timeline with one more event, which is not earlier than its last span."""
+        last = self.spans[-1]
         clock = last.clock_at(event.time_s)
         settings, chosen, waits = last.settings, last.chosen, last.waits
         if event.kind == "settings":
@@ -157,14 +164,45 @@ def timeline_of(
         elif event.kind in ("wait", "resume"):
             waits = event.kind == "wait"
         elif event.kind != "next" and event.mix == chosen:
-            continue  # it is so already
+            return self  # it is so already
         else:
-            clock = _next_slot(names, basis, clock, chosen)
+            clock = _next_slot(self.names, self.basis, clock, chosen)
             chosen, waits = (event.mix if event.kind == "mix" else ()), False
-        if last.start_s == event.time_s:  # of events at one time the last counts
-            spans.pop()
-        spans.append(ClockSpan(event.time_s, clock, settings, chosen, waits))
-    return Timeline(names, basis, tuple(spans))
+        span = ClockSpan(event.time_s, clock, settings, chosen, waits)
+        # Of events at one time the last counts.
+        kept = self.spans[:-1] if last.start_s == event.time_s else self.spans
+        return replace(self, spans=(*kept, self._joined(kept, span)))
+
+    def _joined(self, spans: tuple[ClockSpan, ...], span: ClockSpan) -> ClockSpan:
+        """A new span that knows which effects go on at its beginning."""
+        if not spans:
+            return span
+        before = spans[-1]
+        left = before.clock_at(span.start_s)
+        if left == span.clock and before.chosen == span.chosen:
+            return replace(span, first=before.first)
+        beside = [slot_at(self.basis, clock) for clock in (left, span.clock)]
+        leaving, coming = (
+            {effect.name for effect in chosen} or {self.name_in(slot)}
+            for chosen, slot in zip((before.chosen, span.chosen), beside, strict=True)
+        )
+        if not leaving & coming:
+            return replace(span, first=len(spans))
+        slots = tuple(beside) if left != span.clock else ()
+        return replace(span, first=before.first, continued=slots)
+
+
+def even_timeline(
+    names: tuple[str, ...], basis: OrderBasis, settings: BedSettings
+) -> Timeline:
+    """The timeline of a stream for which nothing was asked.
+
+    Args:
+        names: of the effects in the order.
+        basis: of the order.
+        settings: in force at the start.
+    """
+    return Timeline(names, basis, (ClockSpan(0.0, 0.0, settings),))
 
 
 def _next_slot(

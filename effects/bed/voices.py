@@ -7,11 +7,11 @@ the middle of a slot to the middle of the next. Chosen effects take the place of
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from enum import StrEnum
-from itertools import pairwise
+from itertools import islice
 
 from effects.base.streams import Purpose, stream
 from effects.bed.mix import MAX_EFFECTS
-from effects.bed.order import CANDIDATES, effect_in, slot_at, slot_begin
+from effects.bed.order import CANDIDATES, effect_in, slot_begin
 from effects.bed.timeline import FOREVER, Timeline
 
 FIRST_FADE_S = 4.0  # at most, of what plays from the start of the stream
@@ -78,10 +78,16 @@ def second_regions(timeline: Timeline, slots: Iterable[int]) -> list[Region]:
     return regions
 
 
-def chosen_regions(timeline: Timeline) -> list[Region]:
-    """Regions of the effects that were chosen by an event, each at its level."""
+def chosen_regions(timeline: Timeline, first: int) -> list[Region]:
+    """Regions of the effects that were chosen by an event, each at its level.
+
+    Args:
+        timeline: of the stream.
+        first: number of the earliest span that is looked at.
+    """
     regions = []
-    for i, (span, end_s) in enumerate(zip(timeline.spans, timeline.ends, strict=True)):
+    for i in range(first, len(timeline.spans)):
+        span, end_s = timeline.spans[i], timeline.ends[i]
         for k, effect in enumerate(span.chosen):
             number = i * MAX_EFFECTS + k
             args = (number, effect.name, span.start_s, end_s)
@@ -90,36 +96,34 @@ def chosen_regions(timeline: Timeline) -> list[Region]:
     return regions
 
 
-def sole_regions(timeline: Timeline) -> list[Region]:
+def sole_regions(timeline: Timeline, first: int) -> list[Region]:
     """Regions of the main voice when only one effect is in the order.
 
     It plays without end unless an event chooses another one.
+
+    Args:
+        timeline: of the stream.
+        first: number of the earliest span that is looked at.
     """
+    name = timeline.names[0]
     return [
-        _region(timeline, Voice.MAIN, i, timeline.names[0], span.start_s, end_s)
-        for i, (span, end_s) in enumerate(
-            zip(timeline.spans, timeline.ends, strict=True)
-        )
+        _region(timeline, Voice.MAIN, i, name, span.start_s, timeline.ends[i])
+        for i, span in enumerate(timeline.spans[first:], first)
         if not span.chosen
     ]
 
 
-def continued_slots(timeline: Timeline) -> frozenset[int]:
+def continued_slots(timeline: Timeline, first: int) -> frozenset[int]:
     """Slots on either side of a jump of the clock over which their effect goes on.
 
     Their regions may have begun any time before the jump.
+
+    Args:
+        timeline: of the stream.
+        first: number of the earliest span that is looked at.
     """
-    slots: set[int] = set()
-    for before, span in pairwise(timeline.spans):
-        left = before.clock_at(span.start_s)
-        beside = [slot_at(timeline.basis, clock) for clock in (left, span.clock)]
-        leaving, coming = (
-            {effect.name for effect in chosen} or {timeline.name_in(slot)}
-            for chosen, slot in zip((before.chosen, span.chosen), beside, strict=True)
-        )
-        if left != span.clock and leaving & coming:
-            slots |= set(beside)
-    return frozenset(slots)
+    spans = islice(timeline.spans, first + 1, None)
+    return frozenset(slot for span in spans for slot in span.continued)
 
 
 def merged(regions: Iterable[Region]) -> list[Region]:
@@ -171,10 +175,8 @@ def _between(
     timeline: Timeline, voice: Voice, slot: int, name: str, begin: float, end: float
 ) -> list[Region]:
     """The region from one time of the clock to another, unless an event skips it."""
-    start_s, stop_s = timeline.time_after(begin), timeline.time_until(end)
-    for span in timeline.spans:
-        if span.chosen and span.start_s >= start_s:
-            stop_s = min(stop_s, span.start_s)
+    start_s = timeline.time_after(begin)
+    stop_s = min(timeline.time_until(end), timeline.chosen_from(start_s))
     if start_s >= stop_s:
         return []
     return [_region(timeline, voice, slot, name, start_s, stop_s)]

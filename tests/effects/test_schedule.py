@@ -1,6 +1,9 @@
 """The schedule of effects: a pure function of time, whatever events have come."""
 
 import itertools
+import random
+import statistics
+import time
 
 import numpy as np
 import pytest
@@ -225,6 +228,45 @@ def test_what_sounds_does_not_depend_on_when_it_is_asked_for(
         end = begin + 60.0
         expected = [r for r in whole if r.start_s < end and r.stop_s > begin]
         assert schedule.regions_between(begin, end) == expected
+
+
+def _long_used(n: int, seed: int, n_events: int) -> tuple[EffectSchedule, float]:
+    """A schedule after so many events of all kinds, and the time of the last."""
+    rng = random.Random(seed)
+    schedule, now = EffectSchedule(NAMES[:n], seed), 0.0
+    for _ in range(n_events):
+        now += rng.choice([0.0, 2.0, rng.uniform(0.0, 40.0), rng.uniform(0.0, 900.0)])
+        kind = rng.choice(["next", "mix", "all", "settings", "wait", "resume"])
+        schedule = schedule.with_event(_event(now, kind, rng.choice(NAMES[: n + 1])))
+    return schedule, now
+
+
+@pytest.mark.parametrize("n", [1, 2, 3, 5])
+def test_a_window_shows_what_the_whole_stream_shows_after_many_events(n: int) -> None:
+    for seed in range(4):
+        schedule, now = _long_used(n, seed, 60)
+        whole = schedule.regions_between(0.0, now + 1000.0)
+        for begin in np.linspace(0.0, now + 500.0, 40):
+            end = begin + 30.0
+            expected = [r for r in whole if r.start_s < end and r.stop_s > begin]
+            assert schedule.regions_between(begin, end) == expected
+
+
+def test_after_weeks_of_changes_a_moment_is_found_as_soon_as_at_first() -> None:
+    """Each change and each look cost the same, however many came before."""
+
+    def cost_s(n_events: int) -> float:
+        schedule, now = _long_used(5, 3, n_events)
+        times = []
+        for number in range(40):
+            began = time.process_time()
+            at = now + 100.0 * number
+            schedule = schedule.with_event(BedEvent(at, "next"))
+            schedule.regions_between(at, at + 60.0)
+            times.append(time.process_time() - began)
+        return statistics.median(times)
+
+    assert cost_s(8000) < 5.0 * cost_s(20) + 0.002
 
 
 def test_events_that_make_no_sense_are_refused() -> None:
