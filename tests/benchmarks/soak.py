@@ -3,8 +3,8 @@
 Run as `bin/soak`:
 
     bin/soak --simulated DAYS [--full S]   in simulated time, as fast as it goes; music
-                                           is made in full for S seconds (40) of each
-                                           five minutes, of which all but the first 20
+                                           is made in full for S seconds (27) of each
+                                           five minutes, of which all but the first 15
                                            are measured
     bin/soak --hours H                     in real time on a null sink of PulseAudio,
                                            recorded, and the recording beside its replay
@@ -25,7 +25,7 @@ from tests.support.soaking import Hour, Soak, slope_kb
 
 @click.command()
 @click.option("--simulated", type=float, help="Days of simulated time.")
-@click.option("--full", type=float, default=40.0, help="Seconds of each five minutes.")
+@click.option("--full", type=float, default=27.0, help="Seconds of each five minutes.")
 @click.option("--hours", type=float, help="Hours of real time.")
 def main(simulated: float | None, full: float, hours: float | None) -> None:
     """Soak a session, and print what was measured."""

@@ -18,6 +18,7 @@ from engine.compose import preset as presets
 from engine.graph import Graph, Settings, build
 from engine.offline.journal import Header
 from engine.offline.journal_writer import JournalWriter
+from engine.live.producer import Producer
 from engine.streams.shared_ring import SharedRing
 from tests.support.memory import own_mb
 from tests.support.simulated_session import Pace, SimulatedSession
@@ -26,7 +27,7 @@ RATE = 24_000
 EFFECTS = ("rain", "waves", "wind")
 BLOCK = 8192
 WINDOW_S = 300.0  # of which the first part is made in full: twelve places of an hour
-LEAD_S = 20.0  # within that part, before it is measured: the ring has to fill with it
+LEAD_S = 15.0  # within that part, before it is measured: the ring has to fill with it
 RADIO_S = 8.0  # that the radio's ring holds
 CLICK = 25.0  # times the local root mean square, of a third difference
 HOUR_S = 3600.0
@@ -95,6 +96,7 @@ class Soak:
         self._row = Hour(0)
         self._loudness, self._levels = LoudnessMeter(RATE), LevelMeter(RATE)
         live = self.session.session
+        _keep_concealment(live.producer, self._is_full)
         live.add_tap(self.radio)
         live.add_tap(self)
 
@@ -207,6 +209,17 @@ def _skip_music(graph: Graph, is_full: Callable[[int], bool]) -> None:
         return faint[:n].copy()
 
     music.next = make_some  # type: ignore[method-assign]
+
+
+def _keep_concealment(producer: Producer, is_full: Callable[[int], bool]) -> None:
+    """Leave the concealment as it is where there is hardly any sound to make it of."""
+    keep = producer._keep_concealment
+
+    def keep_some() -> None:
+        if is_full(producer._music.position):
+            keep()
+
+    producer._keep_concealment = keep_some  # type: ignore[method-assign]
 
 
 def _clicks(samples: Samples) -> int:
