@@ -16,9 +16,9 @@ from effects.audio.replaygain import LoudnessMeter
 from effects.audio.third_octaves import N_BANDS
 from engine.compose import preset as presets
 from engine.graph import Graph, Settings, build
+from engine.live.producer import Producer
 from engine.offline.journal import Header
 from engine.offline.journal_writer import JournalWriter
-from engine.live.producer import Producer
 from engine.streams.shared_ring import SharedRing
 from tests.support.memory import own_mb
 from tests.support.simulated_session import Pace, SimulatedSession
