@@ -26,7 +26,7 @@ from tests.support.simulated_session import Pace, SimulatedSession
 RATE = 24_000
 EFFECTS = ("rain", "waves", "wind")
 BLOCK = 8192
-WINDOW_S = 300.0  # of which the first part is made in full: twelve places of an hour
+WINDOW_S = 900.0  # of which the first part is made in full: four places of an hour
 LEAD_S = 15.0  # within that part, before it is measured: the ring has to fill with it
 RADIO_S = 8.0  # that the radio's ring holds
 CLICK = 25.0  # times the local root mean square, of a third difference
@@ -67,7 +67,7 @@ class Soak:
 
     Args:
         hours: that it lasts.
-        full_s: seconds of each five minutes in which music is made in full; in the rest
+        full_s: seconds of each quarter of an hour in which music is made in full; in the rest
             songs are composed and placed, and everything but the music's sound goes on.
         folder: for the journal and the recordings.
         on_hour: called with each hour's row.
