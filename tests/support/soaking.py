@@ -67,8 +67,9 @@ class Soak:
 
     Args:
         hours: that it lasts.
-        full_s: seconds of each quarter of an hour in which music is made in full; in the rest
-            songs are composed and placed, and everything but the music's sound goes on.
+        full_s: seconds of each quarter of an hour in which music is made in full; in
+            the rest songs are composed and placed, and everything but the music's
+            sound goes on.
         folder: for the journal and the recordings.
         on_hour: called with each hour's row.
     """
