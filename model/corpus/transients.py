@@ -110,7 +110,7 @@ LIMITS = TransientScores(
     blip=1.75,
     change=3.2,
     step=22.0,
-    fade=18.0,
+    fade=15.0,
     unrest=2.1,
 )
 
