@@ -221,6 +221,7 @@ def _replacing(home: Path) -> Iterator[Path]:
         os.replace(new, home)
         shutil.rmtree(old, ignore_errors=True)
     except OSError as error:
-        raise RunError(f"{home}: cannot be written ({error.strerror})") from error
+        why = error.strerror or "what others put there cannot be copied"
+        raise RunError(f"{home}: cannot be written ({why})") from error
     finally:
         shutil.rmtree(new, ignore_errors=True)
