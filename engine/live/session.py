@@ -163,10 +163,8 @@ class Session:
     def now(self) -> Now | None:
         """Return where the music that is being mixed stands; None before it begins."""
         position = self.mixer.position
-        past = [
-            now for now in tuple(self.producer.positions) if now.position <= position
-        ]
-        return past[-1] if past else None
+        made = reversed(tuple(self.producer.positions))
+        return next((now for now in made if now.position <= position), None)
 
     def add_tap(self, tap: MasterSink) -> None:
         """Send the master to `tap` as well, from the next block on."""
