@@ -1,7 +1,8 @@
 """Which effect plays when: a pure function of names, seed, settings and events.
 
-Any moment of a stream that runs for weeks is found at once, however much was asked for
-before it, and nothing is remembered but what the events made of the clock.
+Any moment of a stream that runs for weeks is found at once, and nothing is remembered
+but what the events made of the clock. Of those before it only the ones count through
+which an effect went on that still sounds.
 """
 
 from dataclasses import dataclass, field, replace
@@ -75,7 +76,7 @@ class EffectSchedule:
 
         Raises:
             ValueError: an event of an unknown kind, without a name that it needs, or
-                earlier than the last.
+                earlier than the last that changed anything.
         """
         if event.time_s < self._timeline.spans[-1].start_s:
             raise ValueError("events must be in order of time")

@@ -183,7 +183,8 @@ class Timeline:
             return replace(span, first=before.first)
         beside = [slot_at(self.basis, clock) for clock in (left, span.clock)]
         leaving, coming = (
-            {effect.name for effect in chosen} or {self.name_in(slot)}
+            {(effect.name, effect.gain) for effect in chosen}
+            or {(self.name_in(slot), 1.0)}
             for chosen, slot in zip((before.chosen, span.chosen), beside, strict=True)
         )
         if not leaving & coming:

@@ -4,7 +4,7 @@ The main voice plays the effect of each slot. The second voice is softer and pla
 the middle of a slot to the middle of the next. Chosen effects take the place of both.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from itertools import islice
@@ -86,8 +86,8 @@ def chosen_regions(timeline: Timeline, first: int) -> list[Region]:
         first: number of the earliest span that is looked at.
     """
     regions = []
-    for i in range(first, len(timeline.spans)):
-        span, end_s = timeline.spans[i], timeline.ends[i]
+    for i, end_s in _runs(timeline, first):
+        span = timeline.spans[i]
         for k, effect in enumerate(span.chosen):
             number = i * MAX_EFFECTS + k
             args = (number, effect.name, span.start_s, end_s)
@@ -107,10 +107,20 @@ def sole_regions(timeline: Timeline, first: int) -> list[Region]:
     """
     name = timeline.names[0]
     return [
-        _region(timeline, Voice.MAIN, i, name, span.start_s, timeline.ends[i])
-        for i, span in enumerate(timeline.spans[first:], first)
-        if not span.chosen
+        _region(timeline, Voice.MAIN, i, name, timeline.spans[i].start_s, end_s)
+        for i, end_s in _runs(timeline, first)
+        if not timeline.spans[i].chosen
     ]
+
+
+def _runs(timeline: Timeline, first: int) -> Iterator[tuple[int, float]]:
+    """Number of the first of spans with the same chosen effects, and their end."""
+    begin = first
+    for i in range(first + 1, len(timeline.spans)):
+        if timeline.spans[i].chosen != timeline.spans[begin].chosen:
+            yield begin, timeline.ends[i - 1]
+            begin = i
+    yield begin, FOREVER
 
 
 def continued_slots(timeline: Timeline, first: int) -> frozenset[int]:
@@ -129,16 +139,19 @@ def continued_slots(timeline: Timeline, first: int) -> frozenset[int]:
 def merged(regions: Iterable[Region]) -> list[Region]:
     """Regions by start; an effect that follows itself goes on without a crossfade."""
     done: list[Region] = []
+    leaving: dict[tuple[str, float, float], list[int]] = {}  # places of regions
     for region in sorted(regions, key=lambda r: (r.start_s, r.name)):
-        for i, earlier in enumerate(done):
-            follows = earlier.stop_s - earlier.fade_out_s == region.start_s
-            if follows and (earlier.name, earlier.gain) == (region.name, region.gain):
-                done[i] = replace(
-                    earlier, stop_s=region.stop_s, fade_out_s=region.fade_out_s
-                )
-                break
+        places = leaving.get((region.name, region.gain, region.start_s))
+        if places:
+            i = places.pop(0)
+            done[i] = region = replace(
+                done[i], stop_s=region.stop_s, fade_out_s=region.fade_out_s
+            )
         else:
+            i = len(done)
             done.append(region)
+        leaving_s = region.stop_s - region.fade_out_s
+        leaving.setdefault((region.name, region.gain, leaving_s), []).append(i)
     return done
 
 

@@ -5,11 +5,7 @@ a gap and filled to a whole number of frames of a compact disc, so that an album
 played without a pause keeps in time with its cue sheet.
 """
 
-import os
-import shutil
-import tempfile
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -22,9 +18,9 @@ from effects.audio.replaygain import LoudnessMeter
 from effects.audio.sound_reader import opened
 from effects.audio.sound_writer import whole_sound_file
 from effects.base.errors import InputError, RunError
-from effects.base.open_file import read_bytes
 from effects.base.whole_file import write_whole
 from engine.album.plan import MINUTES
+from engine.album.replacing import COVER, replacing
 from engine.album.review import Review
 from engine.album.tags import AlbumTags, album_cover, write_tags
 from engine.album.tracks import Track, tracks_of
@@ -42,9 +38,6 @@ from engine.recording.naming import safe_stem
 FINISHED = "album"
 GAP_S = 1.0  # of silence behind each song
 BLOCK = 1 << 16  # samples copied together
-COVER = "cover.png"
-LIST = ".m3u8"
-MAX_LIST = 1 << 20  # bytes of a playlist that is read
 
 
 @dataclass(frozen=True)
@@ -76,7 +69,7 @@ def finish(
         progress: takes tracks done and in all.
 
     Raises:
-        InputError: there is nothing to finish, or `folder/album` is a file.
+        InputError: there is nothing to finish, or `folder/album` is no folder.
         RunError: mutagen is not there, or writing failed.
     """
     if find_spec("mutagen") is None:
@@ -85,11 +78,9 @@ def finish(
     title = title or folder.resolve().name
     tracks = tracks_of(review)
     home = folder / FINISHED
-    if home.exists() and not home.is_dir():
-        raise InputError(f"{home}: is in the way; move it")
     cover = album_cover(folder, tracks)
     tags = AlbumTags(title, artist, len(tracks), cover)
-    with _replacing(home) as new:
+    with replacing(home) as new:
         gains, lengths = _copied(tracks, new, gap_s, progress)
         for track, gain in zip(tracks, gains, strict=True):
             write_tags(new / track.name, track, tags, gain)
@@ -101,7 +92,7 @@ def finish(
             sheet = cue_sheet(cues, title=title, performer=artist)
             write_whole(new / f"{stem}.cue", sheet, durable=True)
         playlist = _playlist(tracks, lengths, artist)
-        write_whole(new / f"{stem}{LIST}", playlist, durable=True)
+        write_whole(new / f"{stem}.m3u8", playlist, durable=True)
     return FinishedAlbum(home, tuple(tracks), sum(lengths))
 
 
@@ -170,58 +161,3 @@ def _playlist(tracks: Sequence[Track], lengths: Sequence[float], artist: str) ->
         title = printable(f"{artist} - {track.title}")
         lines += [f"#EXTINF:{round(seconds)},{title}", track.name]
     return "\n".join(lines) + "\n"
-
-
-def _made_here(home: Path) -> set[str]:
-    """Names of what an earlier album left: its lists, what they list, and a cover."""
-    names = {COVER}
-    for path in home.glob(f"*{LIST}"):
-        listed = read_bytes(path, MAX_LIST, "playlist").decode(errors="replace")
-        names |= {path.name, f"{path.stem}.cue", *listed.splitlines()}
-    return names
-
-
-def _keep_others(home: Path, new: Path) -> None:
-    """Take into a new album what is in `home` and was not made here."""
-    made = _made_here(home)
-
-    def leave_out(folder: str, names: list[str]) -> set[str]:
-        if Path(folder) != home:
-            return set()
-        return {name for name in names if name in made or (new / name).exists()}
-
-    shutil.copytree(
-        home,
-        new,
-        symlinks=True,
-        ignore=leave_out,
-        copy_function=_link,
-        dirs_exist_ok=True,
-    )
-
-
-def _link(source: str, to: str) -> None:
-    try:
-        os.link(source, to, follow_symlinks=False)
-    except OSError:  # a file system without links
-        shutil.copy2(source, to)
-
-
-@contextmanager
-def _replacing(home: Path) -> Iterator[Path]:
-    """A new folder that takes the place of `home` when all went well."""
-    new = Path(tempfile.mkdtemp(dir=home.parent, prefix=".latent-album-"))
-    try:
-        yield new
-        old = new.with_name(new.name + "-old")
-        if home.exists():
-            _keep_others(home, new)
-            os.replace(home, old)
-        new.chmod(0o755)
-        os.replace(new, home)
-        shutil.rmtree(old, ignore_errors=True)
-    except OSError as error:
-        why = error.strerror or "what others put there cannot be copied"
-        raise RunError(f"{home}: cannot be written ({why})") from error
-    finally:
-        shutil.rmtree(new, ignore_errors=True)

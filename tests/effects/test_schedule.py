@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from effects.base.errors import InputError
 from effects.bed.layer_mixer import LayerMixer
 from effects.bed.layers import layers_between
-from effects.bed.mix import MixedEffect, mix_from
+from effects.bed.mix import Mix, MixedEffect, mix_from
 from effects.bed.order import round_of
 from effects.bed.schedule import EffectSchedule
 from effects.bed.timeline import FOREVER, BedEvent, BedSettings
@@ -252,21 +252,38 @@ def test_a_window_shows_what_the_whole_stream_shows_after_many_events(n: int) ->
             assert schedule.regions_between(begin, end) == expected
 
 
-def test_after_weeks_of_changes_a_moment_is_found_as_soon_as_at_first() -> None:
-    """Each change and each look cost the same, however many came before."""
+HELD = (MixedEffect(NAMES[0]), MixedEffect(NAMES[1], -6.0))
+
+
+@pytest.mark.parametrize(
+    ("n", "kinds", "mix"),
+    [
+        (5, ["next"], ()),
+        (5, ["mix", "all"], HELD),
+        (1, ["settings", "next"], ()),
+        (5, ["settings"], HELD),  # while one mix is held for weeks
+    ],
+)
+def test_after_weeks_of_changes_a_moment_is_found_as_soon_as_at_first(
+    n: int, kinds: list[str], mix: Mix
+) -> None:
+    """Each change and each look cost about the same, however many came before."""
 
     def cost_s(n_events: int) -> float:
-        schedule, now = _long_used(5, 3, n_events)
-        times = []
-        for number in range(40):
-            began = time.process_time()
-            at = now + 100.0 * number
-            schedule = schedule.with_event(BedEvent(at, "next"))
-            schedule.regions_between(at, at + 60.0)
-            times.append(time.process_time() - began)
+        schedule, times = EffectSchedule(NAMES[:n], 3), []
+        if mix and "mix" not in kinds:
+            schedule = schedule.with_event(BedEvent(1.0, "mix", mix))
+        for number in range(n_events + 30):
+            began, at = time.process_time(), 10.0 + 100.0 * number
+            kind = kinds[number % len(kinds)]
+            event = BedEvent(at, kind, mix if kind == "mix" else ())
+            schedule = schedule.with_event(event)
+            if number >= n_events:
+                schedule.regions_between(at, at + 60.0)
+                times.append(time.process_time() - began)
         return statistics.median(times)
 
-    assert cost_s(8000) < 5.0 * cost_s(20) + 0.002
+    assert cost_s(3000) < 6.0 * cost_s(20) + 0.004
 
 
 def test_events_that_make_no_sense_are_refused() -> None:

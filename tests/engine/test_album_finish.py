@@ -2,6 +2,7 @@
 
 import itertools
 import json
+import os
 import random
 import shutil
 import subprocess
@@ -13,7 +14,7 @@ import pytest
 import soundfile as sf
 
 from effects.audio.levels import Samples
-from effects.base.errors import InputError
+from effects.base.errors import InputError, RunError
 from engine.album.finish import finish, gap_length
 from engine.album.order import PlacedBy, arranged, fifths_apart
 from engine.album.review import Review
@@ -162,23 +163,124 @@ def test_finishing_again_replaces_the_album_and_leaves_others_files_alone(
     planted_album(folder, songs=3, seconds=0.6)
     assert len(finish(folder, gap_s=0.0).tracks) == 3
     # What file managers leave, what a user adds, and what only looks like ours.
-    others = (".DS_Store", "Thumbs.db", "Folder.jpg", "notes.txt", "bonus.flac")
-    for name in others:
-        (album / name).write_text(f"mine: {name}")
+    others = {
+        ".DS_Store": "",
+        "Thumbs.db": "1",
+        "Folder.jpg": "2",
+        "notes.txt": "3",
+        "bonus.flac": "4",
+        "favourites.cue": "5",
+        "favourites.m3u8": "bonus.flac\nscans\ncover.png\n",
+        "99 - Mine.flac": "6",
+    }
+    for name, content in others.items():
+        (album / name).write_text(content)
     (album / "scans").mkdir()
     (album / "scans" / "back.png").write_text("mine")
     (album / "link").symlink_to("/nowhere")
+    album.chmod(0o700)
     Review(folder).cut(2)
     for title in ("Dawn", "Two\nlines"):
         done = finish(folder, title=title, gap_s=0.0)
         listed = {track.name for track in done.tracks}
         assert len(listed) == 2
-        assert {path.name for path in flacs(folder)} == listed | {"bonus.flac"}
-        assert all((album / n).read_text() == f"mine: {n}" for n in others)
+        ours = {path.name for path in flacs(folder)} - others.keys()
+        assert ours == listed
+        assert all((album / n).read_text() == text for n, text in others.items())
         assert (album / "scans" / "back.png").read_text() == "mine"
         assert (album / "link").is_symlink()
-        assert len(list(album.glob("*.cue"))) == len(list(album.glob("*.m3u8"))) == 1
+        assert len(list(album.glob("*.m3u8"))) == 2
+        assert album.stat().st_mode & 0o777 == 0o700
     assert not list(folder.glob(".latent-*"))
+
+
+def test_a_file_of_the_users_with_a_name_of_ours_gets_another(tmp_path: Path) -> None:
+    folder = tmp_path / "night"
+    planted_album(folder, songs=2, seconds=0.6)
+    (track, _) = finish(folder, gap_s=0.0).tracks
+    (folder / "album" / "cover.png").write_text("my own cover")
+    (folder / "album" / track.name).write_text("my own take")
+    finish(folder, gap_s=0.0)
+    stem = Path(track.name).stem
+    kept = folder / "album" / f"{stem}.1.flac"
+    assert kept.read_text() == "my own take"
+    covers = sorted((folder / "album").glob("cover*.png"))
+    assert "my own cover" in [path.read_bytes().decode("latin-1") for path in covers]
+    assert sf.info(folder / "album" / track.name).frames > 0
+
+
+def test_an_album_of_before_there_was_a_list_is_replaced(tmp_path: Path) -> None:
+    folder = tmp_path / "night"
+    planted_album(folder, songs=3, seconds=0.6)
+    finish(folder, title="Before", gap_s=0.0)
+    (folder / "album" / ".made.json").unlink()
+    (folder / "album" / "bonus.flac").write_text("mine")
+    Review(folder).cut(2)
+    finish(folder, title="After", gap_s=0.0)
+    names = {path.name for path in (folder / "album").iterdir()}
+    assert {"After.cue", "After.m3u8", "bonus.flac"} < names
+    assert not names & {"Before.cue", "Before.m3u8"}
+    assert len(flacs(folder)) == 3
+
+
+@pytest.mark.parametrize("fails_at", [1, 2])
+def test_an_album_whose_place_cannot_be_taken_stays(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fails_at: int
+) -> None:
+    folder = tmp_path / "night"
+    planted_album(folder, songs=2, seconds=0.6)
+    before = finish(folder, gap_s=0.0)
+    (folder / "album" / "notes.txt").write_text("mine")
+    calls = itertools.count(1)
+    replace = os.replace
+
+    def failing(source: Path, to: Path) -> None:
+        if Path(to).parent == folder and next(calls) == fails_at:
+            raise OSError(28, "No space left on device")
+        replace(source, to)
+
+    monkeypatch.setattr(os, "replace", failing)
+    with pytest.raises(RunError, match="No space left"):
+        finish(folder, gap_s=0.0)
+    assert (folder / "album" / "notes.txt").read_text() == "mine"
+    assert {path.name for path in flacs(folder)} == {t.name for t in before.tracks}
+    assert not list(folder.glob(".latent-*"))
+
+
+def test_a_kill_between_old_and_new_loses_nothing(tmp_path: Path) -> None:
+    folder = tmp_path / "night"
+    planted_album(folder, songs=2, seconds=0.6)
+    finish(folder, gap_s=0.0)
+    (folder / "album" / "notes.txt").write_text("mine")
+    (folder / "album").rename(folder / ".latent-album-x1-old")
+    finish(folder, gap_s=0.0)
+    assert (folder / "album" / "notes.txt").read_text() == "mine"
+    assert len(flacs(folder)) == 2
+    assert not list(folder.glob(".latent-*"))
+
+
+def test_a_link_to_the_albums_folder_stays(tmp_path: Path) -> None:
+    folder, elsewhere = tmp_path / "night", tmp_path / "disk" / "album"
+    planted_album(folder, songs=2, seconds=0.6)
+    elsewhere.mkdir(parents=True)
+    (elsewhere / "notes.txt").write_text("mine")
+    (folder / "album").symlink_to(elsewhere)
+    for _ in range(2):
+        finish(folder, gap_s=0.0)
+        assert (folder / "album").is_symlink()
+        assert len(flacs(folder)) == 2
+        assert (elsewhere / "notes.txt").read_text() == "mine"
+    assert not list(elsewhere.parent.glob(".latent-*"))
+
+
+def test_a_damaged_list_of_an_album_is_one_line(tmp_path: Path) -> None:
+    folder = tmp_path / "night"
+    planted_album(folder, songs=1, seconds=0.6)
+    finish(folder, gap_s=0.0)
+    (folder / "album" / ".made.json").write_text("{")
+    with pytest.raises(InputError, match=r"\.made\.json"):
+        finish(folder)
+    assert len(flacs(folder)) == 1
 
 
 def test_a_file_in_the_albums_place_is_one_line(tmp_path: Path) -> None:
