@@ -102,6 +102,8 @@ def play(
 
     app_options = _app_options(options)
     options["preset_name"] = app_options.preset
+    if rate is not None:
+        check_rate(rate)
     settings = settings_from(options, sample_rate=LIVE_RATE, minutes=minutes)
     if at is not None:
         # What is wrong with the options is reported now, not in the morning.
@@ -184,7 +186,10 @@ def _listing() -> "Callable[[], list[Device]]":
 
 @cache
 def _devices() -> "list[Device]":
-    return _listing()()
+    try:
+        return _listing()()
+    finally:
+        _listing.cache_clear()  # it answers once
 
 
 def _rotation(given: Mapping[str, Any]) -> "Rotation | None":
@@ -255,7 +260,7 @@ def _rate(device: "DeviceChoice | None", rate: int | None) -> int:
     from engine.live.devices import choose, native_rate
 
     if rate is not None:
-        return check_rate(rate)
+        return rate
     if device is None:
         return LIVE_RATE
     try:
