@@ -5,6 +5,7 @@ else lies there, a file manager's or its user's, goes along into the folder that
 replaces it; where a new file has its name, under another one.
 """
 
+import glob
 import json
 import os
 import re
@@ -25,8 +26,8 @@ MADE = ".made.json"  # the list: sizes by names
 MAX_MADE = 1 << 20  # bytes of it that are read
 COVER = "cover.png"
 
-_PREFIX = ".latent-album-"
-_OLD = "-old"
+_OLD = "-old"  # ends the name of a folder that is being replaced
+_DRAWN = "?" * 8  # what `mkdtemp` puts after its prefix
 # Albums of before there was a list.
 _TRACK = re.compile(r"\d{2,} - .*\.flac")
 
@@ -45,7 +46,7 @@ def replacing(home: Path) -> Iterator[Path]:
     try:
         _restore(home)
         made = _made_here(home)
-        new = Path(tempfile.mkdtemp(dir=home.parent, prefix=_PREFIX))
+        new = Path(tempfile.mkdtemp(dir=home.parent, prefix=_prefix(home)))
     except OSError as error:
         raise _unwritable(home, error) from error
     try:
@@ -77,11 +78,17 @@ def _exchange(home: Path, new: Path) -> None:
 
 def _restore(home: Path) -> None:
     """Put back the album that a kill left between its place and the new one's."""
-    for old in sorted(home.parent.glob(f"{_PREFIX}*{_OLD}")):
+    pattern = f"{glob.escape(_prefix(home))}{_DRAWN}{_OLD}"
+    for old in sorted(home.parent.glob(pattern)):
         if home.exists():  # the kill came later: the new album has all of it
             shutil.rmtree(old, ignore_errors=True)
         else:
             os.replace(old, home)
+
+
+def _prefix(home: Path) -> str:
+    """Of the folders beside `home` that are its own: others may be linked to there."""
+    return f".latent-{home.name}-"
 
 
 def _list(folder: Path) -> None:

@@ -253,7 +253,7 @@ def _rate(device: "DeviceChoice | None", rate: int | None) -> int:
     """Return the rate asked for, or the one at which the device does not resample.
 
     Raises:
-        InputError: the rate is out of range, or there is no device of that name.
+        InputError: there is no device of that name.
         RunError: there is no device.
     """
     from engine.graph import LIVE_RATE

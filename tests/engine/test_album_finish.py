@@ -6,6 +6,7 @@ import os
 import random
 import shutil
 import subprocess
+import tempfile
 from pathlib import Path
 
 import mutagen.flac
@@ -15,6 +16,7 @@ import soundfile as sf
 
 from effects.audio.levels import Samples
 from effects.base.errors import InputError, RunError
+from engine.album import replacing
 from engine.album.finish import finish, gap_length
 from engine.album.order import PlacedBy, arranged, fifths_apart
 from engine.album.review import Review
@@ -252,7 +254,7 @@ def test_a_kill_between_old_and_new_loses_nothing(tmp_path: Path) -> None:
     planted_album(folder, songs=2, seconds=0.6)
     finish(folder, gap_s=0.0)
     (folder / "album" / "notes.txt").write_text("mine")
-    (folder / "album").rename(folder / ".latent-album-x1-old")
+    (folder / "album").rename(folder / ".latent-album-x1x1x1x1-old")
     finish(folder, gap_s=0.0)
     assert (folder / "album" / "notes.txt").read_text() == "mine"
     assert len(flacs(folder)) == 2
@@ -271,6 +273,21 @@ def test_a_link_to_the_albums_folder_stays(tmp_path: Path) -> None:
         assert len(flacs(folder)) == 2
         assert (elsewhere / "notes.txt").read_text() == "mine"
     assert not list(elsewhere.parent.glob(".latent-*"))
+
+
+def test_what_a_kill_left_of_another_album_beside_it_stays(tmp_path: Path) -> None:
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    made = tempfile.mkdtemp(dir=disk, prefix=replacing._prefix(disk / "dusk"))
+    left = Path(f"{made}-old")
+    Path(made).rename(left)
+    (left / "notes.txt").write_text("mine")
+    (disk / "night").mkdir()
+    folder = tmp_path / "night"
+    planted_album(folder, songs=1, seconds=0.6)
+    (folder / "album").symlink_to(disk / "night")
+    finish(folder, gap_s=0.0)
+    assert (left / "notes.txt").read_text() == "mine"
 
 
 def test_a_damaged_list_of_an_album_is_one_line(tmp_path: Path) -> None:
