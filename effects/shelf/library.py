@@ -146,6 +146,16 @@ class Library:
                 self._held.popitem(last=False)
         return loop
 
+    def give_back(self) -> None:
+        """Let go of the memory of loops that were read: only files are left of it.
+
+        Without it, a session holds all of each loop that it has ever come to.
+        """
+        with self._guard:
+            held = list(self._held.values())
+        for loop in held:
+            loop.give_back()
+
     def make_apart(self, name: str, sample_rate: int) -> None:
         """Make a loop in a process of its own, unless it is there; arguments as `load`.
 

@@ -6,6 +6,7 @@ that play it share its pages. Files appear whole or not at all, the JSON file la
 """
 
 import json
+import mmap
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import replace
@@ -13,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.lib import format
 
 from effects.audio.levels import Samples
 from effects.audio.third_octaves import N_BANDS, loop_power
@@ -49,9 +51,7 @@ class LoopCache:
         if facts is None:
             return None
         try:
-            open_regular(path).close()  # a FIFO of this name would block
-            mapped = np.load(path, mmap_mode="r", allow_pickle=False)
-            samples: Samples = np.asarray(mapped)  # a plain array over the same memory
+            samples, memory = _mapped(path)
             power = np.array(facts["power"], np.float64)
             loop = Loop(
                 name,
@@ -61,6 +61,7 @@ class LoopCache:
                 str(facts["mode"]),
                 {str(k): str(v) for k, v in facts["credit"].items()},
                 power,
+                memory,
             )
         except (OSError, ValueError, TypeError, KeyError, AttributeError):
             return None
@@ -130,6 +131,25 @@ class LoopCache:
             if other.stem != path.stem:
                 with suppress(OSError):
                     other.unlink()
+
+
+def _mapped(path: Path) -> tuple[Samples, mmap.mmap]:
+    """The samples of a kept loop, and the mapping in which they lie.
+
+    Raises:
+        OSError: the file cannot be read.
+        ValueError: it holds no samples.
+    """
+    with open_regular(path) as file:
+        if format.read_magic(file) != (1, 0):
+            raise ValueError("of another version")
+        shape, is_column_major, dtype = format.read_array_header_1_0(file)
+        if is_column_major or dtype != np.float32 or len(shape) != 2:
+            raise ValueError("of another kind")
+        memory = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+        n = shape[0] * shape[1]
+        flat = np.frombuffer(memory, np.float32, count=n, offset=file.tell())
+    return flat.reshape(shape), memory
 
 
 def _facts(path: Path) -> Mapping[str, Any] | None:

@@ -1,5 +1,6 @@
 """Loops of recordings: trimmed, crossfaded at the best seam, and at -30 LUFS."""
 
+import mmap
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -46,6 +47,7 @@ class Loop:
         credit: title, author, licence and source, as far as they are known.
         power: mean square in each third-octave band, shape (N_BANDS,); None until
             the loop is kept for playing.
+        memory: of the file in which the samples lie, if they are mapped.
     """
 
     name: str
@@ -55,11 +57,17 @@ class Loop:
     mode: str = "loop"
     credit: dict[str, str] = field(default_factory=dict)
     power: NDArray[np.float64] | None = None
+    memory: mmap.mmap | None = None
 
     @property
     def seconds(self) -> float:
         """Length in seconds."""
         return len(self.samples) / self.sample_rate
+
+    def give_back(self) -> None:
+        """Let go of memory that was read; the system fetches it again when needed."""
+        if self.memory is not None and hasattr(mmap, "MADV_DONTNEED"):
+            self.memory.madvise(mmap.MADV_DONTNEED)
 
 
 def loop_of(body: Samples, sample_rate: int, name: str = "") -> Loop:

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,7 +11,6 @@ from effects.base.streams import Purpose, stream
 from engine.compose.criteria import measure
 from engine.compose.distance import coarse_spectra
 from engine.compose.likeness import candidates
-from model.config import Axis
 from model.guard import draw_back
 from model.inference import TimbreModel
 
@@ -26,20 +25,13 @@ class Pool:
 
     Attributes:
         z: latents, shape (n, n_latents).
-        timbres: as decoded, shape (n, n_bands), 0..1.
+        spectra: coarse ones that distances are taken of, dB, shape (n, 64).
         features: criterion to values, shape (n,) each.
-        axis: the bands.
     """
 
     z: NDArray[np.float32]
-    timbres: NDArray[np.float32]
+    spectra: NDArray[np.float64]
     features: Mapping[str, NDArray[np.float64]]
-    axis: Axis
-
-    @cached_property
-    def spectra(self) -> NDArray[np.float64]:
-        """Coarse spectra that distances are taken of, dB, shape (n, 64)."""
-        return coarse_spectra(self.axis.to_power(self.timbres), self.axis)
 
 
 @lru_cache(maxsize=3)
@@ -100,5 +92,6 @@ def guarded(model: TimbreModel, z: NDArray[np.float32]) -> NDArray[np.float32]:
 
 
 def _pool(model: TimbreModel, z: NDArray[np.float32]) -> Pool:
-    timbres = model.decode(z)
-    return Pool(z, timbres, measure(timbres, z, model.axis), model.axis)
+    timbres, axis = model.decode(z), model.axis
+    spectra = coarse_spectra(axis.to_power(timbres), axis)
+    return Pool(z, spectra, measure(timbres, z, axis))

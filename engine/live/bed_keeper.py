@@ -114,6 +114,7 @@ class BedKeeper:
         steady = Steady("effects", self._say)
         while not self._clock.wait(self._stopping, AHEAD_EVERY_S):
             steady.do(self._mixer.make_bed_ahead)  # or else the mixer makes them
+            steady.do(self._bed.give_back)
 
     def _run(self) -> None:
         steady = Steady("effects", self._say)

@@ -9,7 +9,14 @@ Positions are absolute: sample 0 is the first ever written. `write` is for the p
 `read_into` for the consumer, the rest for both.
 """
 
+import mmap
+
+import numpy as np
+
 from effects.audio.levels import Samples, planar
+
+_PAGE = mmap.PAGESIZE // 4  # samples of a channel
+_GIVEN_BACK = 64 * _PAGE  # samples whose memory is given back at a time
 
 
 class RingBuffer:
@@ -77,3 +84,50 @@ class RingBuffer:
         head = min(len(samples), self.capacity - start)
         self._samples[start : start + head] = samples[:head]
         self._samples[: len(samples) - head] = samples[head:]
+
+
+class SparseRing(RingBuffer):
+    """A ring that holds memory only for what waits to be read.
+
+    What was read is given back to the system, so that a ring for a minute that is
+    drained at once takes the memory of a moment. The producer gets fresh pages.
+    """
+
+    def __init__(self, capacity: int, channels: int = 2) -> None:
+        super().__init__(1, channels)
+        if capacity < 1:
+            raise ValueError(f"capacity must be at least one sample, got {capacity}")
+        self._most = capacity
+        # The producer keeps so far away from what was read and is not given back yet.
+        n_pages = -(-(capacity + 2 * _GIVEN_BACK) // _PAGE)
+        self.capacity = n_pages * _PAGE
+        self._memory = mmap.mmap(-1, self.capacity * channels * 4)
+        flat = np.frombuffer(self._memory, np.float32)
+        self._samples = flat.reshape(channels, self.capacity).T
+        self._given_back = 0  # position; consumer only
+
+    @property
+    def space(self) -> int:
+        """Samples that can be written without overtaking the reader."""
+        return self._most - (self._written - self._read)
+
+    def read_into(self, out: Samples) -> int:
+        """Consumer: fill `out`, padding with silence; returns how much was audio."""
+        n = 0
+        for start in range(0, len(out), _GIVEN_BACK):
+            n += super().read_into(out[start : start + _GIVEN_BACK])
+            while self._read - self._given_back >= _GIVEN_BACK:
+                self._give_back(self._given_back % self.capacity)
+                self._given_back += _GIVEN_BACK
+        return n
+
+    def _give_back(self, start: int) -> None:
+        if not hasattr(mmap, "MADV_DONTNEED"):
+            return
+        head = min(_GIVEN_BACK, self.capacity - start)
+        for channel in range(self.channels):
+            first = channel * self.capacity
+            self._memory.madvise(mmap.MADV_DONTNEED, 4 * (first + start), 4 * head)
+            if head < _GIVEN_BACK:
+                rest = 4 * (_GIVEN_BACK - head)
+                self._memory.madvise(mmap.MADV_DONTNEED, 4 * first, rest)

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from effects.audio.levels import Samples
-from engine.live.ring import RingBuffer
+from engine.live.ring import SparseRing
 
 RING_S = 60.0  # a disk may stall for as long without loss
 MAX_GAPS = 1000  # waiting to be read; later ones are joined to the last
@@ -43,7 +43,7 @@ class Tap:
         seconds: float = RING_S,
         position: Callable[[], int] | None = None,
     ) -> None:
-        self._ring = RingBuffer(round(seconds * sample_rate), channels)
+        self._ring = SparseRing(round(seconds * sample_rate), channels)
         self._position = position
         self._counted = 0  # samples offered so far; callback only
         self._pending = 0  # dropped since the last block that fitted; callback only

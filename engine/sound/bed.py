@@ -192,6 +192,10 @@ class Bed:
             self._library.make_apart(name, self.sample_rate)
         self._library.load(name, self.sample_rate)
 
+    def give_back(self) -> None:
+        """Any thread: let go of the memory of what was read of loops."""
+        self._library.give_back()
+
     def layers_of(
         self, schedule: EffectSchedule, begin: int, end: int
     ) -> list[LoopLayer]:

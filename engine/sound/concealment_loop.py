@@ -72,13 +72,15 @@ def _layers(
     whole[0] = 0.0
     to_mid, to_side = mid_and_side(hertz)
     above = share_above_pivot(hertz)
-    spectra = np.zeros((N_LAYERS, length // 2 + 1), np.complex64)
     # The side stands at right angles to the mid, before or behind it: left and right
-    # then have exactly the power asked for, in every bin.
-    for row, layer in ((0, to_mid * whole), (2, 1j * signs * to_side * whole)):
-        spectra[row + 1, :n] = layer * above
-        spectra[row, :n] = layer * (1.0 - above)
-    layers: Samples = np.ascontiguousarray(fft.irfft(spectra, length).T)
+    # then have exactly the power asked for, in every bin. One layer at a time: a loop
+    # is large, and this is done again and again while music plays.
+    layers = np.empty((length, N_LAYERS), np.float32)
+    spectrum = np.zeros(length // 2 + 1, np.complex64)
+    for first, layer in ((0, to_mid * whole), (2, 1j * signs * to_side * whole)):
+        for column, share in enumerate((1.0 - above, above), first):
+            spectrum[:n] = layer * share
+            layers[:, column] = fft.irfft(spectrum, length)
     return layers
 
 
@@ -97,8 +99,8 @@ def unlikeness(first: Powers, second: Powers) -> float:
 
 def _evened(loop: Samples, step: int) -> Samples:
     """The loop with an even level; `step` is a whole part of its length."""
-    squares = loop.reshape(-1, step, loop.shape[1]).astype(np.float64) ** 2
-    power = squares.mean(axis=(1, 2))
+    steps = loop.reshape(-1, step * loop.shape[1])
+    power = np.einsum("ij,ij->i", steps, steps, dtype=np.float64) / steps.shape[1]
     window = np.zeros(len(power))
     around = round(0.5 * LEVEL_S / _STEP_S)
     window[np.arange(-around, around + 1)] = 1.0 / (2 * around + 1)

@@ -26,7 +26,8 @@ from model.inference import TimbreModel
 MOVED_LU = 0.1  # that songs lack of their loudness since they move: mean of 24
 GLIDE_S = 4.0  # to a point that was asked for, and back
 
-_KEPT_BATCHES = 12
+_KEPT_BATCHES = 3  # of nodes: music goes on from one to the next
+_KEPT_DECODED = 12  # batches that parts come after, of two songs
 _KEPT_SONGS = 4
 
 Powers = NDArray[np.float64]
@@ -123,7 +124,7 @@ class NodeSource:
     def _batch(self, number: int) -> dict[Slot, Nodes]:
         """Nodes of each song of a batch."""
         if number not in self._batches:
-            _make_room(self._batches)
+            _make_room(self._batches, _KEPT_BATCHES)
             shares = self.shares(self._tau(number))
             self._batches[number] = {
                 slot: self._combine(number, slot, share)
@@ -158,7 +159,7 @@ class NodeSource:
         """What is decoded of a song in a batch, before any lag."""
         key = (number, slot.index)
         if key not in self._decoded:
-            _make_room(self._decoded)
+            _make_room(self._decoded, _KEPT_DECODED)
             self._decoded[key] = self._decode(number, slot)
             self.n_bad += self._decoded[key].n_bad
         return self._decoded[key]
@@ -235,7 +236,7 @@ class NodeSource:
         return foreground.mean_power(self._controls) + figure
 
 
-def _make_room(kept: dict[Any, Any], most: int = _KEPT_BATCHES) -> None:
+def _make_room(kept: dict[Any, Any], most: int) -> None:
     """Remove the oldest of what is kept, so that one more makes `most`."""
     while len(kept) >= most:
         del kept[next(iter(kept))]

@@ -57,10 +57,28 @@ def test_another_rate_keeps_the_loop_closed(shelf: Library, rate: int) -> None:
 
 
 def test_samples_are_mapped_and_cannot_be_changed(shelf: Library) -> None:
-    samples = shelf.load("rain", 44_100).samples
-    assert isinstance(samples.base, np.memmap)
+    loop = shelf.load("rain", 44_100)
+    assert loop.memory is not None
     with pytest.raises(ValueError, match="read-only"):
-        samples[0] = 0.0
+        loop.samples[0] = 0.0
+
+
+def _resident_kb(file: Path) -> int:
+    """Memory that this process holds of a file that it has mapped."""
+    lines = Path("/proc/self/smaps").read_text().splitlines()
+    found = [i for i, line in enumerate(lines) if line.endswith(str(file))]
+    rows = [row for i in found for row in lines[i : i + 8] if row.startswith("Rss:")]
+    return sum(int(row.split()[1]) for row in rows)
+
+
+def test_what_was_read_of_a_loop_is_given_back(shelf: Library) -> None:
+    loop = shelf.load("rain", 48_000)
+    (file,) = shelf.cache.rglob("*.npy")
+    total = float(loop.samples.sum())
+    assert _resident_kb(file) > 1000
+    shelf.give_back()
+    assert _resident_kb(file) == 0
+    assert float(loop.samples.sum()) == total
 
 
 def test_an_effect_that_is_made_anew_is_not_played_from_the_cache(

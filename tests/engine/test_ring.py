@@ -5,15 +5,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.live.ring import RingBuffer
+from engine.live.ring import RingBuffer, SparseRing
+from tests.support.memory import own_mb
 
 
+@pytest.mark.parametrize("kind", [RingBuffer, SparseRing])
 @given(
     capacity=st.integers(1, 64),
     steps=st.lists(st.tuples(st.booleans(), st.integers(0, 80)), max_size=60),
 )
-def test_ring_is_a_fifo(capacity: int, steps: list[tuple[bool, int]]) -> None:
-    ring = RingBuffer(capacity, channels=1)
+def test_ring_is_a_fifo(
+    kind: type[RingBuffer], capacity: int, steps: list[tuple[bool, int]]
+) -> None:
+    ring = kind(capacity, channels=1)
     expected: list[float] = []
     counter = 0
     for is_write, n in steps:
@@ -34,9 +38,10 @@ def test_ring_is_a_fifo(capacity: int, steps: list[tuple[bool, int]]) -> None:
         assert ring.available + ring.space == capacity
 
 
-def test_two_threads_pass_every_sample_in_order() -> None:
-    ring = RingBuffer(1000, channels=1)
-    total = 200_000
+@pytest.mark.parametrize("kind", [RingBuffer, SparseRing])
+def test_two_threads_pass_every_sample_in_order(kind: type[RingBuffer]) -> None:
+    ring = kind(1000, channels=1)
+    total = 400_000  # twice around a sparse ring, whose memory is given back
 
     def produce() -> None:
         sent = 0
@@ -58,6 +63,37 @@ def test_two_threads_pass_every_sample_in_order() -> None:
     thread.join()
 
 
-def test_an_empty_ring_is_refused() -> None:
+def test_a_sparse_ring_that_is_full_keeps_every_sample() -> None:
+    rng = np.random.default_rng(5)
+    ring = SparseRing(300_000)
+    blocks: list[np.ndarray] = []
+    out = np.empty((90_000, 2), np.float32)
+    for n_read in (0, 70_001, 90_000, 12_345, 90_000, 61, 90_000):
+        while True:
+            block = rng.standard_normal((4_567, 2)).astype(np.float32)
+            if not ring.write(block):
+                break
+            blocks.append(block)
+        assert ring.available > 300_000 - 4_567
+        start = ring.read
+        assert ring.read_into(out[:n_read]) == n_read
+        whole = np.concatenate(blocks)
+        np.testing.assert_array_equal(out[:n_read], whole[start : start + n_read])
+
+
+def test_a_sparse_ring_that_is_drained_holds_little_memory() -> None:
+    ring = SparseRing(60 * 48_000)  # 23 MB
+    block = np.ones((4_800, 2), np.float32)
+    out = np.empty_like(block)
+    before = own_mb()
+    for _ in range(700):
+        assert ring.write(block)
+        assert ring.read_into(out) == len(block)
+    np.testing.assert_array_equal(out, block)
+    assert own_mb() - before < 4.0
+
+
+@pytest.mark.parametrize("kind", [RingBuffer, SparseRing])
+def test_an_empty_ring_is_refused(kind: type[RingBuffer]) -> None:
     with pytest.raises(ValueError, match="at least one sample, got 0"):
-        RingBuffer(0)
+        kind(0)
