@@ -33,6 +33,7 @@ from engine.surfaces.midi import MidiBridge
 from engine.surfaces.midi_inputs import MidiInputs
 from engine.surfaces.mpris import MediaKeys
 from engine.surfaces.mqtt import MqttSurface
+from engine.surfaces.stay_awake import StayAwake
 from engine.web.link import SessionLink
 from engine.web.messages import SessionFacts
 from engine.web.process import PageProcess
@@ -140,6 +141,7 @@ class App:
         self._start_midi()
         self._start_mqtt()
         self._start_media_keys()
+        self._start_inhibitor()
         self._start_page()
 
     def _start_streams(self) -> None:
@@ -213,6 +215,12 @@ class App:
                 raise
             return
         self._surfaces.append(keys)
+
+    def _start_inhibitor(self) -> None:
+        if self._options.stay_awake:
+            inhibitor = StayAwake(self._say)
+            inhibitor.start()
+            self._surfaces.append(inhibitor)
 
     def _start_page(self) -> None:
         session = self.session

@@ -30,6 +30,7 @@ class AppOptions:
         midi: part of the names of MIDI ports to listen to, or None for none.
         mqtt: broker to be announced to, or None for none.
         media_keys: whether to be a media player of the desktop; None: if there is one.
+        stay_awake: whether to keep the machine from sleeping.
         streams: where the music goes besides the device, or None for nowhere.
         web: where the page is served, or None for nowhere.
     """
@@ -47,5 +48,6 @@ class AppOptions:
     midi: str | None = None
     mqtt: MqttSettings | None = None
     media_keys: bool | None = None
+    stay_awake: bool = False
     streams: StreamSettings | None = None
     web: WebSettings | None = None

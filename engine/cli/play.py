@@ -64,6 +64,9 @@ if TYPE_CHECKING:
     default=None,
     help="Be a player of the desktop (MPRIS) [default: where there is one].",
 )
+@click.option(
+    "--stay-awake", is_flag=True, help="Keep the machine from sleeping meanwhile."
+)
 @click.option("--plain", is_flag=True, help="Lines, not the view, on a terminal.")
 @stream_options
 @composition_options
@@ -145,6 +148,7 @@ def _app_options(given: dict[str, Any]) -> "AppOptions":
         midi=given["midi"],
         mqtt=_mqtt_settings(given["mqtt"]),
         media_keys=given["media_keys"],
+        stay_awake=given["stay_awake"],
         streams=stream_settings(given),
         web=_web_settings(given),
     )

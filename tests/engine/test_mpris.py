@@ -16,6 +16,7 @@ from engine.control.status import SessionStatus
 from engine.surfaces.mpris import NAME, MediaKeys, session_bus
 from engine.surfaces.mpris_state import controls_at, state_of, volume_of
 from tests.support.command import ROOT, environment
+from tests.support.dbus import private_bus
 from tests.support.osc import FakeSession
 from tests.support.titles import first_titles
 
@@ -25,18 +26,8 @@ START_S = 30.0
 @pytest.fixture(scope="module")
 def bus() -> Iterator[str]:
     """Address of a session bus of our own."""
-    daemon = subprocess.Popen(
-        ["dbus-daemon", "--session", "--nofork", "--nopidfile", "--print-address=1"],
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-    assert daemon.stdout is not None
-    try:
-        yield daemon.stdout.readline().strip()
-    finally:
-        daemon.terminate()
-        daemon.wait()
-        daemon.stdout.close()
+    with private_bus() as address:
+        yield address
 
 
 class Rig:
