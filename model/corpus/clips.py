@@ -20,9 +20,10 @@ from model.corpus.faults import (
     TOO_SHORT,
     UNSUPPORTED,
     RefusedError,
-    fault,
+    fault_and_scores,
     is_sound,
 )
+from model.corpus.transients import TransientScores
 
 TRIES = 12  # draws from a part of a song until it is given up
 NEAR_TRIES = 12  # then draws from around the clips that were taken
@@ -41,10 +42,12 @@ class Clip:
     Attributes:
         samples: shape (n_samples, 1 or 2) at 44.1 kHz.
         start_s: place in the song, in seconds.
+        scores: how far it is from a sustained sound.
     """
 
     samples: Samples
     start_s: float
+    scores: TransientScores
 
 
 @dataclass(frozen=True)
@@ -122,9 +125,9 @@ def draw_clips(
             if any(abs(start_s - other.start_s) < CLIP_SECONDS for other in clips):
                 continue
             samples = song.read(start_s)
-            reason = fault(samples)
+            reason, scores = fault_and_scores(samples)
             if reason is None:
-                clips.append(Clip(samples, start_s))
+                clips.append(Clip(samples, start_s, scores))
                 return
             reasons.append(reason)
 

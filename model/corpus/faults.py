@@ -5,7 +5,7 @@ import numpy as np
 from effects.audio.levels import Samples, rms_db
 from effects.audio.sound_reader import MOST_AMPLITUDE
 from model.config import CLIP_SECONDS, SAMPLE_RATE
-from model.corpus.transients import first_exceeded
+from model.corpus.transients import TransientScores, scores_to_exceeded
 
 CLIP_LENGTH = round(CLIP_SECONDS * SAMPLE_RATE)
 SILENCE_DBFS = -60.0
@@ -30,25 +30,31 @@ class RefusedError(Exception):
 
 
 def fault(clip: Samples) -> str | None:
+    """Find out why a clip would make a bad timbre; as `fault_and_scores`."""
+    return fault_and_scores(clip)[0]
+
+
+def fault_and_scores(clip: Samples) -> tuple[str | None, TransientScores]:
     """Find out why a clip would make a bad timbre.
 
     Args:
         clip: at 44.1 kHz, shape (n_samples, channels).
 
     Returns:
-        One of the constants of this module, or None for a good clip.
+        One of the constants of this module, or None for a good clip; and its scores,
+        which are all taken of a good clip only.
     """
     if len(clip) < CLIP_LENGTH or not is_sound(clip):
-        return BROKEN
+        return BROKEN, TransientScores()
     clip = clip - clip.mean(axis=0)  # a DC offset is inaudible
     if rms_db(clip) < SILENCE_DBFS:
-        return SILENCE
+        return SILENCE, TransientScores()
     if count_flat_tops(clip) >= FLAT_TOPS:
-        return CLIPPING
-    exceeded = first_exceeded(clip)
-    if exceeded == "fade":
-        return FADE
-    return TRANSIENT if exceeded else None
+        return CLIPPING, TransientScores()
+    exceeded, scores = scores_to_exceeded(clip)
+    if exceeded is None:
+        return None, scores
+    return FADE if exceeded == "fade" else TRANSIENT, scores
 
 
 def is_sound(samples: Samples) -> bool:

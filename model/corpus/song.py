@@ -21,7 +21,6 @@ from model.config import SAMPLE_RATE
 from model.corpus.clips import Clip, OpenSong, draw_clips, open_song
 from model.corpus.faults import BROKEN, RefusedError
 from model.corpus.fingerprint import fingerprint, to_text
-from model.corpus.transients import transient_scores
 from model.spectrum import analyse
 
 
@@ -132,7 +131,7 @@ def path_text(path: Path) -> str:
 
 def _row(path: Path, digest: str, song: OpenSong, clip: Clip) -> dict[str, Any]:
     named, tags = credits_of_name(path), song.tags
-    scores = asdict(transient_scores(clip.samples))
+    scores = asdict(clip.scores)
     return {
         "source": "song",
         "group": digest[:16],

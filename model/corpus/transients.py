@@ -21,6 +21,7 @@ docs/corpus.md says how well this tells sustained clips from others.
 
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
+from functools import lru_cache
 from itertools import pairwise
 
 import numpy as np
@@ -136,20 +137,27 @@ def transience(scores: TransientScores) -> float:
 
 
 def first_exceeded(clip: Samples) -> str | None:
-    """Name of the first measure that is over its limit, in the order of their costs.
+    """Name of the first measure that is over its limit; arguments as above."""
+    return scores_to_exceeded(clip)[0]
+
+
+def scores_to_exceeded(clip: Samples) -> tuple[str | None, TransientScores]:
+    """Measure a clip until a measure is over its limit, in the order of their costs.
 
     Args:
         clip: as for `transient_scores`.
 
     Returns:
-        None for a sustained sound.
+        Name of that measure, None for a sustained sound, and the scores that were
+        taken; those of a sustained sound are as `transient_scores` has them.
     """
-    limits = asdict(LIMITS)
+    limits, taken = asdict(LIMITS), dict[str, float]()
     channels = _heard_channels(clip)
     for name, score in _measures(channels) if channels else ():
+        taken[name] = score
         if score > limits[name]:
-            return name
-    return None
+            return name, TransientScores(**taken)
+    return None, TransientScores(**taken)
 
 
 def has_transient(clip: Samples) -> bool:
@@ -244,13 +252,24 @@ def _octave_power(channel: Channel) -> NDArray[np.float64]:
     """Smoothed power of each octave band over time, shape (n_bands, n_hops)."""
     window = np.hanning(ENVELOPE)
     window /= window.sum()
+    first = HOP // 2  # sample in the middle of the first window
+    # The whole convolution is wanted at every hop, from half a window after that on.
+    skipped, padding = divmod(-(first + (ENVELOPE - 1) // 2), HOP)
+    n_hops = len(range(first, len(channel), HOP))
     bands = []
-    for low, high in pairwise(OCTAVES_HZ):
-        filters = signal.butter(2, (low, high), "band", fs=SAMPLE_RATE, output="sos")
-        band = signal.sosfiltfilt(filters, channel) ** 2
-        smooth = signal.fftconvolve(band, window, "same")[HOP // 2 :: HOP]
-        bands.append(np.maximum(smooth, 0.0))
+    for filters in _octave_filters():
+        band = np.square(signal.sosfiltfilt(filters, channel))
+        smooth = signal.upfirdn(window, np.pad(band, (padding, ENVELOPE)), 1, HOP)
+        bands.append(np.maximum(smooth[-skipped : n_hops - skipped], 0.0))
     return np.stack(bands)
+
+
+@lru_cache(maxsize=1)
+def _octave_filters() -> tuple[NDArray[np.float64], ...]:
+    return tuple(
+        signal.butter(2, edges, "band", fs=SAMPLE_RATE, output="sos")
+        for edges in pairwise(OCTAVES_HZ)
+    )
 
 
 def _levels_db(power: NDArray[np.float64], range_db: float) -> NDArray[np.float64]:
