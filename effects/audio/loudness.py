@@ -1,5 +1,6 @@
 """Loudness (LUFS) and true peak (dBTP) of a recording, and normalising to both."""
 
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -173,6 +174,7 @@ def _peak_between(samples: Samples, context: int) -> float:
     return peak
 
 
+@lru_cache(maxsize=1)
 def _interpolator() -> NDArray[np.float32]:
     """Windowed sinc for the points between two samples, shape (TAPS, PHASES - 1)."""
     taps = np.arange(TAPS)[:, None] - (TAPS // 2 - 1)

@@ -17,7 +17,8 @@ from effects.audio.levels import Samples
 from engine.live.device_ring import Counter, MixerEnd
 from engine.live.metrics import Metrics
 
-BLOCK_S = 0.01
+BLOCK_S = 0.02
+SHORT_BLOCK_S = 0.01  # for a device that asks for less at a time: controls act sooner
 FADE_IN_S = 0.05  # on a device that comes back while music plays
 STALLED_S = 0.3  # a device that takes nothing for so long has stopped
 RESTART_AFTER_S = 1.0  # farther behind than this, the clock starts anew
@@ -39,12 +40,13 @@ class Pacer:
     def __init__(
         self, sample_rate: int, render: Callable[[Samples], int], metrics: Metrics
     ) -> None:
-        self._block = np.zeros((round(BLOCK_S * sample_rate), 2), np.float32)
-        self._period = len(self._block) / sample_rate
+        self._whole = np.zeros((round(BLOCK_S * sample_rate), 2), np.float32)
+        self._short = self._whole[: round(SHORT_BLOCK_S * sample_rate)]
+        self._period = len(self._whole) / sample_rate
         self._ramp = np.linspace(
             0.0, 1.0, round(FADE_IN_S * sample_rate), dtype=np.float32
         )[:, None]
-        self._mono = np.zeros(len(self._block), np.float32)
+        self._mono = np.zeros(len(self._whole), np.float32)
         self._risen = 0  # samples of the ramp that were used
         self._render, self._metrics = render, metrics
         self._ring: MixerEnd | None = None
@@ -96,8 +98,7 @@ class Pacer:
             if ring.count(Counter.READ) != taken:
                 taken, taken_at = ring.count(Counter.READ), now
             if ring.lacks > 0:
-                self._turn(ring)
-                self._due = now + self._period
+                self._due = now + self._turn(ring)
             elif now - taken_at < STALLED_S:
                 ring.wait(LOOK_S)
             else:
@@ -108,32 +109,36 @@ class Pacer:
         if now - self._due > RESTART_AFTER_S:
             self._due = now
         if now < self._due:
-            self._stopping.wait(min(self._due - now, self._period))
+            time.sleep(min(self._due - now, self._period))  # cheaper than an event
             return
-        self._turn(ring)
-        self._due += self._period
-        # Not all at once: a new plan is written just ahead of the mixer.
-        self._stopping.wait(self._period / FASTEST)
+        self._due += self._turn(ring)
+        if now > self._due:  # not all at once: a new plan is written just ahead
+            time.sleep(self._period / FASTEST)
 
-    def _turn(self, ring: MixerEnd | None) -> None:
-        """Have one block made, and write it to the ring, if there is one."""
-        block = self._block
+    def _turn(self, ring: MixerEnd | None) -> float:
+        """Have a block made, and write it to the ring if there is one.
+
+        Returns:
+            How long the block lasts, in seconds.
+        """
+        asked = 0 if ring is None else ring.count(Counter.BLOCK)
+        block = self._short if 0 < asked < len(self._whole) else self._whole
         try:
             self._render(block)
         except Exception:  # one block of silence, told by the session's metrics
             block.fill(0.0)
             self._metrics.errors += 1
         self._metrics.blocks += 1
-        asked = 0
         if ring is not None:
             if self._risen < len(self._ramp):
                 part = self._ramp[self._risen : self._risen + len(block)]
                 block[: len(part)] *= part
                 self._risen += len(block)
             if ring.count(Counter.CHANNELS) == 1:
-                np.add(block[:, 0], block[:, 1], out=self._mono)
-                np.multiply(self._mono, 0.5, out=self._mono)
-                block[:] = self._mono[:, None]
+                mono = self._mono[: len(block)]
+                np.add(block[:, 0], block[:, 1], out=mono)
+                np.multiply(mono, 0.5, out=mono)
+                block[:] = mono[:, None]
             ring.write(block)
-            asked = ring.count(Counter.BLOCK)
         self._metrics.block = max(len(block), asked)
+        return self._period * len(block) / len(self._whole)

@@ -26,7 +26,7 @@ from engine.recording.naming import recording_path
 from engine.recording.segment import FlacSegment, Tags, retag_file, to_24_bits
 
 BLOCK = 4096  # samples: what libFLAC makes one frame of
-POLL_S = 0.05  # between looks into the tap
+POLL_S = 0.1  # between looks into the tap
 SYNC_S = 5.0  # between fsyncs: what a power cut may cost
 SEGMENT_S = 3600.0  # well under FLAC's 2^36 samples and 4 GB
 MESSAGE_S = 10.0  # between messages of slow disks

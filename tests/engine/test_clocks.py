@@ -101,6 +101,9 @@ class FakeTime:
             self._now += self._stalls.pop()
         return False
 
+    def sleep(self, seconds: float) -> None:
+        self.wait(seconds)
+
     def is_set(self) -> bool:
         return self.seconds > self._ends
 

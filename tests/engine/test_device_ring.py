@@ -19,7 +19,7 @@ from engine.live.device_ring import (
     MixerEnd,
 )
 from engine.live.metrics import Metrics
-from engine.live.pacer import STALLED_S, Pacer
+from engine.live.pacer import BLOCK_S, SHORT_BLOCK_S, STALLED_S, Pacer
 from tests.support.web import until
 
 RATE = 48_000
@@ -166,9 +166,10 @@ def test_the_pacer_gives_a_device_every_sample_and_hurries_to_do_so(n: int) -> N
         assert np.array_equal(heard[first:], music(0, len(heard) - first))
         assert mixer.count(Counter.XRUNS) == 0
         # What is mixed and not taken is how late every control is.
-        assert source.position - (len(heard) - first) <= AHEAD + 480
+        block = round(RATE * (SHORT_BLOCK_S if n < 960 else BLOCK_S))
+        assert source.position - (len(heard) - first) <= AHEAD + block
     assert metrics.errors == 0
-    assert metrics.block == max(n, 480)
+    assert metrics.block == max(n, block)
 
 
 def test_the_clock_goes_on_where_a_device_stands_still_and_it_comes_back() -> None:
