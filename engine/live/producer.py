@@ -118,7 +118,6 @@ class Producer:
         wanted = round(seconds * self._rate)
         while self._ring.written < wanted and self._produce():
             pass
-        self._renew_concealment()
 
     def start(self) -> None:
         """Start the producer thread."""
@@ -142,6 +141,7 @@ class Producer:
 
     def _run(self) -> None:
         try:
+            self._renew_concealment()  # here, so that the first sound does not wait
             while not self._stopping.is_set():
                 self._step()
         except BaseException as error:  # the session reports it; the ring plays out

@@ -147,6 +147,7 @@ def stall() -> Stall:
     controls = {"hold": True, "wiggle/amount": 0.0, "rank/tonalness": 0.5}
     rig, other = Rig(**controls), Rig(**controls)
     rig.producer.prime(BEFORE_S)
+    rig.producer._renew_concealment()  # as its thread begins with
     written = rig.ring.written
     heard = [rig.play(written / RATE + STALL_S)]
     length = rig.mixer.position - written
@@ -219,6 +220,7 @@ def test_a_concealment_that_is_used_is_not_exchanged_under_way() -> None:
 def test_the_concealment_follows_the_music_while_it_plays() -> None:
     rig = Rig(**{"wiggle/amount": 2.0, "wiggle/rate": 0.07})
     rig.producer.prime(4.0)
+    rig.producer._renew_concealment()
     first = rig.reader.concealment
     rig.producer._concealed_at = -np.inf  # as if it were made long ago
     rig.producer.start()
