@@ -5,6 +5,8 @@ LatentError
 └── RunError     what was asked failed on the way: exit code 1
 """
 
+import errno
+
 from effects.base.one_line import escaped
 
 
@@ -28,3 +30,15 @@ class InputError(LatentError, ValueError):
 
 class RunError(LatentError, RuntimeError):
     """A failure at run time: no device, a full disk (exit code 1)."""
+
+
+def what_lacks(error: BaseException) -> str | None:
+    """What the machine had too little of, where an error says so.
+
+    >>> what_lacks(MemoryError())
+    'out of memory'
+    """
+    if isinstance(error, RuntimeError) and "start new thread" in str(error):
+        return "out of memory, or of threads that the system allows"
+    is_system = isinstance(error, OSError) and error.errno == errno.ENOMEM  # as of mmap
+    return "out of memory" if is_system or isinstance(error, MemoryError) else None

@@ -11,7 +11,7 @@ from typing import Any
 
 import click
 
-from effects.base.errors import InputError, LatentError
+from effects.base.errors import InputError, LatentError, what_lacks
 from effects.base.one_line import escaped
 from engine.cli.config_file import config_path, default_map, read_config
 from engine.cli.last_net import LastNet
@@ -144,8 +144,8 @@ def _explained(error: BaseException) -> tuple[str, int]:
         return error.format_message(), error.exit_code
     if isinstance(error, LatentError):
         return str(error), 2 if isinstance(error, InputError) else 1
-    if isinstance(error, MemoryError):
-        return "out of memory", 1
+    if (lack := what_lacks(error)) is not None:
+        return lack, 1
     if isinstance(error, OSError):
         where = f"{os.fsdecode(error.filename)}: " if error.filename else ""
         return where + (error.strerror or str(error)), _code_of(error)

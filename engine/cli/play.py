@@ -2,12 +2,10 @@
 
 import os
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime, time
 from functools import cache
 from pathlib import Path
-from threading import Thread
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -100,9 +98,10 @@ def play(
     is_chosen = options["device"] is not None or options["wait_device"]
     if at is None and not options["no_audio"] and not (is_chosen and rate):
         _listing()  # goes on while the rest is loaded
-    loaded = _load_beside(options["model_dir"])
     from engine.cli.runner import Runner, wait_until
     from engine.graph import LIVE_RATE, build
+    from engine.sound.balance import balance_db
+    from model.inference import TimbreModel
 
     app_options = _app_options(options)
     options["preset_name"] = app_options.preset
@@ -114,10 +113,13 @@ def play(
         build(settings)
         if not wait_until(next_time(at, datetime.now())):
             return
+    model = TimbreModel.load(settings.model)
+    balance_db(model)  # both are kept for the graph, and made while devices are listed
     app_options = _heard(app_options)
     settings = replace(settings, sample_rate=_rate(app_options.device, rate))
-    loaded()
-    Runner(build(settings), app_options, plain=plain).run()
+    graph = build(settings)
+    del model
+    Runner(graph, app_options, plain=plain).run()
 
 
 def _app_options(given: dict[str, Any]) -> "AppOptions":
@@ -176,33 +178,6 @@ def _heard(options: "AppOptions") -> "AppOptions":
     )
     say(f"{problem}; playing to streams alone ('latent doctor' says more)")
     return replace(options, device=None, streams=streams)
-
-
-def _load_beside(folder: Path | None) -> "Callable[[], object]":
-    """Load a model, and what is found once for each, beside all that is imported.
-
-    Returns:
-        What waits for it and returns the model, so that it is in use until then; None
-        if it cannot be used, which is told by whoever loads it for good.
-    """
-    found: list[object] = []
-
-    def load() -> None:
-        from engine.sound.balance import balance_db
-        from model.inference import TimbreModel
-
-        with suppress(Exception):
-            found.append(TimbreModel.load(folder))
-            balance_db(found[0])
-
-    thread = Thread(target=load, name="loading")
-    thread.start()
-
-    def wait() -> object:
-        thread.join()
-        return found[0] if found else None
-
-    return wait
 
 
 @cache

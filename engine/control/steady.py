@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable
 
-from effects.base.errors import LatentError
+from effects.base.errors import LatentError, what_lacks
 from engine.control.callbacks import Say
 
 TOLD_EVERY_S = 60.0  # the same failure
@@ -44,8 +44,8 @@ class Steady:
 def _reason(error: Exception) -> str:
     if isinstance(error, LatentError):
         return str(error)
+    if (lack := what_lacks(error)) is not None:
+        return lack
     if isinstance(error, OSError) and error.strerror:
         return error.strerror
-    if isinstance(error, MemoryError):
-        return "out of memory"
     return f"failed inside: {error!r:.80}"
