@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 
 from tests.support.command import ROOT
-from tests.support.streams import free_tcp_port, program, wait_until
+from tests.support.streams import free_tcp_port, program
+from tests.support.waiting import wait_until
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 

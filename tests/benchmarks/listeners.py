@@ -34,8 +34,9 @@ from tests.benchmarks.players import now, port_of
 from tests.support.command import latent
 from tests.support.icecast import PASSWORD, icecast, source_url, sources
 from tests.support.playing import Player, playing
-from tests.support.streams import free_tcp_port, open_folder, program, wait_until
+from tests.support.streams import free_tcp_port, open_folder, program
 from tests.support.virtual_audio import VirtualAudio
+from tests.support.waiting import wait_until
 
 BYTES_A_S = 24_000
 REQUEST = "GET PATH HTTP/1.1\r\nHost: localhost\r\nIcy-MetaData: 1\r\n\r\n"

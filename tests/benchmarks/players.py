@@ -30,7 +30,8 @@ from tests.support.chromium_sound import FILE, file_sound
 from tests.support.likeness import Likeness, likeness
 from tests.support.players import RATE, Played, play_everywhere
 from tests.support.playing import Player, playing
-from tests.support.streams import fetch, open_folder, wait_until
+from tests.support.streams import fetch, open_folder
+from tests.support.waiting import wait_until
 
 MOST_DB = 1.0  # by which such a band of a lossy stream may differ
 LOSSLESS = ("curl", "ffmpeg", "mpv")  # the others resample to the clock of a device

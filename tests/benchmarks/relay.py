@@ -23,7 +23,8 @@ from effects.audio.levels import Samples
 from engine.streams.messages import Outputs, Playing
 from engine.streams.radio import RING_S, StreamRadio, StreamSettings
 from tests.support.icecast import icecast, source_url
-from tests.support.streams import decoded, free_tcp_port, wait_until
+from tests.support.streams import decoded, free_tcp_port
+from tests.support.waiting import wait_until
 
 RATE = 48_000
 SONG_S = 300.0

@@ -1,7 +1,5 @@
 """A producer that is late: the last sound stays, without a gap, a click or a loop."""
 
-import time
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -21,6 +19,7 @@ from engine.sound.concealment_loop import LOOP_S, concealment_loop, unlikeness
 from engine.sound.synthesis import N_LAYERS
 from model.config import AXIS
 from tests.support import audio
+from tests.support.waiting import wait_until
 
 RATE = 24_000
 BLOCK = 480
@@ -225,13 +224,6 @@ def test_the_concealment_follows_the_music_while_it_plays() -> None:
     rig.producer._concealed_at = -np.inf  # as if it were made long ago
     rig.producer.start()
     try:
-        _wait(lambda: rig.reader.concealment.loop is not first.loop)
+        wait_until(lambda: rig.reader.concealment.loop is not first.loop)
     finally:
         rig.producer.stop()
-
-
-def _wait(condition: Callable[[], bool], seconds: float = 10.0) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)

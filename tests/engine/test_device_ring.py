@@ -20,7 +20,7 @@ from engine.live.device_ring import (
 )
 from engine.live.metrics import Metrics
 from engine.live.pacer import BLOCK_S, SHORT_BLOCK_S, STALLED_S, Pacer
-from tests.support.web import until
+from tests.support.waiting import wait_until
 
 RATE = 48_000
 AHEAD = round(AHEAD_S * RATE)
@@ -228,7 +228,7 @@ def test_a_device_with_one_channel_gets_both_mixed() -> None:
         device.set(Counter.CHANNELS, 1)
         pacer.attach(mixer, fade_in=False)
         pacer.start()
-        until(lambda: mixer.count(Counter.WRITTEN) > 0)
+        wait_until(lambda: mixer.count(Counter.WRITTEN) > 0)
         heard = np.zeros(0, np.float32)
         for n in (64, 512, 2400, 700) * 6:
             out = np.full(n, np.nan, np.float32)

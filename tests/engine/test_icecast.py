@@ -17,8 +17,8 @@ from tests.support.streams import (
     free_tcp_port,
     playing,
     streaming,
-    wait_until,
 )
+from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.slow
 

@@ -5,8 +5,7 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pytest
@@ -19,6 +18,7 @@ from tests.support.command import ROOT, environment
 from tests.support.dbus import private_bus
 from tests.support.osc import FakeSession
 from tests.support.titles import first_titles
+from tests.support.waiting import wait_until
 
 START_S = 30.0
 
@@ -41,7 +41,7 @@ class Rig:
 
     def start(self) -> None:
         self.keys.start()
-        eventually(lambda: self.keys.name)
+        wait_until(lambda: self.keys.name)
 
 
 @pytest.fixture
@@ -51,13 +51,6 @@ def rig(bus: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Rig]:
     yield made
     made.keys.stop()
     assert made.said == []
-
-
-def eventually(holds: Callable[[], object], timeout: float = START_S) -> None:
-    end = time.monotonic() + timeout
-    while not holds():
-        assert time.monotonic() < end
-        time.sleep(0.02)
 
 
 def playerctl(*args: str, env: Mapping[str, str] | None = None) -> str:
@@ -206,7 +199,7 @@ def test_a_bus_that_goes_away_ends_the_player_alone(
     daemon.terminate()
     daemon.wait()
     daemon.stdout.close()
-    eventually(lambda: not rig.keys.name)
+    wait_until(lambda: not rig.keys.name)
     rig.keys.stop()
     assert len(rig.said) <= 1
 
@@ -245,9 +238,9 @@ def test_play_is_there_by_itself_unless_it_is_not_wanted(
         assert playerctl("metadata", "title", env=env) == first
         assert 1e-6 * float(playerctl("metadata", "mpris:length", env=env)) > 60.0
         playerctl("pause", env=env)
-        eventually(lambda: playerctl("status", env=env) == "Paused")
+        wait_until(lambda: playerctl("status", env=env) == "Paused")
         playerctl("next", env=env)
-        eventually(lambda: playerctl("metadata", "title", env=env) == second)
+        wait_until(lambda: playerctl("metadata", "title", env=env) == second)
         playerctl("stop", env=env)
         assert process.wait(30.0) == 0
     finally:

@@ -16,7 +16,8 @@ from engine.surfaces.mqtt import MqttSettings, MqttSurface, mqtt_settings
 from tests.support.command import latent
 from tests.support.osc import FakeSession
 from tests.support.playing import playing
-from tests.support.streams import free_tcp_port, is_listening, program, wait_until
+from tests.support.streams import free_tcp_port, is_listening, program
+from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.slow
 

@@ -16,7 +16,8 @@ from tests.support import audio
 from tests.support.command import ROOT, environment, latent
 from tests.support.osc import oscsend
 from tests.support.playing import Player, playing
-from tests.support.streams import decoded, fetch, wait_until
+from tests.support.streams import decoded, fetch
+from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.slow
 

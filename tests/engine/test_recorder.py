@@ -23,6 +23,7 @@ from engine.recording.naming import recording_path, safe_stem
 from engine.recording.recorder import Recorder
 from engine.recording.recovery import repair_flac
 from tests.support.signals import noise
+from tests.support.waiting import wait_until
 
 RATE = 44_100
 STEP = 2.0**-23  # of 24 bits
@@ -61,13 +62,6 @@ def feed(recorder: Recorder, samples: Samples, block: int = 512) -> None:
 def read(path: Path) -> Samples:
     samples: Samples = soundfile.read(path, dtype="float32", always_2d=True)[0]
     return samples
-
-
-def wait_for(condition: Callable[[], bool], seconds: float = 10.0) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "took too long"
-        time.sleep(0.005)
 
 
 def passes(path: Path) -> bool:
@@ -231,9 +225,9 @@ def test_a_slow_disk_leaves_a_marked_silence_of_the_same_length(
     middle = len(samples) // 2 // 512 * 512 + 512
     kept[:middle] &= kept[:middle]
     go_on.set()
-    wait_for(lambda: recorder.tap.available == 0)
+    wait_until(lambda: recorder.tap.available == 0)
     for start in range(middle, len(samples), 512):
-        wait_for(lambda: recorder.tap.available < RATE // 2)
+        wait_until(lambda: recorder.tap.available < RATE // 2)
         kept[start : start + 512] = recorder.tap.write(samples[start : start + 512])
     assert recorder.stop()
     expected = np.where(kept[:, None], samples, np.float32(0.0))
@@ -261,7 +255,7 @@ def test_a_disk_that_is_slow_to_sync_keeps_no_sound_in_memory(
     recorder.start()
     samples = music(1.2)
     feed(recorder, samples)
-    wait_for(lambda: recorder.state().n_samples == len(samples))
+    wait_until(lambda: recorder.state().n_samples == len(samples))
     assert len(recorder.state().files) == 2
     go_on.set()
     assert recorder.stop()
@@ -371,11 +365,11 @@ def test_a_disk_that_fills_ends_the_recording_in_time(
     full = os.statvfs_result((4096, 4096, 1, 0, 0, 1, 1, 1, 0, 255))
     samples = music(1.0)
     feed(recorder, samples[:22_050])
-    wait_for(lambda: recorder.tap.available == 0)
+    wait_until(lambda: recorder.tap.available == 0)
     with monkeypatch.context() as patch:
         patch.setattr("os.statvfs", lambda path: full)
         recorder.tap.write(samples[22_050:])
-        wait_for(lambda: not recorder.state().active)
+        wait_until(lambda: not recorder.state().active)
     assert not recorder.tap.write(samples), "a tap that is closed takes nothing"
     assert not recorder.stop()
     assert len(lines) == 1
@@ -459,7 +453,7 @@ def test_a_folder_that_is_removed_is_made_again(
     recorder.start()
     samples = music(2.0)
     feed(recorder, samples[:RATE])
-    wait_for(lambda: recorder.state().n_samples == RATE)
+    wait_until(lambda: recorder.state().n_samples == RATE)
     shutil.rmtree(folder)
     feed(recorder, samples[RATE:])
     assert recorder.stop()

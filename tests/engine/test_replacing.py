@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from engine.streams import replacing
-from tests.support.streams import wait_until
+from tests.support.waiting import wait_until
 
 Process = subprocess.Popen[bytes]
 

@@ -7,7 +7,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -19,6 +19,7 @@ from effects.base.errors import RunError
 from engine.surfaces.stay_awake import StayAwake
 from tests.support.command import ROOT, environment
 from tests.support.dbus import private_bus
+from tests.support.waiting import wait_until
 
 WAIT_S = 30.0
 PATH = "/org/freedesktop/login1"
@@ -87,15 +88,8 @@ def logind(monkeypatch: pytest.MonkeyPatch) -> Iterator[Manager]:
             thread.join()
 
 
-def _wait_for(holds: Callable[[], bool]) -> None:
-    end = time.monotonic() + WAIT_S
-    while not holds():
-        assert time.monotonic() < end
-        time.sleep(0.02)
-
-
 def _is_asked(manager: Manager) -> None:
-    _wait_for(lambda: bool(manager.asked))
+    wait_until(lambda: bool(manager.asked))
     time.sleep(0.2)  # until the answer has been sent
     manager.forget_own_ends()
     assert manager.n_held() == 1
@@ -108,7 +102,7 @@ def test_sleep_is_held_back_from_start_to_stop(logind: Manager) -> None:
     _is_asked(logind)
     assert logind.asked == [("idle:sleep", "Latent", "music plays", "block")]
     inhibitor.stop()
-    _wait_for(lambda: logind.n_held() == 0)
+    wait_until(lambda: logind.n_held() == 0)
     assert said == []
 
 
@@ -130,7 +124,7 @@ def test_a_machine_whose_player_was_killed_may_sleep(
         _is_asked(logind)
         player.send_signal(signal.SIGKILL)
         player.wait()
-        _wait_for(lambda: logind.n_held() == 0)
+        wait_until(lambda: logind.n_held() == 0)
 
 
 def test_a_machine_that_cannot_be_kept_awake_plays_and_says_so(
@@ -140,7 +134,7 @@ def test_a_machine_that_cannot_be_kept_awake_plays_and_says_so(
     said: list[str] = []
     inhibitor = StayAwake(said.append)
     inhibitor.start()
-    _wait_for(lambda: bool(said))
+    wait_until(lambda: bool(said))
     assert said[0].startswith("the machine may sleep while music plays: ")
     assert "\n" not in said[0]
     inhibitor.stop()

@@ -33,8 +33,8 @@ from tests.support.streams import (
     playing,
     program,
     streaming,
-    wait_until,
 )
+from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.slow
 PLAY_S = 10.0

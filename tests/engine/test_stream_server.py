@@ -26,8 +26,8 @@ from tests.support.streams import (
     playing,
     streaming,
     tones,
-    wait_until,
 )
+from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.slow
 BEGUN_S = 5.5  # a radio has played so long: a burst is whole

@@ -25,8 +25,8 @@ from tests.support.streams import (
     program,
     streaming,
     tones,
-    wait_until,
 )
+from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.slow
 

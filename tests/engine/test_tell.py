@@ -9,7 +9,7 @@ import pytest
 
 from tests.support.command import latent
 from tests.support.playing import Player, free_port, playing
-from tests.support.streams import wait_until
+from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.slow
 

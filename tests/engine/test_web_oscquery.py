@@ -19,7 +19,8 @@ from engine.web.access import Access, names_of
 from engine.web.oscquery import query_routes
 from engine.web.web_peer import BURST
 from tests.support.osc import STATUS, bundle, number, packet, padded, unpacked
-from tests.support.web import Client, ServedPage, patience, served_page, until
+from tests.support.waiting import wait_until
+from tests.support.web import Client, ServedPage, patience, served_page
 
 OSC_PORT = 9470
 GAIN = "/latent/master/gain"
@@ -196,16 +197,16 @@ def test_what_is_ignored_or_was_never_asked_for_is_not_heard(page: ServedPage) -
 def test_packets_turn_controls_and_press_buttons(page: ServedPage) -> None:
     with Controller(page) as controller:
         controller.send(number(GAIN, -3.0))
-        until(lambda: page.controls.snapshot["master/gain"] == -3.0)
+        wait_until(lambda: page.controls.snapshot["master/gain"] == -3.0)
         controller.send(
             bundle(number("/latent/norm/tilt", 0.625), packet("/latent/tilt"))
         )
-        until(lambda: page.controls.snapshot["tilt"] == 3.0)
+        wait_until(lambda: page.controls.snapshot["tilt"] == 3.0)
         before = len(page.session.done)
         controller.send(packet("/latent/next", "T"))
         controller.send(packet("/latent/next", "F"))  # let go
         controller.send(packet("/latent/preset/load", "s", padded(b"dark")))
-        until(lambda: len(page.session.done) >= before + 2)
+        wait_until(lambda: len(page.session.done) >= before + 2)
         assert page.session.done[before:] == [("next",), ("preset/load", "dark")]
 
 
@@ -235,7 +236,7 @@ def test_without_the_token_it_is_for_listening_alone() -> None:
             assert page.controls.snapshot["master/gain"] != -20.0
         with Controller(page, f"/?token={token}") as controller:
             controller.send(number(GAIN, -20.0))
-            until(lambda: page.controls.snapshot["master/gain"] == -20.0)
+            wait_until(lambda: page.controls.snapshot["master/gain"] == -20.0)
         assert get(page, "/latent/tilt?VALUE") == (200, {"VALUE": [0.0]})
 
 
@@ -274,4 +275,4 @@ def test_the_last_value_of_a_flood_counts(page: ServedPage) -> None:
         for k in range(n):
             controller.send(number("/latent/width", k / n))
         controller.send(number("/latent/width", 0.25))
-        until(lambda: page.controls.snapshot["width"] == 0.25)
+        wait_until(lambda: page.controls.snapshot["width"] == 0.25)

@@ -19,6 +19,7 @@ from engine.control.commands import COMMANDS
 from engine.control.controls import TABLE
 from engine.web.access import Access, names_of
 from model.inference import TimbreModel
+from tests.support.waiting import wait_until
 from tests.support.web import (
     RATE,
     Client,
@@ -26,7 +27,6 @@ from tests.support.web import (
     fuzzed,
     patience,
     served_page,
-    until,
 )
 
 GAIN = "/latent/master/gain"
@@ -95,7 +95,7 @@ def test_values_go_both_ways_within_100_ms(page: ServedPage) -> None:
     with page.client() as client, page.client() as other:
         begun = time.monotonic()
         client.send(GAIN, -6)
-        assert until(lambda: page.controls.snapshot["master/gain"] == -6.0) < limit
+        assert wait_until(lambda: page.controls.snapshot["master/gain"] == -6.0) < limit
         came, _ = other.wait(GAIN, -6.0)
         assert came - begun < limit
         begun = time.monotonic()
@@ -111,7 +111,7 @@ def test_commands_reach_the_session(page: ServedPage) -> None:
         client.send("/latent/keep", 60)
         client.send("/latent/preset/load", "dark")
         wanted = [("next",), ("keep", 60.0), ("preset/load", "dark")]
-        until(lambda: page.session.done[-3:] == wanted)
+        wait_until(lambda: page.session.done[-3:] == wanted)
 
 
 @pytest.mark.parametrize(
@@ -166,7 +166,7 @@ def test_a_flood_keeps_the_last_value(page: ServedPage) -> None:
     with page.client() as client:
         for k in range(3000):
             client.send("/latent/width", k / 2000.0)
-        until(lambda: page.controls.snapshot["width"] == 2999 / 2000.0)
+        wait_until(lambda: page.controls.snapshot["width"] == 2999 / 2000.0)
 
 
 @pytest.mark.parametrize(
@@ -237,7 +237,8 @@ def test_a_client_that_dawdles_is_shown_out(
         monkeypatch.setattr(f"engine.web.connections.{name}", 0.5)
     with socket.create_connection(("127.0.0.1", page.port), timeout=0.2) as client:
         client.sendall(sent % page.port if b"%d" in sent else sent)
-        until(lambda: has_gone(client, b"a" if sent else b""))  # a byte now and then
+        # a byte now and then
+        wait_until(lambda: has_gone(client, b"a" if sent else b""))
     assert get(page, "/")[0] == 200
 
 
@@ -270,8 +271,8 @@ def test_a_client_that_takes_no_answer_is_shown_out(
         client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         mine = client.getsockname()[1]
         client.sendall(1500 * request.encode())  # answers that no buffer holds
-        until(lambda: mine in clients_of(page))
-        until(lambda: mine not in clients_of(page), 60.0)
+        wait_until(lambda: mine in clients_of(page))
+        wait_until(lambda: mine not in clients_of(page), 60.0)
     assert get(page, "/")[0] == 200
 
 
@@ -311,7 +312,7 @@ def test_the_token_is_for_changes_alone(home: Path) -> None:
         client.send("/page/token", access.token)
         client.wait("/page/may-change", True)
         client.send(GAIN, -3)
-        until(lambda: page.controls.snapshot["master/gain"] == -3.0)
+        wait_until(lambda: page.controls.snapshot["master/gain"] == -3.0)
 
 
 def test_live_sound_is_the_master(page: ServedPage) -> None:
@@ -363,7 +364,7 @@ def test_a_server_that_is_late_has_the_whole_song(
     page = ServedPage()
     page.link.start()
     far = page.link.connect()
-    until(lambda: page.taps)
+    wait_until(lambda: page.taps)
     t = np.arange(8 * RATE) / RATE
     hertz = np.where(t < 4.0, 1000.0, 200.0)
     tone = 0.5 * np.sin(2 * np.pi * hertz * t)
@@ -374,8 +375,8 @@ def test_a_server_that_is_late_has_the_whole_song(
     monkeypatch.setattr(page.link, "connect", lambda: far)
     page.start_server()
     try:
-        until(lambda: get(page, "/api/song")[0] == 200)
-        until(lambda: json.loads(get(page, "/api/song")[1])["columns"])
+        wait_until(lambda: get(page, "/api/song")[0] == 200)
+        wait_until(lambda: json.loads(get(page, "/api/song")[1])["columns"])
         picture = json.loads(get(page, "/api/song")[1])
     finally:
         page.stop()
@@ -403,7 +404,7 @@ def test_the_model_is_kept_while_a_page_is_open(page: ServedPage) -> None:
         assert get(page, "/api/space")[0] == 200
         context.release_model(0.0)
         assert is_held()
-    until(lambda: not context.hub.n_pages)
+    wait_until(lambda: not context.hub.n_pages)
     context.release_model(60.0)
     assert is_held()
     context.release_model(0.0)

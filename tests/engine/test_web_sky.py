@@ -6,7 +6,7 @@ import re
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import numpy as np
 import pytest
@@ -19,6 +19,7 @@ from model.inference import TimbreModel
 from model.timbre_map import TimbreMap, load_map, spectra_of
 from tests.support.browser import CHROMIUM, DESK, PHONE, Browser, Page
 from tests.support.playing import Player, playing
+from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium")
 
@@ -78,13 +79,6 @@ def url_of(session: Player) -> str:
 
 def asked(session: Player, *names: str) -> dict[str, tuple[object, ...]]:
     return dict(OscClient("127.0.0.1", session.osc).ask(names))
-
-
-def until(holds: Callable[[], bool], seconds: float = 60.0) -> None:
-    deadline = time.monotonic() + seconds
-    while not holds():
-        assert time.monotonic() < deadline
-        time.sleep(0.2)
 
 
 def point(session: Player) -> NDArray[np.float32]:
@@ -157,8 +151,8 @@ def test_a_drag_steers_the_music_to_a_sound(
         page.touch([(float(x), float(y)) for x, y in steps])
     else:
         page.drag(begin, end)
-    until(lambda: asked(session, "song/like")["song/like"] != ("",))
-    until(lambda: asked(session, "now")["now"][0] != number)
+    wait_until(lambda: asked(session, "song/like")["song/like"] != ("",))
+    wait_until(lambda: asked(session, "now")["now"][0] != number)
     meant = point_of(str(asked(session, "song/like")["song/like"][0]), 32)
     time.sleep(8.0)  # one song has given way to the other
     now = point(session)
@@ -181,7 +175,7 @@ def test_keys_alone_hear_a_sound_and_steer_to_it(
     page.press("ArrowLeft")
     page.wait(f"{words} !== {json.dumps(first)}")
     page.press("g")
-    until(lambda: asked(session, "song/like")["song/like"] != ("",))
+    wait_until(lambda: asked(session, "song/like")["song/like"] != ("",))
     page.press("f")
     page.wait("document.body.classList.contains('bare')")
     hidden = "!document.querySelector('#sky .head').checkVisibility()"
@@ -199,7 +193,7 @@ def test_the_map_comes_nearer_by_wheel_and_keys(
     browser: Browser, session: Player, timbre_map: TimbreMap
 ) -> None:
     page = opened(browser, session, touch=False)
-    until(lambda: asked(session, "song/like")["song/like"] == ("",))
+    wait_until(lambda: asked(session, "song/like")["song/like"] == ("",))
     number = 2100
     at = pixel(page, timbre_map.places[number])
     page.wheel(at, -300)
@@ -223,7 +217,7 @@ def test_two_fingers_zoom_and_steer_nothing(
     browser: Browser, session: Player, timbre_map: TimbreMap
 ) -> None:
     page = opened(browser, session, PHONE, touch=True)
-    until(lambda: asked(session, "song/like")["song/like"] == ("",))
+    wait_until(lambda: asked(session, "song/like")["song/like"] == ("",))
     middle = (180.0, 400.0)
     page.pinch(middle, [60, 90, 120, 180])
     assert page.run(ZOOM) == pytest.approx(3.0, rel=0.05)
@@ -261,7 +255,7 @@ def test_a_sound_file_is_placed_and_started_from(
     page.click(".found button:nth-last-child(2)")
     page.wait("window.heard.length === 1", 30)
     page.click(".found button:last-child")
-    until(lambda: asked(session, "song/like")["song/like"] != ("",))
+    wait_until(lambda: asked(session, "song/like")["song/like"] != ("",))
     meant = point_of(str(asked(session, "song/like")["song/like"][0]), 32)
     assert apart_db(model, meant, timbre_map.z[goal]) < 6.0
     time.sleep(8.0)

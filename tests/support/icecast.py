@@ -8,7 +8,8 @@ from pathlib import Path
 from urllib.parse import quote
 from xml.etree import ElementTree
 
-from tests.support.streams import is_listening, open_folder, program, wait_until
+from tests.support.streams import is_listening, open_folder, program
+from tests.support.waiting import wait_until
 
 PASSWORD = "hush'%@ä"
 

@@ -16,6 +16,7 @@ import numpy as np
 from effects.audio.levels import Samples
 from engine.streams.messages import Outputs, Playing
 from engine.streams.radio import StreamRadio, StreamSettings
+from tests.support.waiting import wait_until
 
 RATE = 48_000
 BLOCK = 960
@@ -114,16 +115,6 @@ def streaming(
         yield source
     finally:
         source.stop()
-
-
-def wait_until(
-    holds: Callable[[], object], timeout: float = 20.0, what: str = "it"
-) -> None:
-    """Until something holds, looking twenty times a second."""
-    deadline = time.monotonic() + timeout
-    while not holds():
-        assert time.monotonic() < deadline, f"{what}: not within {timeout} s"
-        time.sleep(0.05)
 
 
 def fetch(

@@ -7,7 +7,7 @@ import random
 import re
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Any
 
@@ -241,13 +241,3 @@ def fuzzed(rng: random.Random) -> str | bytes:
 def patience() -> float:
     """What limits of time are multiplied by: programs that wait for each core."""
     return max(1.0, os.getloadavg()[0] / (os.cpu_count() or 1))
-
-
-def until(holds: Callable[[], object], timeout: float = ANSWER_S) -> float:
-    """Wait until something holds; returns how long that took."""
-    begun = time.monotonic()
-    while not holds():
-        if time.monotonic() - begun > timeout:
-            raise TimeoutError("never held")
-        time.sleep(0.005)
-    return time.monotonic() - begun
