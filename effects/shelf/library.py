@@ -38,7 +38,7 @@ from effects.shelf.making import make_in_process
 from effects.shelf.similarity import N_FEATURES, modulation_features, similarity_matrix
 
 PREPARED_RATE = 48_000
-HELD_LOOPS = 5  # that stay mapped; two voices crossfading need four
+HELD_LOOPS = 8  # that stay mapped: two mixes of four may crossfade
 SIDECAR_VERSION = 1
 MAX_SIDECAR = 1 << 16  # bytes
 LONGEST_S = 900.0

@@ -26,6 +26,7 @@ from effects.shelf.loops import Loop
 
 FORMAT_VERSION = 1
 MAX_FACTS = 1 << 16  # bytes
+MOST_SAMPLES = 1 << 32  # no loop is so long
 
 
 class LoopCache:
@@ -143,8 +144,12 @@ def _mapped(path: Path) -> tuple[Samples, mmap.mmap]:
     with open_regular(path) as file:
         if format.read_magic(file) != (1, 0):
             raise ValueError("of another version")
-        shape, is_column_major, dtype = format.read_array_header_1_0(file)
-        if is_column_major or dtype != np.float32 or len(shape) != 2:
+        try:
+            shape, is_column_major, dtype = format.read_array_header_1_0(file)
+        except Exception as error:  # numpy's own parser raises many kinds
+            raise ValueError("a damaged header") from error
+        is_shape = len(shape) == 2 and 0 < shape[0] < MOST_SAMPLES and shape[1] == 2
+        if is_column_major or dtype != np.float32 or not is_shape:
             raise ValueError("of another kind")
         memory = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
         n = shape[0] * shape[1]

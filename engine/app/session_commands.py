@@ -113,7 +113,7 @@ class SessionCommands:
     def status(self) -> SessionStatus:
         """Any thread: the status now."""
         session, bed = self._session, self._session.graph.bed
-        metrics, levels = session.metrics, self._levels()
+        metrics = session.metrics
         return SessionStatus(
             is_paused=self._paused,
             uptime_s=session.seconds,
@@ -127,9 +127,7 @@ class SessionCommands:
                 amplitude_to_db(metrics.peak_left),
                 amplitude_to_db(metrics.peak_right),
             ),
-            momentary_lufs=levels.momentary_lufs,
-            short_term_lufs=levels.short_term_lufs,
-            true_peak_db=levels.true_peak_db,
+            levels=self._levels,
             preset=self._preset,
             presets=self._presets,
             effects=None if bed is None else tuple(bed.available),

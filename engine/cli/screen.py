@@ -63,12 +63,13 @@ def printable(text: str) -> str:
 
 def _rows(state: ScreenState) -> list[tuple[str, Text]]:
     status, song = state.status, state.status.song
+    loudness = status.levels().momentary_lufs
     rows = [
         ("song", _song(song) if song else Text()),
         ("pattern", _pattern(song) if song else Text()),
         ("", _bar(song.progress if song else 0.0, state.plain, "cyan")),
         ("level", _level(status)),
-        ("", _bar(1.0 - status.momentary_lufs / QUIETEST_LUFS, state.plain, "green")),
+        ("", _bar(1.0 - loudness / QUIETEST_LUFS, state.plain, "green")),
         ("volume", _volume(state.controls)),
         ("effects", Text(printable(", ".join(status.sounding)) or "none")),
         ("recording", _recording(status.recording)),
@@ -108,9 +109,10 @@ def _pattern(song: SongStatus) -> Text:
 
 
 def _level(status: SessionStatus) -> Text:
-    short_term, momentary = status.short_term_lufs, status.momentary_lufs
+    levels = status.levels()
+    short_term, momentary = levels.short_term_lufs, levels.momentary_lufs
     text = Text(f"{_db(short_term)} LUFS short-term, {_db(momentary)} momentary, peak ")
-    peak = status.true_peak_db
+    peak = levels.true_peak_db
     text.append(f"{_db(peak)} dBTP", "red" if peak > LOUD_DB else "")
     return text
 

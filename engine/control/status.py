@@ -1,6 +1,9 @@
 """The status of a session: one immutable value that every surface shows."""
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from effects.audio.level_meter import MeterLevels
 
 QUIETEST_DB = -200.0  # what a level of silence is shown as
 
@@ -77,9 +80,8 @@ class SessionStatus:
         device_losses: how often the device went away.
         away_s: seconds without a device.
         peak_db: highest samples of the last block, left and right, dBFS.
-        momentary_lufs: loudness of the last 0.4 s.
-        short_term_lufs: loudness of the last 3 s.
-        true_peak_db: highest true peak of the last 3 s, dBTP.
+        levels: gives those of the last seconds. They are asked for when they are
+            looked at, since they are measured less often where nobody looks.
         preset: name of the preset that was loaded last.
         presets: names of those that can be loaded.
         effects: names of the effects that can be chosen; None without a bed.
@@ -101,9 +103,7 @@ class SessionStatus:
     device_losses: int = 0
     away_s: float = 0.0
     peak_db: tuple[float, float] = (QUIETEST_DB, QUIETEST_DB)
-    momentary_lufs: float = QUIETEST_DB
-    short_term_lufs: float = QUIETEST_DB
-    true_peak_db: float = QUIETEST_DB
+    levels: Callable[[], MeterLevels] = field(default=MeterLevels, compare=False)
     preset: str = ""
     presets: tuple[str, ...] = ()
     effects: tuple[str, ...] | None = None

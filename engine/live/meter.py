@@ -33,17 +33,15 @@ class Meter:
     def __init__(self, sample_rate: int, channels: int = 2) -> None:
         self.tap = Tap(sample_rate, channels, RING_S)
         self._levels = MeterLevels()  # replaced, never changed
-        self._looked_at = -LOOKS_FOR_S  # monotonic time
+        self._looked_at = time.monotonic()
         self._meter = LevelMeter(sample_rate, channels)
-        self._hop = round(HOP_S * sample_rate)
-        longest = round(UNSEEN_S * sample_rate)
-        self._block = np.zeros((longest, channels), np.float32)
+        self._block = np.zeros((round(HOP_S * sample_rate), channels), np.float32)
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="meter", daemon=True)
 
     @property
     def levels(self) -> MeterLevels:
-        """A tenth of a second old where somebody keeps looking, else a second."""
+        """Some tenths of a second old where somebody keeps looking, else a second."""
         self._looked_at = time.monotonic()
         return self._levels
 
@@ -60,9 +58,8 @@ class Meter:
 
     def _run(self) -> None:
         while not self._stopping.wait(HOP_S if self._is_seen else UNSEEN_S):
-            hop = self._hop if self._is_seen else len(self._block)
-            while self.tap.available >= hop or self.tap.next_gap():
-                if n := self.tap.read_into(self._block[:hop]):
+            while self.tap.available >= len(self._block) or self.tap.next_gap():
+                if n := self.tap.read_into(self._block):
                     self._levels = self._meter.add(self._block[:n])
 
     @property

@@ -98,7 +98,10 @@ class Pacer:
             if ring.count(Counter.READ) != taken:
                 taken, taken_at = ring.count(Counter.READ), now
             if ring.lacks > 0:
-                self._due = now + self._turn(ring)
+                asked = ring.count(Counter.BLOCK)
+                is_short = 0 < asked < len(self._whole)
+                self._turn(ring, self._short if is_short else self._whole)
+                self._due = now + self._period
             elif now - taken_at < STALLED_S:
                 ring.wait(LOOK_S)
             else:
@@ -111,24 +114,20 @@ class Pacer:
         if now < self._due:
             time.sleep(min(self._due - now, self._period))  # cheaper than an event
             return
-        self._due += self._turn(ring)
+        self._turn(ring, self._whole)
+        self._due += self._period
         if now > self._due:  # not all at once: a new plan is written just ahead
             time.sleep(self._period / FASTEST)
 
-    def _turn(self, ring: MixerEnd | None) -> float:
-        """Have a block made, and write it to the ring if there is one.
-
-        Returns:
-            How long the block lasts, in seconds.
-        """
-        asked = 0 if ring is None else ring.count(Counter.BLOCK)
-        block = self._short if 0 < asked < len(self._whole) else self._whole
+    def _turn(self, ring: MixerEnd | None, block: Samples) -> None:
+        """Have a block made, and write it to the ring if there is one."""
         try:
             self._render(block)
         except Exception:  # one block of silence, told by the session's metrics
             block.fill(0.0)
             self._metrics.errors += 1
         self._metrics.blocks += 1
+        asked = 0
         if ring is not None:
             if self._risen < len(self._ramp):
                 part = self._ramp[self._risen : self._risen + len(block)]
@@ -140,5 +139,5 @@ class Pacer:
                 np.multiply(mono, 0.5, out=mono)
                 block[:] = mono[:, None]
             ring.write(block)
+            asked = ring.count(Counter.BLOCK)
         self._metrics.block = max(len(block), asked)
-        return self._period * len(block) / len(self._whole)

@@ -10,6 +10,7 @@ Positions are absolute: sample 0 is the first ever written. `write` is for the p
 """
 
 import mmap
+from contextlib import suppress
 
 import numpy as np
 
@@ -101,7 +102,12 @@ class SparseRing(RingBuffer):
         # The producer keeps so far away from what was read and is not given back yet.
         n_pages = -(-(capacity + 2 * _GIVEN_BACK) // _PAGE)
         self.capacity = n_pages * _PAGE
-        self._memory = mmap.mmap(-1, self.capacity * channels * 4)
+        # Of this process alone: what is shared would be kept when it is given back.
+        flags = mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS
+        self._memory = mmap.mmap(-1, self.capacity * channels * 4, flags)
+        if hasattr(mmap, "MADV_NOHUGEPAGE"):  # of which parts are not given back
+            with suppress(OSError):  # a kernel without them
+                self._memory.madvise(mmap.MADV_NOHUGEPAGE)
         flat = np.frombuffer(self._memory, np.float32)
         self._samples = flat.reshape(channels, self.capacity).T
         self._given_back = 0  # position; consumer only
@@ -113,9 +119,10 @@ class SparseRing(RingBuffer):
 
     def read_into(self, out: Samples) -> int:
         """Consumer: fill `out`, padding with silence; returns how much was audio."""
-        n = 0
-        for start in range(0, len(out), _GIVEN_BACK):
-            n += super().read_into(out[start : start + _GIVEN_BACK])
+        n = min(len(out), self.available)
+        out[n:] = 0.0
+        for start in range(0, n, _GIVEN_BACK):
+            super().read_into(out[start : min(n, start + _GIVEN_BACK)])
             while self._read - self._given_back >= _GIVEN_BACK:
                 self._give_back(self._given_back % self.capacity)
                 self._given_back += _GIVEN_BACK

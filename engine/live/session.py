@@ -11,7 +11,7 @@ import sys
 import threading
 from collections.abc import Callable
 
-from effects.base.errors import InputError, RunError
+from effects.base.errors import InputError, RunError, what_lacks
 from effects.base.memory import give_back_now
 from engine.control.callbacks import OnEvent, Say
 from engine.control.controls import CONTROLS
@@ -124,8 +124,9 @@ class Session:
                 self._give_memory_back()
                 poll()
                 self._tell_silence()
-                if self.producer.failure is not None:
-                    raise RunError(f"the producer failed: {self.producer.failure!r}")
+                if (failure := self.producer.failure) is not None:
+                    why = what_lacks(failure) or repr(failure)
+                    raise RunError(f"the producer failed: {why}")
                 self.device.poll()
         finally:
             self._take_down()
@@ -201,9 +202,10 @@ class Session:
         self.device.start()
 
     def _give_memory_back(self) -> None:
-        """Return what hours of small arrays leave in between; a thousandth of a second.
+        """Return what hours of small arrays leave in between, some 20 MB an hour.
 
-        A session would else grow by some 20 MB in its first hour.
+        It takes some milliseconds, in which another thread that needs memory may wait:
+        the device has 20 ms in its ring, and its own buffer besides.
         """
         now = self._clock.now()
         if now - self._gave_back_at >= GIVE_BACK_EVERY_S:

@@ -65,7 +65,7 @@ def main() -> None:
             )
         Console().print(table)
         songs = {row["path"] for row in _rows(home)}
-        Console().print(f"{len(songs)} of {n - n // BROKEN_EVERY} songs gave clips")
+        Console().print(f"{len(songs)} of {n - -(-n // BROKEN_EVERY)} songs gave clips")
 
 
 def _make(folder: Path, n: int) -> None:

@@ -12,7 +12,7 @@ from effects.audio import third_octaves
 from effects.audio.levels import Samples
 from effects.base.errors import InputError
 from effects.generators import GENERATORS, Generator
-from effects.shelf.library import Library, at_rate
+from effects.shelf.library import HELD_LOOPS, Library, at_rate
 from effects.shelf.loops import Loop
 from effects.shelf.seams import seam_report
 from tests.support import audio
@@ -99,7 +99,8 @@ def test_an_effect_that_is_made_anew_is_not_played_from_the_cache(
 
 
 @pytest.mark.parametrize(
-    "damage", ["truncate", "garbage", "no sidecar", "foreign", "fields", "shape"]
+    "damage",
+    ["truncate", "garbage", "no sidecar", "foreign", "fields", "shape", "header"],
 )
 def test_a_damaged_cache_is_made_anew(shelf: Library, damage: str) -> None:
     whole = shelf.load("snow", 48_000).samples
@@ -112,6 +113,8 @@ def test_a_damaged_cache_is_made_anew(shelf: Library, damage: str) -> None:
         file.write_bytes(b"garbage")
     elif damage == "no sidecar":
         sidecar.unlink()
+    elif damage == "header":
+        file.write_bytes(file.read_bytes().replace(b"2)", b"2,", 1))
     elif damage == "shape":
         np.save(file, expected[:100])
     elif damage == "fields":
@@ -176,10 +179,10 @@ def test_an_effect_whose_file_is_gone_says_so(shelf: Library) -> None:
 
 
 def test_few_loops_stay_mapped(shelf: Library) -> None:
-    for i in range(8):
+    for i in range(12):
         shelf.store(_loop(f"x{i}", 0.5))
         shelf.load(f"x{i}", 48_000)
-    assert len(shelf._held) <= 5
+    assert len(shelf._held) == HELD_LOOPS
 
 
 def test_a_loaded_loop_knows_what_stands_in_its_bands(shelf: Library) -> None:

@@ -216,14 +216,22 @@ def test_a_concealment_that_is_used_is_not_exchanged_under_way() -> None:
     np.testing.assert_allclose(out[:, 0], expected, atol=1e-5)
 
 
-def test_the_concealment_follows_the_music_while_it_plays() -> None:
+def test_the_concealment_follows_the_music_while_it_plays(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("engine.live.producer.CONCEALMENT_LIKE_DB", 0.5)
     rig = Rig(**{"wiggle/amount": 2.0, "wiggle/rate": 0.07})
     rig.producer.prime(4.0)
-    rig.producer._renew_concealment()
-    first = rig.reader.concealment
-    rig.producer._concealed_at = -np.inf  # as if it were made long ago
+    nothing = rig.reader.concealment.loop
     rig.producer.start()
     try:
-        wait_until(lambda: rig.reader.concealment.loop is not first.loop)
+        wait_until(lambda: rig.reader.concealment.loop is not nothing)
+        first = rig.reader.concealment.loop
+        wait_until(lambda: rig.ring.available > 9 * RATE)
+        rig.producer._concealed_at = np.inf  # until the music has moved on
+        assert rig.reader.concealment.loop is first
+        rig.play(5.0)
+        rig.producer._concealed_at = -np.inf  # as if it were made long ago
+        wait_until(lambda: rig.reader.concealment.loop is not first, 10.0)
     finally:
         rig.producer.stop()

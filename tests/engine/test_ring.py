@@ -41,7 +41,7 @@ def test_ring_is_a_fifo(
 @pytest.mark.parametrize("kind", [RingBuffer, SparseRing])
 def test_two_threads_pass_every_sample_in_order(kind: type[RingBuffer]) -> None:
     ring = kind(1000, channels=1)
-    total = 400_000  # twice around a sparse ring, whose memory is given back
+    total = 400_000  # three times around a sparse ring, whose memory is given back
 
     def produce() -> None:
         sent = 0

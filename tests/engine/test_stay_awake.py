@@ -6,10 +6,10 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import psutil
 import pytest
 from dbus_fast.aio import MessageBus
 from dbus_fast.annotations import DBusStr, DBusUnixFd
@@ -88,9 +88,10 @@ def logind(monkeypatch: pytest.MonkeyPatch) -> Iterator[Manager]:
             thread.join()
 
 
-def _is_asked(manager: Manager) -> None:
-    wait_until(lambda: bool(manager.asked))
-    time.sleep(0.2)  # until the answer has been sent
+def _is_held(manager: Manager, process: int) -> None:
+    """Wait until systemd-inhibit, below a process, has its answer and runs `cat`."""
+    below = psutil.Process(process)
+    wait_until(lambda: "cat" in [p.name() for p in below.children(recursive=True)])
     manager.forget_own_ends()
     assert manager.n_held() == 1
 
@@ -99,7 +100,7 @@ def test_sleep_is_held_back_from_start_to_stop(logind: Manager) -> None:
     said: list[str] = []
     inhibitor = StayAwake(said.append)
     inhibitor.start()
-    _is_asked(logind)
+    _is_held(logind, os.getpid())
     assert logind.asked == [("idle:sleep", "Latent", "music plays", "block")]
     inhibitor.stop()
     wait_until(lambda: logind.n_held() == 0)
@@ -121,7 +122,7 @@ def test_a_machine_whose_player_was_killed_may_sleep(
     assert player.stderr is not None
     with player.stderr:
         assert b"playing" in player.stderr.readline()
-        _is_asked(logind)
+        _is_held(logind, player.pid)
         player.send_signal(signal.SIGKILL)
         player.wait()
         wait_until(lambda: logind.n_held() == 0)

@@ -10,6 +10,7 @@ import pytest
 import soundfile
 from rich.console import Console
 
+from effects.audio.level_meter import MeterLevels
 from engine.cli.screen import ScreenState, clock, draw
 from engine.control.controls import defaults
 from engine.control.status import RecordingStatus, SessionStatus, SongStatus
@@ -26,8 +27,7 @@ STATUS = SessionStatus(
     headroom_s=9.96,
     load=0.031,
     device="pulse",
-    short_term_lufs=-18.26,
-    true_peak_db=-0.5,
+    levels=lambda: MeterLevels(short_term_lufs=-18.26, true_peak_db=-0.5),
     preset="dark",
     sounding=("rain", "wind\x1b[2J"),
     sleep_min=2.5,

@@ -15,6 +15,7 @@ import psutil
 import pytest
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
+from effects.audio.level_meter import MeterLevels
 from engine.control.commands import COMMANDS
 from engine.control.controls import TABLE
 from engine.web.access import Access, names_of
@@ -418,7 +419,7 @@ def test_a_hidden_page_is_not_woken_by_what_moves_always(page: ServedPage) -> No
         hidden.send("/page/watch", False)
         hidden.send("/latent/master/gain")
         hidden.wait("/latent/master/gain")  # what was said before is taken by now
-        page.session.show(momentary_lufs=-31.0)
+        page.session.show(levels=lambda: MeterLevels(-31.0))
         other.wait("/latent/meter/lufs", -31.0, -200.0)
         page.session.show(title="Flow")
         while (frame := json.loads(hidden.next()))["address"] != "/latent/song/title":
