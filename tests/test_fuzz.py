@@ -11,6 +11,7 @@ from tests.support.file_mutants import FuzzTarget, fuzz, fuzz_targets
 KINDS = (
     *("preset", "grammar", "config", "journal", "card", "album", "decisions"),
     *("bindings", "manifest", "verdicts", "model", "map", "network"),
+    *("loop", "facts"),
     *("wav", "flac", "ogg", "opus", "mp3", "aiff", "osc"),
 )
 

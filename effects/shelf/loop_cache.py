@@ -7,13 +7,14 @@ that play it share its pages. Files appear whole or not at all, the JSON file la
 
 import json
 import mmap
-from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import replace
+from io import BytesIO
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Literal, TypedDict
 
 import numpy as np
+from msgspec import Meta
 from numpy.lib import format
 
 from effects.audio.levels import Samples
@@ -27,6 +28,22 @@ from effects.shelf.loops import Loop
 FORMAT_VERSION = 1
 MAX_FACTS = 1 << 16  # bytes
 MOST_SAMPLES = 1 << 32  # no loop is so long
+MOST_POWER = 1e3  # nor so loud in a band
+
+
+class _Facts(TypedDict):
+    """What stands in the JSON file of a kept loop."""
+
+    format: Literal[1]
+    n_samples: Annotated[int, Meta(gt=0, lt=MOST_SAMPLES)]
+    seconds: Annotated[float, Meta(gt=0.0)]
+    seam: Annotated[int, Meta(ge=0, lt=MOST_SAMPLES)]
+    mode: str
+    credit: dict[str, str]
+    power: Annotated[
+        list[Annotated[float, Meta(ge=0.0, le=MOST_POWER)]],
+        Meta(min_length=N_BANDS, max_length=N_BANDS),
+    ]
 
 
 class LoopCache:
@@ -52,23 +69,19 @@ class LoopCache:
         if facts is None:
             return None
         try:
-            samples, memory = _mapped(path)
-            power = np.array(facts["power"], np.float64)
-            loop = Loop(
-                name,
-                samples,
-                sample_rate,
-                int(facts["seam"]),
-                str(facts["mode"]),
-                {str(k): str(v) for k, v in facts["credit"].items()},
-                power,
-                memory,
-            )
-        except (OSError, ValueError, TypeError, KeyError, AttributeError):
+            samples, memory = _mapped(path, facts["n_samples"])
+        except (OSError, ValueError):
             return None
-        n = facts.get("n_samples")
-        fits = samples.dtype == np.float32 and samples.shape == (n, 2)
-        return loop if fits and power.shape == (N_BANDS,) else None
+        return Loop(
+            name,
+            samples,
+            sample_rate,
+            facts["seam"],
+            facts["mode"],
+            facts["credit"],
+            np.array(facts["power"], np.float64),
+            memory,
+        )
 
     def is_kept(self, name: str, identity: str, sample_rate: int) -> bool:
         """Whether there is a loop to read; arguments as for `read`."""
@@ -109,9 +122,8 @@ class LoopCache:
     def seconds(self, name: str, identity: str) -> float | None:
         """Length of an effect in seconds, if it is kept at any rate."""
         for path in sorted((self._folder / name).glob(f"{identity}-*.npy")):
-            value = (_facts(path) or {}).get("seconds")
-            if isinstance(value, float):
-                return value
+            if (facts := _facts(path)) is not None:
+                return facts["seconds"]
         return None
 
     def forget(self, name: str) -> None:
@@ -134,35 +146,32 @@ class LoopCache:
                     other.unlink()
 
 
-def _mapped(path: Path) -> tuple[Samples, mmap.mmap]:
+def _mapped(path: Path, n_samples: int) -> tuple[Samples, mmap.mmap]:
     """The samples of a kept loop, and the mapping in which they lie.
+
+    The header must be the one that such a file is written with: no part of a damaged
+    one is read.
 
     Raises:
         OSError: the file cannot be read.
-        ValueError: it holds no samples.
+        ValueError: it is damaged, or of another length.
     """
+    expected = BytesIO()
+    shape = n_samples, 2
+    header = {"descr": "<f4", "fortran_order": False, "shape": shape}
+    format.write_array_header_1_0(expected, header)
+    begin = len(expected.getvalue())
     with open_regular(path) as file:
-        if format.read_magic(file) != (1, 0):
-            raise ValueError("of another version")
-        try:
-            shape, is_column_major, dtype = format.read_array_header_1_0(file)
-        except Exception as error:  # numpy's own parser raises many kinds
-            raise ValueError("a damaged header") from error
-        is_shape = len(shape) == 2 and 0 < shape[0] < MOST_SAMPLES and shape[1] == 2
-        if is_column_major or dtype != np.float32 or not is_shape:
-            raise ValueError("of another kind")
+        if file.read(begin) != expected.getvalue():
+            raise ValueError("another header")
         memory = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
-        n = shape[0] * shape[1]
-        flat = np.frombuffer(memory, np.float32, count=n, offset=file.tell())
+    flat = np.frombuffer(memory, np.float32, count=2 * n_samples, offset=begin)
     return flat.reshape(shape), memory
 
 
-def _facts(path: Path) -> Mapping[str, Any] | None:
+def _facts(path: Path) -> _Facts | None:
     try:
         content = read_bytes(path.with_suffix(".json"), MAX_FACTS, "loop's facts")
-        facts = decode_json(content, dict[str, Any], str(path))
+        return decode_json(content, _Facts, str(path))
     except InputError:
         return None
-    if facts.get("format") != FORMAT_VERSION:
-        return None
-    return facts

@@ -21,8 +21,10 @@ from onnx import TensorProto, helper
 
 from effects.audio.sound_reader import read_sound
 from effects.audio.sound_writer import write_sound
-from effects.base.errors import LatentError
+from effects.base.errors import InputError, LatentError
 from effects.base.open_file import read_bytes
+from effects.shelf.loop_cache import LoopCache
+from effects.shelf.loops import Loop
 from engine.album.review import DECISIONS, Review
 from engine.album.state import STATE, read_state
 from engine.cli.config_file import default_map, read_config
@@ -45,6 +47,7 @@ from tests.support.albums import planted_album
 from tests.support.mutants import refusal, sound_packets
 
 MAX_JSON = 16 * 2**20
+LOOP_RATE = 48_000
 LONGEST_S = 1.0  # of CPU time, for one file
 
 # What stands in place of a number, a text or a whole value.
@@ -168,7 +171,8 @@ def fuzz_targets(folder: Path) -> Mapping[str, FuzzTarget]:
     Args:
         folder: where sound examples are made.
     """
-    found = [*_texts(), *_rows(folder), *_models(), *_sounds(folder), _packets()]
+    found = [*_texts(), *_rows(folder), *_models(), *_loops(folder)]
+    found += [*_sounds(folder), _packets()]
     return {target.name: target for target in found}
 
 
@@ -334,6 +338,33 @@ def _sounds(folder: Path) -> list[FuzzTarget]:
         name = f"odd.{ending}"
         found.append(FuzzTarget(ending, name, (content,), read_sound, mend))
     return found
+
+
+def _loops(folder: Path) -> list[FuzzTarget]:
+    """The two files of a kept loop; a damaged one is as good as none."""
+    rng = np.random.default_rng(1)
+    samples = rng.standard_normal((500, 2)).astype(np.float32)
+    cache = LoopCache(folder / "loops")
+    kept = cache.keep(Loop("rain", samples, LOOP_RATE), "v1")
+    assert kept.memory is not None
+    files = [
+        folder / "loops/rain" / f"v1-{LOOP_RATE}{kind}" for kind in (".npy", ".json")
+    ]
+    contents = [file.read_bytes() for file in files]
+
+    def read(path: Path) -> None:
+        for file, content in zip(files, contents, strict=True):
+            if file.name != path.name:
+                (path.parent / file.name).write_bytes(content)
+        loop = LoopCache(path.parents[1]).read(path.parent.name, "v1", LOOP_RATE)
+        if loop is None:
+            raise InputError("no loop")
+        loop.samples.tobytes()
+
+    return [
+        FuzzTarget(name, file.name, (content,), read)
+        for name, file, content in zip(("loop", "facts"), files, contents, strict=True)
+    ]
 
 
 def _with_ogg_checksums(content: bytes) -> bytes:
