@@ -31,7 +31,7 @@ MOST_SAMPLES = 1 << 32  # no loop is so long
 MOST_POWER = 1e3  # nor so loud in a band
 
 
-class _Facts(TypedDict):
+class _LoopFacts(TypedDict):
     """What stands in the JSON file of a kept loop."""
 
     format: Literal[1]
@@ -169,9 +169,9 @@ def _mapped(path: Path, n_samples: int) -> tuple[Samples, mmap.mmap]:
     return flat.reshape(shape), memory
 
 
-def _facts(path: Path) -> _Facts | None:
+def _facts(path: Path) -> _LoopFacts | None:
     try:
         content = read_bytes(path.with_suffix(".json"), MAX_FACTS, "loop's facts")
-        return decode_json(content, _Facts, str(path))
+        return decode_json(content, _LoopFacts, str(path))
     except InputError:
         return None
