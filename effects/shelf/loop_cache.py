@@ -11,7 +11,7 @@ from contextlib import suppress
 from dataclasses import replace
 from io import BytesIO
 from pathlib import Path
-from typing import Annotated, Literal, TypedDict
+from typing import Annotated, TypedDict
 
 import numpy as np
 from msgspec import Meta
@@ -34,7 +34,7 @@ MOST_POWER = 1e3  # nor so loud in a band
 class _LoopFacts(TypedDict):
     """What stands in the JSON file of a kept loop."""
 
-    format: Literal[1]
+    format: Annotated[int, Meta(ge=FORMAT_VERSION, le=FORMAT_VERSION)]
     n_samples: Annotated[int, Meta(gt=0, lt=MOST_SAMPLES)]
     seconds: Annotated[float, Meta(gt=0.0)]
     seam: Annotated[int, Meta(ge=0, lt=MOST_SAMPLES)]

@@ -29,11 +29,6 @@ class RefusedError(Exception):
         self.reason = reason
 
 
-def fault(clip: Samples) -> str | None:
-    """Find out why a clip would make a bad timbre; as `fault_and_scores`."""
-    return fault_and_scores(clip)[0]
-
-
 def fault_and_scores(clip: Samples) -> tuple[str | None, TransientScores]:
     """Find out why a clip would make a bad timbre.
 

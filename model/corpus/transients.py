@@ -137,7 +137,7 @@ def transience(scores: TransientScores) -> float:
 
 
 def first_exceeded(clip: Samples) -> str | None:
-    """Name of the first measure that is over its limit; arguments as above."""
+    """Name of the first measure over its limit; as `scores_to_exceeded`."""
     return scores_to_exceeded(clip)[0]
 
 
@@ -253,7 +253,8 @@ def _octave_power(channel: Channel) -> NDArray[np.float64]:
     window = np.hanning(ENVELOPE)
     window /= window.sum()
     first = HOP // 2  # sample in the middle of the first window
-    # The whole convolution is wanted at every hop, from half a window after that on.
+    # The convolution is taken at every hop alone, from half a window after that on: so
+    # many zeros before the band put its first hop on one that `upfirdn` computes.
     skipped, padding = divmod(-(first + (ENVELOPE - 1) // 2), HOP)
     n_hops = len(range(first, len(channel), HOP))
     bands = []

@@ -13,7 +13,12 @@ from effects.audio.sound_formats import SoundError
 from model.config import SAMPLE_RATE
 from model.corpus import faults
 from model.corpus.corpus import Corpus
-from model.corpus.faults import CLIP_LENGTH, FLAT_TOPS, count_flat_tops, fault
+from model.corpus.faults import (
+    CLIP_LENGTH,
+    FLAT_TOPS,
+    count_flat_tops,
+    fault_and_scores,
+)
 from model.corpus.ingest import IngestReport
 from model.corpus.transients import LIMITS
 from model.spectrum import analyse
@@ -23,6 +28,10 @@ from tests.support.music_files import add, song, write
 
 def reasons(report: IngestReport) -> dict[str, str]:
     return {Path(r.name).name: r.reason for r in report.refused}
+
+
+def fault(clip: Samples) -> str | None:
+    return fault_and_scores(clip)[0]
 
 
 def test_songs_of_all_formats_become_clips(tmp_path: Path) -> None:
