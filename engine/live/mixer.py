@@ -17,6 +17,7 @@ import numpy as np
 
 from effects.audio.levels import Samples, db_to_amplitude, peak_of, planar
 from effects.audio.limiter import Limiter
+from effects.audio.low_pass import LowPass
 from effects.bed.ducking import DuckedBed
 from effects.bed.masking import BandEnvelope
 from engine.control.controls import Snapshot
@@ -27,12 +28,14 @@ from engine.live.metrics import Metrics
 RAMP_S = 0.05  # duration of a ramp to a changed gain
 MAX_BLOCK = 8192  # longer blocks are rendered in parts
 
+TILT_PIVOT_HZ = 700.0  # of the shelf that tilts the music
+
 # Power of the music's side beside its mid, and share of its loudness below the
-# crossover: means of songs, for a width and a tilt that leave it about as loud.
+# pivot: means of songs, for a width and a tilt that leave it about as loud.
 SIDE_OVER_MID, LOW_SHARE = 0.35, 0.7
 
 _N_GAINS = 5
-_LOW, _HIGH, _SIDE_LOW, _SIDE_HIGH, _BED = range(_N_GAINS)
+_MID, _SIDE, _MID_LOW, _SIDE_LOW, _BED = range(_N_GAINS)
 
 
 class MusicSource(Protocol):
@@ -57,7 +60,7 @@ class Mixer:
     """Mixes music and bed into blocks of the master.
 
     Args:
-        source: of music, shape (n, 4), layers as in `synthesis.LAYERS`.
+        source: of music, shape (n, 2), layers as in `synthesis.LAYERS`.
         bed: player of the effects, or None.
         sample_rate: Hz.
         snapshot: gives the controls in force.
@@ -86,9 +89,9 @@ class Mixer:
         self._from = np.zeros(_N_GAINS, np.float32)
         self._to = np.zeros(_N_GAINS, np.float32)
         self._turned_at = -self._ramp
-        self._layers = planar(MAX_BLOCK, 4)
+        self._low_pass = LowPass(TILT_PIVOT_HZ, sample_rate, 2, MAX_BLOCK)
+        self._layers, self._low = planar(MAX_BLOCK, 2), planar(MAX_BLOCK, 2)
         self._bed_block, self._mix = planar(MAX_BLOCK, 2), planar(MAX_BLOCK, 2)
-        self._side = np.zeros(MAX_BLOCK, np.float32)
         self._gain = np.zeros(MAX_BLOCK, np.float32)
         self._index = np.arange(MAX_BLOCK, dtype=np.float32)
 
@@ -121,16 +124,19 @@ class Mixer:
         layers, mix = self._layers[:n], self._mix[:n]
         n_music = self._source.read_into(layers)
         self._turn(self._snapshot())
-        side = self._side[:n]
-        mid = mix[:, 0]
-        np.multiply(layers[:, 0], self._gain_of(_LOW, n), out=mid)
-        layers[:, 1] *= self._gain_of(_HIGH, n)
-        mid += layers[:, 1]
-        np.multiply(layers[:, 2], self._gain_of(_SIDE_LOW, n), out=side)
-        layers[:, 3] *= self._gain_of(_SIDE_HIGH, n)
-        side += layers[:, 3]
+        is_tilted = self._is_tilted_at(self.position)
+        low = self._low[:n]
+        if is_tilted:
+            self._low_pass.process(layers, self.position, low)
+        mid, side = layers[:, 0], layers[:, 1]
+        mid *= self._gain_of(_MID, n)
+        side *= self._gain_of(_SIDE, n)
+        if is_tilted:  # a shelf: the rest of the gain that lows have
+            low[:, 0] *= self._gain_of(_MID_LOW, n)
+            low[:, 1] *= self._gain_of(_SIDE_LOW, n)
+            layers += low
+        np.add(mid, side, out=mix[:, 0])
         np.subtract(mid, side, out=mix[:, 1])
-        mid += side
         if self._bed is not None:
             bed = self._bed_block[:n]
             bed.fill(0.0)
@@ -165,10 +171,17 @@ class Mixer:
         if first:
             self._from[:] = self._to[:] = target
         elif target != tuple(self._to.tolist()):
+            if not self._is_tilted_at(self.position):
+                self._low_pass.reset()  # it stood still; lows come in from nothing
             progress = min(1.0, (self.position - self._turned_at) / self._ramp)
             self._from += (self._to - self._from) * np.float32(progress)
             self._to[:] = target
             self._turned_at = self.position
+
+    def _is_tilted_at(self, position: int) -> bool:
+        """Whether lows have another gain than highs, at a sample or on a way there."""
+        is_moving = position - self._turned_at < self._ramp
+        return bool(self._to[_MID_LOW] or (is_moving and self._from[_MID_LOW]))
 
     def _gain_of(self, which: int, n: int) -> Samples | np.float32:
         """Gain of each sample of a block, or one for all where it stands still."""
@@ -204,5 +217,5 @@ def _gains(snapshot: Snapshot) -> tuple[float, ...]:
     music = master * _held(tilt, width)
     low, high = music * db_to_amplitude(-tilt), music * db_to_amplitude(tilt)
     bed = master * db_to_amplitude(float(snapshot["effects/gain"]))
-    gains = (low, high, low * width, high * width, bed)
+    gains = (high, high * width, low - high, (low - high) * width, bed)
     return tuple(float(np.float32(gain)) for gain in gains)

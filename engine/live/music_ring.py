@@ -22,7 +22,7 @@ class Splice:
 
     Attributes:
         at: the sample.
-        samples: of layers, shape (n, 4); nothing is written behind them any more.
+        samples: of layers, shape (n, 2); nothing is written behind them any more.
         envelope: of the partials, of this music and what comes before it.
         is_last: the music ends with these samples.
     """

@@ -21,7 +21,7 @@ class RingReader:
     """Reads music from a ring for a mixer, and conceals what is late. Callback only.
 
     Args:
-        ring: of layers, shape (n, 4).
+        ring: of layers, shape (n, 2).
         sample_rate: Hz.
         metrics: `underruns` and `concealments` are counted here.
         max_block: longest block that is read at once.
@@ -51,7 +51,7 @@ class RingReader:
         return view
 
     def read_into(self, out: Samples) -> int:
-        """Fill `out`, shape (n, 4), with music, or with concealment where it lacks.
+        """Fill `out`, shape (n, 2), with music, or with concealment where it lacks.
 
         Returns:
             How many samples were there.

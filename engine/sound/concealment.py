@@ -30,7 +30,7 @@ class Concealment:
     """What sounds while there is no music.
 
     Attributes:
-        loop: seamless, shape (n, 4).
+        loop: seamless, shape (n, 2).
         gain: that brings them to the level at which the music breaks off.
         recipe: of the loop; None for silence.
     """

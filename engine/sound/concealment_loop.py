@@ -10,7 +10,7 @@ from numpy import fft
 from numpy.typing import NDArray
 
 from effects.audio.levels import Samples
-from engine.sound.frames import mid_and_side, share_above_pivot
+from engine.sound.frames import mid_and_side
 from engine.sound.partials import peak_centres, split_tonal
 from engine.sound.synthesis import N_LAYERS
 from model.config import AXIS, Axis
@@ -43,7 +43,7 @@ def concealment_loop(
         axis: the bands.
 
     Returns:
-        Shape (n, 4), about `LOOP_S` long.
+        Shape (n, 2), about `LOOP_S` long.
     """
     step = round(_STEP_S * sample_rate)
     length = round(LOOP_S / _STEP_S) * step
@@ -61,7 +61,7 @@ def concealment_loop(
 def _layers(
     power: Powers, length: int, sample_rate: int, rng: np.random.Generator
 ) -> Samples:
-    """One period of noise with this power in each bin, shape (length, 4)."""
+    """One period of noise with this power in each bin, shape (length, 2)."""
     drawn = int(length / sample_rate * AXIS.high_hz) + 1  # the same at any rate
     n = min(drawn, len(power) - 1)
     hertz = np.arange(n, dtype=np.float64) * (sample_rate / length)
@@ -71,16 +71,14 @@ def _layers(
     whole = (length / 2.0) * np.sqrt(2.0 * power[:n]) * np.exp(1j * phases)
     whole[0] = 0.0
     to_mid, to_side = mid_and_side(hertz)
-    above = share_above_pivot(hertz)
     # The side stands at right angles to the mid, before or behind it: left and right
     # then have exactly the power asked for, in every bin. One layer at a time: a loop
     # is large, and this is done again and again while music plays.
     layers = np.empty((length, N_LAYERS), np.float32)
     spectrum = np.zeros(length // 2 + 1, np.complex64)
-    for first, layer in ((0, to_mid * whole), (2, 1j * signs * to_side * whole)):
-        for column, share in enumerate((1.0 - above, above), first):
-            spectrum[:n] = layer * share
-            layers[:, column] = fft.irfft(spectrum, length)
+    for column, layer in enumerate((to_mid * whole, 1j * signs * to_side * whole)):
+        spectrum[:n] = layer
+        layers[:, column] = fft.irfft(spectrum, length)
     return layers
 
 

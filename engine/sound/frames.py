@@ -23,7 +23,6 @@ _CORRELATION = (0.60, 0.54, 0.48, 0.45)
 _LOBE = 8  # bins on either side of a partial; beyond, its window is under -75 dB
 LOBE_COLUMNS = np.arange(2 * _LOBE + 2)
 MOST_BINS = 1 << 14  # at any sample rate: what is drawn does not depend on it
-TILT_PIVOT_HZ = 700.0
 
 _OVERLAPPED = 1.5  # sum of the squared window over the frames at any sample
 
@@ -118,11 +117,6 @@ class Frames:
         return mid.astype(np.float32), (sign * side).astype(np.float32)
 
     @cached_property
-    def above(self) -> Values:
-        """Share of the layer above the pivot, in each bin."""
-        return share_above_pivot(self.hertz).astype(np.float32)
-
-    @cached_property
     def noise_bands(self) -> Values:
         """From gains of `motion`'s bands of noise to gains of bins, (n_bands, n_bins).
 
@@ -158,11 +152,6 @@ def mid_and_side(
     """Amplitudes of mid and side at frequencies, of a sound of 1 in both channels."""
     correlation = correlation_at(hertz)
     return np.sqrt((1.0 + correlation) / 2.0), np.sqrt((1.0 - correlation) / 2.0)
-
-
-def share_above_pivot(hertz: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Share of the high layers in the amplitude at frequencies."""
-    return hertz**2 / (hertz**2 + TILT_PIVOT_HZ**2)
 
 
 def _lobes(distance: NDArray[np.float64], column: Places, length: int) -> Values:

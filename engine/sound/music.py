@@ -1,6 +1,6 @@
 """The stream of music: songs placed in time, decoded, synthesised in slabs.
 
-`Music` yields the stream slab by slab, as the four layers of `synthesis.LAYERS`, and
+`Music` yields the stream slab by slab, as the layers of `synthesis.LAYERS`, and
 can go back: `replan` and `command` change what is played from a given sample on, and
 the next slab starts there again. Whoever holds what was already rendered crossfades
 into the new. What a `Music` yields depends on its seed, model, grammar and on those
@@ -138,7 +138,7 @@ class Music:
         return self._nodes.n_bad
 
     def next(self) -> Samples | None:
-        """The next slab, shape (n, 4) with n up to a slab; None at the end."""
+        """The next slab, shape (n, 2) with n up to a slab; None at the end."""
         if self.n_samples is not None and self.position >= self.n_samples:
             return None
         length = self._frames.slab

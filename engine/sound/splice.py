@@ -21,8 +21,8 @@ def splice(old: Samples, new: Samples, sample_rate: int) -> Samples:
     """`new`, with its beginning crossfaded from `old`; both start at the same sample.
 
     Args:
-        old: layers of `synthesis.LAYERS`, shape (n, 4).
-        new: the same of the new plan, shape (m, 4).
+        old: layers of `synthesis.LAYERS`, shape (n, 2).
+        new: the same of the new plan, shape (m, 2).
         sample_rate: Hz.
 
     Returns:
@@ -52,8 +52,7 @@ def _crossfade(old: Samples, new: Samples, sample_rate: int) -> Samples:
 
 def _power(layers: Samples) -> NDArray[np.float64]:
     """Power of left and right together at each sample."""
-    mid = layers[:, 0].astype(np.float64) + layers[:, 1]
-    side = layers[:, 2].astype(np.float64) + layers[:, 3]
+    mid, side = layers.T.astype(np.float64)
     return np.asarray(mid * mid + side * side)
 
 

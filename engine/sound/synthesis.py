@@ -12,9 +12,8 @@ The phase of a partial is a function of its place and the time, and the phasors 
 frame of its number: so a slab is a function of what it is to hold and its number
 alone, and comes out the same to the bit whatever was made before.
 
-What comes out has four layers, `LAYERS`: mid and side, each below and above a gentle
-crossover. Width and tilt are then mere gains, which the mixer can turn after the
-ring, within a block.
+What comes out has two layers, `LAYERS`: mid and side. Width is then a mere gain, which
+the mixer can turn after the ring, within a block.
 """
 
 from collections.abc import Iterator
@@ -36,7 +35,7 @@ from engine.sound.frames import (
 )
 from engine.sound.partials import place_hz
 
-LAYERS = ("mid low", "mid high", "side low", "side high")
+LAYERS = ("mid", "side")
 N_LAYERS = len(LAYERS)
 
 # Partials that are added by one matrix product: so few that each group is narrow, and
@@ -88,7 +87,6 @@ class Synthesiser:
         self._parts = np.zeros((2, 2, *shape), np.float32)  # mid and side, parts
         self._noise = np.zeros((2, *shape), np.float32)
         self._spectra = np.zeros(shape, np.complex64)
-        self._high = np.zeros((2, *shape), np.float32)
         self._pieces = np.zeros((SLAB_FRAMES, frames.length), np.float32)
         self._rows = tuple(
             np.lib.stride_tricks.sliding_window_view(part, frames.n_bins)
@@ -108,18 +106,15 @@ class Synthesiser:
                 `Frames.noise_bands` scales it.
 
         Returns:
-            The slab in the layers of `LAYERS`, shape (4, slab), to which the tail of
-            the slab before has to be added; and its own tail, shape (4, 3 hops).
+            The slab in the layers of `LAYERS`, shape (2, slab), to which the tail of
+            the slab before has to be added; and its own tail, shape (2, 3 hops).
         """
         frames, parts = self._frames, self._parts
         self._put_noise(number, noise)
         _add_partials(number, partials, frames, parts.reshape(-1, frames.n_bins))
         whole = np.zeros((N_LAYERS, SLAB_FRAMES + OVERLAP - 1, frames.hop), np.float32)
-        for layer, spectra in ((0, parts[0]), (2, parts[1])):
-            np.multiply(spectra, frames.above, out=self._high)
-            self._add_frames(self._high, whole[layer + 1])
-            spectra -= self._high
-            self._add_frames(spectra, whole[layer])
+        for spectra, hops in zip(parts, whole, strict=True):
+            self._add_frames(spectra, hops)
         samples = whole.reshape(N_LAYERS, -1)
         return samples[:, : frames.slab], samples[:, frames.slab :]
 

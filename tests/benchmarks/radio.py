@@ -28,6 +28,7 @@ from engine.compose import preset
 from engine.control.controls import Snapshot, snapshot_of
 from engine.offline.render import RenderedMusic
 from engine.sound.music import Music
+from engine.sound.synthesis import N_LAYERS
 from model.config import AXIS
 from model.inference import TimbreModel
 from model.spectrum import loudness
@@ -55,9 +56,9 @@ def resident_mb() -> float:
 def stretch(music: Music, controls: Snapshot, at: int) -> Samples:
     """Mono of some seconds of audio from a sample on."""
     music.replan(at, controls)
-    layers = np.zeros((round(STRETCH_S * RATE), 4), np.float32)
+    layers = np.zeros((round(STRETCH_S * RATE), N_LAYERS), np.float32)
     RenderedMusic(music).read_into(layers)
-    return np.asarray(layers[:, :2].sum(axis=1, keepdims=True), np.float32)
+    return np.asarray(layers[:, :1])
 
 
 def nearest_db(sections: NDArray[np.float32], songs: NDArray[np.intp]) -> float:

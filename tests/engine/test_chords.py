@@ -53,7 +53,7 @@ def section(model: TimbreModel, symbol: str, seed: int, snapshot: Snapshot) -> S
         assert slab is not None
         slabs.append(slab)
     layers = np.concatenate(slabs)[begin : begin + CLIP_LENGTH]
-    return np.asarray(layers[:, :2].sum(axis=1))
+    return layers[:, 0]
 
 
 def cents_apart(

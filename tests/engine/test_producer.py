@@ -45,7 +45,7 @@ class Ramp:
             stop = min(stop, self.n_samples)
         if stop <= self.position:
             return None
-        samples = np.full((stop - self.position, 4), 10.0 * (self.plan + 1), np.float32)
+        samples = np.full((stop - self.position, 2), 10.0 * (self.plan + 1), np.float32)
         samples[:, 1] = np.arange(self.position, stop)
         self.position = stop
         return samples
@@ -55,7 +55,7 @@ class Ramp:
         return np.full(AXIS.n_bands, 1e-6)
 
     def concealment(self) -> Concealment:
-        return Concealment(np.zeros((HOP, 4), np.float32))
+        return Concealment(np.zeros((HOP, 2), np.float32))
 
     def compose_ahead(self) -> None:
         """There is nothing to compose."""
@@ -79,7 +79,7 @@ class Ramp:
 class Rig:
     def __init__(self, n_samples: int | None = None) -> None:
         self.music = Ramp(n_samples)
-        self.ring = MusicRing(10_000, 4)
+        self.ring = MusicRing(10_000, 2)
         self.metrics = Metrics()
         self.reader = RingReader(self.ring, RATE, self.metrics, 4096)
         self.controls = Controls()
@@ -102,7 +102,7 @@ class Rig:
             time.sleep(0.002)
 
     def read(self, n: int) -> Samples:
-        out = np.empty((n, 4), np.float32)
+        out = np.empty((n, 2), np.float32)
         self.reader.read_into(out)
         return out
 

@@ -15,7 +15,7 @@ WINDOW = round(0.02 * RATE)
 
 
 def stereo(layers: Samples) -> Samples:
-    mid, side = layers[:, :2].sum(axis=1), layers[:, 2:].sum(axis=1)
+    mid, side = layers.T
     return np.stack([mid + side, mid - side], axis=1)
 
 

@@ -16,8 +16,8 @@ STILL = Depth(0.0, 0.0)
 
 
 def stereo(layers: Samples) -> Samples:
-    """Left and right of layers, shape (n, 4)."""
-    mid, side = layers[:, :2].sum(axis=1), layers[:, 2:].sum(axis=1)
+    """Left and right of layers, shape (n, 2)."""
+    mid, side = layers.T
     return np.stack([mid + side, mid - side], axis=1)
 
 
