@@ -101,7 +101,7 @@ class App:
         """Play until the music has ended or was stopped.
 
         Args:
-            poll: called some twenty times a second, for a display.
+            poll: called some ten times a second, for a display.
             on_playing: called once, when the music has begun.
 
         Raises:

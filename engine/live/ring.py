@@ -80,6 +80,12 @@ class RingBuffer:
         self._read += n  # release last: may be overwritten from here on
         return n
 
+    def skip(self, n_samples: int) -> int:
+        """Consumer: leave out samples; returns how many there were to leave out."""
+        n = min(n_samples, self.available)
+        self._read += n
+        return n
+
     def _put(self, position: int, samples: Samples) -> None:
         start = position % self.capacity
         head = min(len(samples), self.capacity - start)
@@ -123,10 +129,22 @@ class SparseRing(RingBuffer):
         out[n:] = 0.0
         for start in range(0, n, _GIVEN_BACK):
             super().read_into(out[start : min(n, start + _GIVEN_BACK)])
-            while self._read - self._given_back >= _GIVEN_BACK:
-                self._give_back(self._given_back % self.capacity)
-                self._given_back += _GIVEN_BACK
+            self._give_back_read()
         return n
+
+    def skip(self, n_samples: int) -> int:
+        """Consumer: leave out samples; returns how many there were to leave out."""
+        n = min(n_samples, self.available)
+        for start in range(0, n, _GIVEN_BACK):
+            super().skip(min(n - start, _GIVEN_BACK))
+            self._give_back_read()
+        return n
+
+    def _give_back_read(self) -> None:
+        """Give back what was read; at most so much is read between two calls."""
+        while self._read - self._given_back >= _GIVEN_BACK:
+            self._give_back(self._given_back % self.capacity)
+            self._given_back += _GIVEN_BACK
 
     def _give_back(self, start: int) -> None:
         if not hasattr(mmap, "MADV_DONTNEED"):

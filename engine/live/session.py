@@ -33,7 +33,7 @@ AHEAD_S = 10.0  # how far the producer renders ahead: hides a stall of as much
 PRIME_S = 3.0
 STOP_FADE_S = 0.15
 FADE_LEAD_S = 0.1  # at most, until the callback begins a fade
-POLL_S = 0.05
+POLL_S = 0.1
 GIVE_BACK_EVERY_S = 60.0  # of memory that is free
 SWITCH_INTERVAL_S = 0.0005  # between threads of Python
 FIRST_BED_S = 2.0  # of the bed are loaded before the music starts, the rest beside it
@@ -111,7 +111,7 @@ class Session:
         """Watch until the music has ended or `stop` was called; then take down.
 
         Args:
-            poll: called some twenty times a second, for a display.
+            poll: called some ten times a second, for a display.
 
         Raises:
             RunError: a part of the session died and could not be revived.

@@ -91,10 +91,18 @@ class Tap:
 
         Stops at a gap: `next_gap` then gives it.
         """
-        n = min(len(out), self._ring.available)
+        return self._ring.read_into(out[: self._ready(len(out))])
+
+    def skip(self, n_samples: int) -> int:
+        """Reader: leave out samples; returns how many. Stops at a gap, too."""
+        return self._ring.skip(self._ready(n_samples))
+
+    def _ready(self, n_samples: int) -> int:
+        """How many of so many samples can be taken, before a gap."""
+        n = min(n_samples, self._ring.available)
         if self._gaps:  # read after `available`: see `write`
             n = min(n, self._gaps[0].at - self._ring.read)
-        return self._ring.read_into(out[:n])
+        return n
 
     def next_gap(self) -> Gap | None:
         """Reader: return the gap that reading has come to, once; else None."""

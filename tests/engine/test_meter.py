@@ -23,3 +23,25 @@ def test_the_thread_publishes_and_a_stalled_one_costs_the_callback_nothing() -> 
         assert -60.0 < meter.levels.momentary_lufs < 0.0
     finally:
         meter.stop()
+
+
+def test_a_first_look_finds_the_levels_of_the_last_seconds() -> None:
+    """Nothing is measured while nobody looks, nor is anything older kept."""
+    rate = 48_000
+    meter = Meter(rate)
+    tone = np.sin(2.0 * np.pi * 1000.0 * np.arange(480) / rate)
+    block = np.repeat(tone[:, None], 2, axis=1).astype(np.float32)
+    meter.start()
+    try:
+        for amplitude, blocks in ((0.5, 90), (0.1, 345)):
+            for _ in range(blocks):
+                meter.tap.write(np.float32(amplitude) * block)
+            time.sleep(1.2)  # more than the thread's rest: it leaves out what is old
+        assert meter._levels.true_peak_db < -100.0, "measured, though nobody looked"
+        levels = meter.levels
+        assert abs(levels.momentary_lufs + 20.0) < 0.5
+        assert abs(levels.short_term_lufs + 20.0) < 0.5
+        assert abs(levels.true_peak_db + 20.0) < 0.2
+        assert meter.tap.dropped == 0
+    finally:
+        meter.stop()

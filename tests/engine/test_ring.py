@@ -12,22 +12,29 @@ from tests.support.memory import own_mb
 @pytest.mark.parametrize("kind", [RingBuffer, SparseRing])
 @given(
     capacity=st.integers(1, 64),
-    steps=st.lists(st.tuples(st.booleans(), st.integers(0, 80)), max_size=60),
+    steps=st.lists(
+        st.tuples(st.sampled_from(["write", "read", "skip"]), st.integers(0, 80)),
+        max_size=60,
+    ),
 )
 def test_ring_is_a_fifo(
-    kind: type[RingBuffer], capacity: int, steps: list[tuple[bool, int]]
+    kind: type[RingBuffer], capacity: int, steps: list[tuple[str, int]]
 ) -> None:
     ring = kind(capacity, channels=1)
     expected: list[float] = []
     counter = 0
-    for is_write, n in steps:
-        if is_write:
+    for step, n in steps:
+        if step == "write":
             block = np.arange(counter, counter + n, dtype=np.float32)[:, None]
             fits = n <= capacity - len(expected)
             assert ring.write(block) is fits
             if fits:
                 expected += block.ravel().tolist()
                 counter += n
+        elif step == "skip":
+            left_out = ring.skip(n)
+            assert left_out == min(n, len(expected))
+            expected = expected[left_out:]
         else:
             out = np.full((n, 1), np.nan, np.float32)
             got = ring.read_into(out)
@@ -68,14 +75,24 @@ def test_a_sparse_ring_that_is_full_keeps_every_sample() -> None:
     ring = SparseRing(300_000)
     blocks: list[np.ndarray] = []
     out = np.empty((90_000, 2), np.float32)
-    for n_read in (0, 70_001, 90_000, 12_345, 90_000, 61, 90_000):
+    for n_read, n_skipped in (
+        (0, 200_000),
+        (70_001, 0),
+        (90_000, 70_000),
+        (12_345, 290_000),
+        (90_000, 1),
+        (61, 100_000),
+        (90_000, 0),
+    ):
         while True:
             block = rng.standard_normal((4_567, 2)).astype(np.float32)
             if not ring.write(block):
                 break
             blocks.append(block)
         assert ring.available > 300_000 - 4_567
+        assert ring.skip(n_skipped) == n_skipped
         start = ring.read
+        n_read = min(n_read, ring.available)
         assert ring.read_into(out[:n_read]) == n_read
         whole = np.concatenate(blocks)
         np.testing.assert_array_equal(out[:n_read], whole[start : start + n_read])
