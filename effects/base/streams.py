@@ -31,6 +31,7 @@ class Purpose(IntEnum):
     BALANCE = 21
     SONG_TILT = 22  # seed, song, preset
     SONG_ARPEGGIO = 23  # seed, song, title
+    SONG_NOISE = 24  # seed, song, preset
 
     PARTIAL_PHASES = 30  # seed
     PARTIAL_PLACES = 31  # seed: of partials between left and right

@@ -17,6 +17,7 @@ from engine.compose.face import five_sounds
 from engine.compose.grammar import Grammar, expand
 from engine.compose.loudness_plan import plan_levels
 from engine.compose.path import SongPath, lay_out
+from engine.compose.reach import reaching
 from engine.compose.titles import song_title
 from engine.compose.tuning import Transpositions, Tuning, transpositions
 from engine.compose.wiggler import Wiggler, draw_wiggler
@@ -24,7 +25,9 @@ from engine.control.controls import Snapshot
 from model.inference import TimbreModel
 from model.spectrum import brightness_octaves
 
-TILT_DB, TILT_MOST_DB = 1.2, 2.4  # of songs, dB an octave: deviation and most
+# What songs differ by, beside their sounds: deviation and most.
+TILT_DB, TILT_MOST_DB = 1.6, 3.2  # an octave
+NOISE_DB, NOISE_MOST_DB = 2.5, 4.0
 
 
 @dataclass(frozen=True)
@@ -40,6 +43,7 @@ class ComposedSong:
         transpositions: of A..E, into the key and to the chords.
         pedal: share of each chord's power that stays on the tonic.
         tilt: of the song's spectrum against the balance of all, dB an octave.
+        noise_db: by which its noise is louder beside its tones than as decoded.
         wiggler: of this song.
         loudness: of A..E as they are decoded, LUFS, shape (5,).
         levels: of A..E against the song's target, LU, shape (5,).
@@ -53,6 +57,7 @@ class ComposedSong:
     transpositions: Transpositions
     pedal: float
     tilt: float
+    noise_db: float
     wiggler: Wiggler
     loudness: NDArray[np.float64]
     levels: NDArray[np.float64]
@@ -110,6 +115,7 @@ def compose(
     weights = rank_weights(controls)
     sounds = five_sounds(model, seed, index, weights, like, is_endless, preset)
     pattern = song_pattern(grammar, seed, index, preset)
+    drawn = draw_wiggler(model.n_latents, stream(Purpose.SONG_WIGGLE, seed, index))
     path = lay_out(pattern, duration, stream(Purpose.SONG_STEPS, seed, index, preset))
     tuning = Tuning.of(controls)
     dynamics = float(controls["dynamics"])
@@ -124,7 +130,8 @@ def compose(
         transpositions(sounds.power, tuning, model.axis),
         tuning.pedal,
         song_tilt(seed, index, preset),
-        draw_wiggler(model.n_latents, stream(Purpose.SONG_WIGGLE, seed, index)),
+        song_noise_db(seed, index, preset),
+        reaching(model, sounds, drawn),
         sounds.loudness,
         plan_levels(sounds.loudness, path, duration, dynamics, fades),
     )
@@ -139,6 +146,12 @@ def song_tilt(seed: int, index: int, preset: str) -> float:
     """Spectral tilt of song `index`, dB an octave; positive is brighter."""
     rng = stream(Purpose.SONG_TILT, seed, index, preset)
     return float(np.clip(TILT_DB * rng.standard_normal(), -TILT_MOST_DB, TILT_MOST_DB))
+
+
+def song_noise_db(seed: int, index: int, preset: str) -> float:
+    """By how much the noise of song `index` is louder than as decoded, dB."""
+    drawn = NOISE_DB * stream(Purpose.SONG_NOISE, seed, index, preset).standard_normal()
+    return float(np.clip(drawn, -NOISE_MOST_DB, NOISE_MOST_DB))
 
 
 def rank_weights(controls: Snapshot) -> Weights:

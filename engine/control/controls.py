@@ -161,7 +161,8 @@ TABLE: tuple[Control, ...] = (
     Control(
         "wiggle/amount",
         0.35,
-        "Radius of the circles around the path, in latent standard deviations.",
+        "Radius of the circles around the path, in latent standard deviations; in "
+        "a song whose sounds change fast it is smaller, elsewhere larger.",
         "plan",
         0.0,
         2.0,

@@ -127,6 +127,7 @@ def decode(
     is_bad = ~np.isfinite(tuned).all(axis=1)
     tuned[is_bad] = 0.0
     noise, tonal = split_tonal(tuned)
+    noise *= 10.0 ** (song.noise_db / 10.0)
     return Decoded(noise, tonal, int(is_bad.sum()))
 
 
