@@ -189,7 +189,7 @@ def sound_of(model: TimbreModel, z: Latents) -> Samples:
         rng=stream(Purpose.AUDITION),
         axis=model.axis,
     )[: round(AUDITION_S * AUDITION_RATE)]
-    mid, side = layers[:, 0] + layers[:, 1], layers[:, 2] + layers[:, 3]
+    mid, side = layers.T
     samples = np.stack([mid + side, mid - side], axis=1)
     n_fade = round(AUDITION_FADE_S * AUDITION_RATE)
     rise = np.sin(0.5 * np.pi * np.arange(n_fade) / n_fade).astype(np.float32)[:, None]
