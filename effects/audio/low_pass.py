@@ -17,10 +17,10 @@ _NEPERS = 100.0  # that the powers fall between two points of the grid
 
 
 class LowPass:
-    """A low-pass of some signals of its own each.
+    """A low-pass for several signals, each with a state of its own.
 
     Args:
-        hertz: at which it lets through half the power.
+        hertz: at which it lets through half the power, far below half the rate.
         sample_rate: Hz.
         channels: how many signals.
         max_block: longest block, in samples.

@@ -1,8 +1,8 @@
 """Composition of one song: choose five sounds, expand, lay out, tune, level.
 
 A song is a pure function of (model, seed, index, grammar, preset, controls): candidate
-sounds, pattern, steps and wiggler are drawn from streams of their own, so that turning
-one control never reshuffles what it does not concern.
+sounds, pattern, steps and the planes of the wiggler are drawn from streams of their
+own, so that turning one control never reshuffles what it does not concern.
 """
 
 from dataclasses import dataclass

@@ -2,10 +2,11 @@
 
 Where sounds change fast from point to point, the same circles in timbre space are a
 restless song, and elsewhere hardly a movement. So a song's circles are made smaller or
-larger by how far the sounds on them lie from those in their middles.
+larger, within bounds, by how far the sounds on them lie from those in their middles.
 """
 
 import numpy as np
+from numpy.typing import NDArray
 
 from engine.compose.distance import apart_db, coarse_spectra
 from engine.compose.face import FiveSounds
@@ -16,9 +17,9 @@ REACH_DB = 7.0  # mean distance of sounds on the circles from those in the middl
 AMOUNT = 0.6  # at which that is so, with all circles
 LEAST, MOST = 0.7, 1.4  # times the circles as drawn
 
-_PLACES = PERIOD * np.array(
-    [0.125, 0.375, 0.625, 0.875]
-)  # turns at which they are looked at
+# Turns at which the circles are looked at: steps of the golden section, which fall
+# together with no circle's turns.
+_TURNS = PERIOD * (((np.sqrt(5.0) - 1.0) / 2.0 * np.arange(16) + 0.5) % 1.0)
 
 
 def reaching(model: TimbreModel, sounds: FiveSounds, drawn: Wiggler) -> Wiggler:
@@ -29,17 +30,29 @@ def reaching(model: TimbreModel, sounds: FiveSounds, drawn: Wiggler) -> Wiggler:
         sounds: of a song, which the circles are around.
         drawn: what chance gave the song.
     """
-    times = REACH_DB / max(reach_db(model, sounds, drawn), 1e-3)
+    times = REACH_DB / max(reach_db(model, sounds, drawn, _TURNS), 1e-3)
     times = float(np.clip(times, LEAST, MOST))
     return Wiggler(times * drawn.sine, times * drawn.cosine)
 
 
-def reach_db(model: TimbreModel, sounds: FiveSounds, wiggler: Wiggler) -> float:
-    """Mean distance of sounds on the circles of a song from those in the middle, dB."""
-    offsets = wiggler.offset(_PLACES, AMOUNT, 1.0)
+def reach_db(
+    model: TimbreModel,
+    sounds: FiveSounds,
+    wiggler: Wiggler,
+    turns: NDArray[np.float64],
+) -> float:
+    """Mean distance of sounds on the circles of a song from those in the middle, dB.
+
+    Args:
+        model: timbre space.
+        sounds: of the song.
+        wiggler: of the song.
+        turns: of the slowest circle at which the others are looked at, shape (n,).
+    """
+    offsets = wiggler.offset(turns, AMOUNT, 1.0)
     around = sounds.points[:, None] + offsets.astype(np.float32)
     timbres = model.decode(around.reshape(-1, sounds.points.shape[1]))
     middles = coarse_spectra(sounds.power, model.axis)
     others = coarse_spectra(model.axis.to_power(timbres), model.axis)
-    others = others.reshape(len(middles), len(_PLACES), -1)
+    others = others.reshape(len(middles), len(turns), -1)
     return float(apart_db(others, middles[:, None]).mean())

@@ -24,8 +24,8 @@ class Wiggler:
     """Five planes, each given by two vectors at right angles.
 
     Attributes:
-        sine, cosine: shape (5, n_latents); rows of length sqrt(n_latents), so that at
-            an amount of 1 one circle moves every latent by about one standard
+        sine, cosine: shape (5, n_latents); rows of length sqrt(n_latents) as drawn, so
+            that at an amount of 1 one circle moves every latent by about one standard
             deviation.
     """
 

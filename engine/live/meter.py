@@ -18,7 +18,7 @@ from effects.audio.level_meter import SHORT_TERM_S, LevelMeter, MeterLevels
 from engine.live.tap import Tap
 
 KEPT_S = SHORT_TERM_S + 0.4  # of audio, while nobody looks
-UNSEEN_S = 0.5  # between which what is older is forgotten
+UNSEEN_S = 0.5  # from one time to the next at which older audio is dropped
 RING_S = KEPT_S + 2 * UNSEEN_S
 LOOKS_FOR_S = 10.0  # after which whoever asked is taken to look no more
 MEASURED_IN_S = 0.3  # at a first look; a thread that is later is not waited for
@@ -73,7 +73,8 @@ class Meter:
     def _run(self) -> None:
         while True:
             is_asked = self._wake.wait(HOP_S if self._is_seen else UNSEEN_S)
-            self._wake.clear()
+            if is_asked:  # else a wish that comes just now would be lost
+                self._wake.clear()
             if self._stopping:
                 return
             if is_asked or self._is_seen:
@@ -88,11 +89,13 @@ class Meter:
         while self.tap.available >= len(self._block) or self.tap.next_gap():
             if n := self.tap.read_into(self._block):
                 self._levels = self._meter.add(self._block[:n])
+            else:
+                self.tap.next_gap()
 
     def _forget(self) -> None:
-        self._meter = None
         kept = round(KEPT_S * self._sample_rate)
         while (old := self.tap.available - kept) > 0:
+            self._meter, self._levels = None, MeterLevels()
             if not self.tap.skip(old):
                 self.tap.next_gap()
 

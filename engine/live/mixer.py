@@ -181,7 +181,8 @@ class Mixer:
     def _is_tilted_at(self, position: int) -> bool:
         """Whether lows have another gain than highs, at a sample or on a way there."""
         is_moving = position - self._turned_at < self._ramp
-        return bool(self._to[_MID_LOW] or (is_moving and self._from[_MID_LOW]))
+        low = slice(_MID_LOW, _SIDE_LOW + 1)
+        return bool(self._to[low].any() or (is_moving and self._from[low].any()))
 
     def _gain_of(self, which: int, n: int) -> Samples | np.float32:
         """Gain of each sample of a block, or one for all where it stands still."""

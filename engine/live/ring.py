@@ -6,7 +6,7 @@ read makes the ring look emptier to the consumer, or fuller to the producer, and
 never corrupts audio. This leans on CPython running one thread's bytecode at a time.
 
 Positions are absolute: sample 0 is the first ever written. `write` is for the producer,
-`read_into` for the consumer, the rest for both.
+`read_into` and `skip` for the consumer, the rest for both.
 """
 
 import mmap

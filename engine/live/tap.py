@@ -1,8 +1,8 @@
 """A tap: a ring that the mixer fills with the master and a slower reader drains.
 
 The callback calls `write`, which copies and counts, and never waits. One other thread
-calls `read_into` and `take_gaps`. What does not fit is dropped as a whole block and
-remembered as a gap at its place, so that the reader can leave silence of the same
+calls `read_into`, `skip` and `next_gap`. What does not fit is dropped as a whole block
+and remembered as a gap at its place, so that the reader can leave silence of the same
 length: everything after a gap is still where it was in the session.
 """
 

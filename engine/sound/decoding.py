@@ -53,7 +53,7 @@ Values = NDArray[np.float32]
 
 @dataclass(frozen=True)
 class Decoded:
-    """Sounds at 0 LUFS each.
+    """Sounds at 0 LUFS each, before the song's own share of noise.
 
     Attributes:
         noise, tonal: band powers, shape (n, n_bands).

@@ -1,12 +1,18 @@
 """What the controls of composition do to the audio, and how loud songs come out."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
+from engine.compose import grammar as grammars
+from engine.compose.composer import NOISE_MOST_DB, compose, song_noise_db
 from engine.compose.criteria import CRITERIA
 from engine.compose.loudness_plan import plan_levels
 from engine.compose.path import lay_out
+from engine.control.controls import Controls
 from engine.graph import TARGET_LUFS
+from engine.sound.decoding import decode
 from model.inference import TimbreModel
 from tests.support import audio
 from tests.support.songs import RATE, audio_features, hear, settings
@@ -85,3 +91,20 @@ def test_songs_come_out_at_their_loudness() -> None:
         heard = hear(settings(seed, controls, seconds=40.0))
         lufs = audio.lufs(heard.samples, RATE)
         assert lufs == pytest.approx(TARGET_LUFS, abs=0.5), (seed, controls)
+
+
+def test_songs_have_more_or_less_noise_beside_the_same_tones(
+    model: TimbreModel,
+) -> None:
+    grammar, controls = grammars.load("seed"), Controls().snapshot
+    song = compose(model, grammar, controls, seed=3, index=0, duration=60.0)
+    points = song.points.astype(np.float64)
+    plain, noisy = (
+        decode(model, replace(song, noise_db=level), points, np.zeros(points.shape))
+        for level in (0.0, 3.0)
+    )
+    np.testing.assert_allclose(noisy.noise, 10**0.3 * plain.noise)
+    np.testing.assert_array_equal(noisy.tonal, plain.tonal)
+    levels = [song_noise_db(seed, 0, "dark") for seed in range(200)]
+    assert 1.5 < np.std(levels) < 3.0
+    assert np.abs(levels).max() == NOISE_MOST_DB

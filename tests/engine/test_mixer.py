@@ -286,8 +286,11 @@ class Turned:
             request = FadeRequest(kind, seconds, level, start, eased)
             self.mixer.fades[kind].ask(request)
             return
-        names = ("master/gain", "tilt", "width", "effects/gain", "effects/ducking")
-        control = CONTROLS[rng.choice(names)]
+        if rng.random() < 0.3:  # back to none, too, where the filter stands still
+            self.controls.set("tilt", rng.choice([0.0, 0.0, 3.0, -6.0]))
+            return
+        names = ("master/gain", "master/mute", "width", "effects/gain")
+        control = CONTROLS[rng.choice((*names, "tilt", "effects/ducking"))]
         self.controls.set(control.name, control.from_norm(rng.random()))
 
 

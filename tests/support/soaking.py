@@ -19,6 +19,7 @@ from engine.graph import Graph, Settings, build
 from engine.live.producer import Producer
 from engine.offline.journal import Header
 from engine.offline.journal_writer import JournalWriter
+from engine.sound.synthesis import N_LAYERS
 from engine.streams.shared_ring import SharedRing
 from tests.support.memory import own_mb
 from tests.support.simulated_session import Pace, SimulatedSession
@@ -195,7 +196,7 @@ def _skip_music(graph: Graph, is_full: Callable[[int], bool]) -> None:
     """Have music be made in some parts only; in the others hardly anything sounds."""
     music, make = graph.music, graph.music.next
     slab = music._frames.slab
-    faint = np.full((slab, 4), FAINT, np.float32)
+    faint = np.full((slab, N_LAYERS), FAINT, np.float32)
     no_partials = np.zeros(N_BANDS)
 
     def make_some() -> Samples | None:
