@@ -17,10 +17,10 @@ from engine.compose.face import five_sounds
 from engine.compose.grammar import Grammar, expand
 from engine.compose.loudness_plan import plan_levels
 from engine.compose.path import SongPath, lay_out
-from engine.compose.reach import reaching
+from engine.compose.reach import song_wiggler
 from engine.compose.titles import song_title
 from engine.compose.tuning import Transpositions, Tuning, transpositions
-from engine.compose.wiggler import Wiggler, draw_wiggler
+from engine.compose.wiggler import Wiggler
 from engine.control.controls import Snapshot
 from model.inference import TimbreModel
 from model.spectrum import brightness_octaves
@@ -115,7 +115,6 @@ def compose(
     weights = rank_weights(controls)
     sounds = five_sounds(model, seed, index, weights, like, is_endless, preset)
     pattern = song_pattern(grammar, seed, index, preset)
-    drawn = draw_wiggler(model.n_latents, stream(Purpose.SONG_WIGGLE, seed, index))
     path = lay_out(pattern, duration, stream(Purpose.SONG_STEPS, seed, index, preset))
     tuning = Tuning.of(controls)
     dynamics = float(controls["dynamics"])
@@ -131,7 +130,7 @@ def compose(
         tuning.pedal,
         song_tilt(seed, index, preset),
         song_noise_db(seed, index, preset),
-        reaching(model, sounds, drawn),
+        song_wiggler(model, sounds, seed, index),
         sounds.loudness,
         plan_levels(sounds.loudness, path, duration, dynamics, fades),
     )

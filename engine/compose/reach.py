@@ -5,12 +5,15 @@ restless song, and elsewhere hardly a movement. So a song's circles are made sma
 larger, within bounds, by how far the sounds on them lie from those in their middles.
 """
 
+from functools import lru_cache
+
 import numpy as np
 from numpy.typing import NDArray
 
+from effects.base.streams import Purpose, stream
 from engine.compose.distance import apart_db, coarse_spectra
 from engine.compose.face import FiveSounds
-from engine.compose.wiggler import PERIOD, Wiggler
+from engine.compose.wiggler import PERIOD, Wiggler, draw_wiggler
 from model.inference import TimbreModel
 
 REACH_DB = 7.0  # mean distance of sounds on the circles from those in the middle
@@ -20,6 +23,22 @@ LEAST, MOST = 0.7, 1.4  # times the circles as drawn
 # Turns at which the circles are looked at: steps of the golden section, which fall
 # together with no circle's turns.
 _TURNS = PERIOD * (((np.sqrt(5.0) - 1.0) / 2.0 * np.arange(16) + 0.5) % 1.0)
+
+
+@lru_cache(maxsize=8)
+def song_wiggler(
+    model: TimbreModel, sounds: FiveSounds, seed: int, index: int
+) -> Wiggler:
+    """The wiggler of song `index`.
+
+    Args:
+        model: timbre space.
+        sounds: of the song.
+        seed: of the stream of songs.
+        index: of the song in it.
+    """
+    rng = stream(Purpose.SONG_WIGGLE, seed, index)
+    return reaching(model, sounds, draw_wiggler(model.n_latents, rng))
 
 
 def reaching(model: TimbreModel, sounds: FiveSounds, drawn: Wiggler) -> Wiggler:
