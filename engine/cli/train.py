@@ -117,10 +117,7 @@ def train(
     from model.training.vae import VAEConfig
 
     settings = TrainSettings(
-        vae=VAEConfig(arch=arch),
-        epochs=epochs,
-        seed=seed,
-        min_epoch=MIN_EPOCH,
+        vae=VAEConfig(arch=arch), epochs=epochs, seed=seed, min_epoch=MIN_EPOCH
     )
     if arch == "seed":
         settings = replace(settings, batch_size=SEED_BATCH, learning_rate=SEED_RATE)

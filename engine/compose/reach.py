@@ -20,8 +20,8 @@ REACH_DB = 7.0  # mean distance of sounds on the circles from those in the middl
 AMOUNT = 0.6  # at which that is so, with all circles
 LEAST, MOST = 0.7, 1.4  # times the circles as drawn
 
-# Turns at which the circles are looked at: steps of the golden section, which fall
-# together with no circle's turns.
+# Turns of the slowest circle at which sounds are compared. Steps of the golden section
+# lie evenly around each circle, whatever its speed.
 _TURNS = PERIOD * (((np.sqrt(5.0) - 1.0) / 2.0 * np.arange(16) + 0.5) % 1.0)
 
 
@@ -66,7 +66,7 @@ def reach_db(
         model: timbre space.
         sounds: of the song.
         wiggler: of the song.
-        turns: of the slowest circle at which the others are looked at, shape (n,).
+        turns: of the slowest circle, at which sounds are compared, shape (n,).
     """
     offsets = wiggler.offset(turns, AMOUNT, 1.0)
     around = sounds.points[:, None] + offsets.astype(np.float32)

@@ -86,7 +86,7 @@ class Meter:
     def _measure(self) -> None:
         if self._meter is None:
             self._meter = LevelMeter(self._sample_rate, self._channels)
-        while self.tap.available >= len(self._block) or self.tap.next_gap():
+        while self.tap.available >= len(self._block):
             if n := self.tap.read_into(self._block):
                 self._levels = self._meter.add(self._block[:n])
             else:

@@ -172,7 +172,7 @@ class Mixer:
             self._from[:] = self._to[:] = target
         elif target != tuple(self._to.tolist()):
             if not self._is_tilted_at(self.position):
-                self._low_pass.reset()  # it stood still; lows come in from nothing
+                self._low_pass.reset()  # what it holds is from when it ran last
             progress = min(1.0, (self.position - self._turned_at) / self._ramp)
             self._from += (self._to - self._from) * np.float32(progress)
             self._to[:] = target

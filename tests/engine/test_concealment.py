@@ -19,6 +19,7 @@ from engine.sound.concealment_loop import LOOP_S, concealment_loop, unlikeness
 from engine.sound.synthesis import N_LAYERS
 from model.config import AXIS
 from tests.support import audio
+from tests.support.slabs import stereo
 from tests.support.waiting import wait_until
 
 RATE = 24_000
@@ -32,11 +33,6 @@ def sound() -> np.ndarray:
     for band in (400, 470, 522, 593, 644):
         power[band - 1 : band + 2] += [2e-4, 1e-3, 2e-4]
     return power
-
-
-def stereo(layers: Samples) -> Samples:
-    mid, side = layers.T
-    return np.stack([mid + side, mid - side], axis=1)
 
 
 def repetition(samples: Samples, sample_rate: int, shortest_s: float) -> float:

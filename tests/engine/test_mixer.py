@@ -21,6 +21,7 @@ from engine.live.callback_log import LogEntry
 from engine.live.fade import FadeKind, FadeRequest
 from engine.live.metrics import Metrics
 from engine.live.mixer import LOW_SHARE, RAMP_S, SIDE_OVER_MID, TILT_PIVOT_HZ, Mixer
+from tests.support.slabs import stereo
 
 RATE = 8000
 TOTAL = 6000
@@ -109,8 +110,7 @@ def test_any_blocks_give_the_same_master(sizes: list[int], tilt: float) -> None:
 def test_without_a_change_the_master_is_the_sum_delayed() -> None:
     out, mixer = mix([TOTAL], with_bed=False)
     music = layers()
-    mid, side = music.T
-    expected = np.stack([mid + side, mid - side], axis=1)
+    expected = stereo(music)
     late = mixer.latency
     np.testing.assert_allclose(out[late:], expected[:-late], atol=2e-6)
 
@@ -158,8 +158,7 @@ def test_a_turned_gain_arrives_on_a_straight_ramp(
     ramp = round(RAMP_S * RATE)
     share = np.clip((np.arange(TOTAL) - AT) / ramp, 0.0, 1.0)[:, None]
     mixed = music + share * (law(music) - music)
-    mid, side = mixed.T
-    expected = np.stack([mid + side, mid - side], axis=1)
+    expected = stereo(mixed)
     late = mixer.latency
     np.testing.assert_allclose(
         out[late:], expected[: len(out) - late], atol=3e-6, err_msg=name

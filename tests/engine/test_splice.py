@@ -8,15 +8,11 @@ from engine.control.controls import snapshot_of
 from engine.graph import Settings, build
 from engine.sound.splice import SPLICE_S, splice
 from tests.support import signals
+from tests.support.slabs import stereo
 
 RATE = 48_000
 LENGTH = round(SPLICE_S * RATE)
 WINDOW = round(0.02 * RATE)
-
-
-def stereo(layers: Samples) -> Samples:
-    mid, side = layers.T
-    return np.stack([mid + side, mid - side], axis=1)
 
 
 def levels_db(layers: Samples) -> Samples:
