@@ -266,6 +266,7 @@ class SessionCommands:
             on_message=self._say,
             position=lambda: session.mixer.position,
             on_event=self._on_event,
+            report=session.report_changes,
         )
         self._recorder = recorder  # first: a signal may end the start anywhere
         try:

@@ -1,7 +1,8 @@
 """What the callback did of its own accord, each with the sample at which it did it.
 
 The journal lives from it: everything in the callback that is no function of position is
-put down here. One callback calls `put`, one other thread `take`; neither waits.
+put down here. One callback calls `put`, one other thread at a time `take`; neither
+waits.
 """
 
 from dataclasses import dataclass
@@ -47,7 +48,7 @@ class CallbackLog:
         self._put += 1  # last: readable from here on
 
     def take(self) -> tuple[list[LogEntry], int]:
-        """The other thread: what is new since the last call, and how many were lost."""
+        """Another thread: what is new since the last call, and how many were lost."""
         put, size = self._put, len(self._entries)
         first = max(self._taken, put - size)
         lost, found = first - self._taken, []

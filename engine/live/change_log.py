@@ -1,6 +1,7 @@
 """The journal's rows of what the callback did: gains, fades and concealment."""
 
 import base64
+import threading
 from collections.abc import Mapping
 
 import numpy as np
@@ -17,7 +18,7 @@ from engine.sound.concealment import ConcealmentRecipe
 class ChangeLog:
     """Reports the deeds of the callback, each with its sample, and underruns.
 
-    One thread calls it, often enough that the callback's logs keep all until then.
+    It is called often enough that the callback's logs keep all until then.
 
     Args:
         logs: of the callback's parts.
@@ -37,13 +38,18 @@ class ChangeLog:
         self._gains = _gains_in(initial)
         self._recipe: ConcealmentRecipe | None = None  # the last that was reported
         self._n_underruns = 0  # reported so far
+        self._lock = threading.Lock()  # between those who have it report
 
     def report(self, position: int) -> None:
-        """Report what is new since the last call.
+        """Any thread but the callback: report what is new since the last call.
 
         Args:
             position: that the session has come to.
         """
+        with self._lock:
+            self._report(position)
+
+    def _report(self, position: int) -> None:
         for log in self._logs:
             entries, lost = log.take()
             if lost:

@@ -120,7 +120,7 @@ class Session:
             while (
                 not self._clock.wait(self._stopping, POLL_S) and not self._has_ended()
             ):
-                self._changes.report(self.mixer.position)
+                self.report_changes()
                 self._give_memory_back()
                 poll()
                 self._tell_silence()
@@ -131,6 +131,10 @@ class Session:
         finally:
             self._take_down()
             self._release_interpreter()
+
+    def report_changes(self) -> None:
+        """Any thread: have written to the journal what the callback did so far."""
+        self._changes.report(self.mixer.position)
 
     def stop(self) -> None:
         """Any thread: end with a short fade."""
@@ -233,7 +237,7 @@ class Session:
         self.device.close()
         if self._bed is not None:
             self._bed.stop()
-        self._changes.report(self.mixer.position)
+        self.report_changes()
         self._on_event({"at": self.mixer.position, "command": "end", "args": []})
         self._stopping.set()
         self.producer.stop()

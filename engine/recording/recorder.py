@@ -26,7 +26,7 @@ from engine.recording.naming import recording_path
 from engine.recording.segment import FlacSegment, Tags, retag_file, to_24_bits
 
 BLOCK = 4096  # samples: what libFLAC makes one frame of
-POLL_S = 0.1  # between looks into the tap
+POLL_S = 0.05  # between looks into the tap
 SYNC_S = 5.0  # between fsyncs: what a power cut may cost
 SEGMENT_S = 3600.0  # well under FLAC's 2^36 samples and 4 GB
 MESSAGE_S = 10.0  # between messages of slow disks
@@ -61,6 +61,9 @@ class Recorder:
         position: gives the session's sample after the block that is being written
             to the tap, as `mixer.position` does.
         on_event: takes rows for the journal, in the recorder's thread.
+        report: has all that the callback did written to the journal. A block is
+            recorded one look after that, so that whatever a kill leaves of the
+            recording, the journal renders it.
         reserve_bytes: of the disk to leave free.
         buffer_s: seconds that a disk may stall without loss.
 
@@ -79,6 +82,7 @@ class Recorder:
         *,
         position: Callable[[], int] | None = None,
         on_event: Callable[[Event], None] = lambda event: None,
+        report: Callable[[], None] = lambda: None,
         reserve_bytes: int | None = None,
         buffer_s: float = 60.0,
     ) -> None:
@@ -90,6 +94,7 @@ class Recorder:
         ]
         self._longest = max(1, round(segment_seconds * sample_rate))
         self._say, self._on_event = on_message, on_event
+        self._report = report
         self._reserve = (
             DiskReserve.usual(sample_rate, channels)
             if reserve_bytes is None
@@ -179,16 +184,21 @@ class Recorder:
 
     def _record(self) -> None:
         block = np.zeros((BLOCK, self._channels), np.float32)
+        ready = 0  # samples in the tap of which the journal knows since the last look
         while True:
             closing = self.tap.closed  # read before the tap is emptied
-            while (n := self.tap.read_into(block)) or self._fill_gap():
+            ready = self.tap.available if closing else ready
+            while (n := self.tap.read_into(block[:ready])) or self._fill_gap():
                 self._take(block[:n])
                 self._keep_safe()
+                ready -= n
             if closing:
                 if gap := self.tap.last_gap():
                     self._fill(gap)
                 return
             self._keep_safe()
+            ready = self.tap.available
+            self._report()
             self._stopping.wait(POLL_S)
 
     def _take(self, samples: Samples) -> None:

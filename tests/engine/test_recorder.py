@@ -69,6 +69,26 @@ def passes(path: Path) -> bool:
     return subprocess.run(command, check=False, capture_output=True).returncode == 0
 
 
+def test_nothing_is_recorded_before_the_journal_knows_of_it(tmp_path: Path) -> None:
+    fed, known = 0, [0]
+
+    def report() -> None:
+        known.append(fed)  # all that was fed so far is in the journal from here on
+
+    recorder = Recorder(tmp_path / "a.flac", RATE, reserve_bytes=0, report=report)
+    recorder.start()
+    samples, ahead = music(1.5), 0
+    while fed < len(samples):
+        assert recorder.tap.write(samples[fed : fed + 441])
+        fed += 441
+        time.sleep(0.01)
+        ahead = max(ahead, recorder.state().n_samples - known[-1])
+    assert recorder.state().n_samples > 0.5 * len(samples), "it is recorded by and by"
+    assert ahead <= 0
+    assert recorder.stop()
+    assert len(read(tmp_path / "a.flac")) == len(samples)
+
+
 def test_a_recording_is_what_was_played(tmp_path: Path) -> None:
     samples = music(2.0)
     recorder = record(

@@ -90,7 +90,7 @@ def test_killed_at_any_moment_under_half_a_second_is_lost(memory_path: Path) -> 
             given = mmap.mmap(-1, 8)
             children.append((start_child(folder, given), folder, given))
         for pid, folder, given in children:
-            while struct.unpack("<q", given[:8])[0] < RATE // 4:
+            while struct.unpack("<q", given[:8])[0] < MOST_LOST_S * RATE:
                 time.sleep(0.005)
             time.sleep(rng.uniform(0.0, 0.2))
             assert find_unfinished(folder) == [], "its writer lives"
