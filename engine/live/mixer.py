@@ -129,11 +129,11 @@ class Mixer:
         if is_tilted:
             self._low_pass.process(layers, self.position, low)
         mid, side = layers[:, 0], layers[:, 1]
-        mid *= self._gain_of(_MID, n)
-        side *= self._gain_of(_SIDE, n)
+        self._weigh(mid, _MID)
+        self._weigh(side, _SIDE)
         if is_tilted:  # a shelf: the rest of the gain that lows have
-            low[:, 0] *= self._gain_of(_MID_LOW, n)
-            low[:, 1] *= self._gain_of(_SIDE_LOW, n)
+            self._weigh(low[:, 0], _MID_LOW)
+            self._weigh(low[:, 1], _SIDE_LOW)
             layers += low
         np.add(mid, side, out=mix[:, 0])
         np.subtract(mid, side, out=mix[:, 1])
@@ -143,9 +143,8 @@ class Mixer:
             depth_db = float(self._seen["effects/ducking"]) if self._seen else 0.0
             envelope = self._source.band_envelope
             self._bed.mix_into(bed, self.position, envelope, depth_db)
-            gain = self._gain_of(_BED, n)
-            bed[:, 0] *= gain
-            bed[:, 1] *= gain
+            self._weigh(bed[:, 0], _BED)
+            self._weigh(bed[:, 1], _BED)
             mix += bed
         for fade in self._fades:
             if (asked := fade.take(self.position)) is not None:
@@ -183,6 +182,12 @@ class Mixer:
         is_moving = position - self._turned_at < self._ramp
         low = slice(_MID_LOW, _SIDE_LOW + 1)
         return bool(self._to[low].any() or (is_moving and self._from[low].any()))
+
+    def _weigh(self, samples: Samples, which: int) -> None:
+        """Multiply the samples of a block by a gain, in place."""
+        gain = self._gain_of(which, len(samples))
+        if not (isinstance(gain, np.float32) and gain == 1.0):  # most of the time
+            samples *= gain
 
     def _gain_of(self, which: int, n: int) -> Samples | np.float32:
         """Gain of each sample of a block, or one for all where it stands still."""

@@ -11,9 +11,9 @@ from effects.base.streams import Purpose, stream
 from engine.sound.motion import noise_band_hz
 from engine.sound.partials import place_hz
 
-SLAB_FRAMES = 80
-OVERLAP = 4  # hops in a frame
-HOP_S = 0.01  # a whole number of samples at most rates: music is the same at all
+SLAB_FRAMES = 40
+OVERLAP = 3  # hops in a frame: the least at which Hann windows squared add up
+HOP_S = 0.02  # a whole number of samples at most rates: music is the same at all
 
 # Correlation of left and right: mono below would be safer than it need be, and above
 # a sum to mono would lose more than 1.5 dB.
@@ -24,7 +24,7 @@ _LOBE = 8  # bins on either side of a partial; beyond, its window is under -75 d
 LOBE_COLUMNS = np.arange(2 * _LOBE + 2)
 MOST_BINS = 1 << 14  # at any sample rate: what is drawn does not depend on it
 
-_OVERLAPPED = 1.5  # sum of the squared window over the frames at any sample
+_OVERLAPPED = 1.125  # sum of the squared window over the frames at any sample
 
 Values = NDArray[np.float32]
 Spectra = NDArray[np.complex64]
@@ -43,13 +43,18 @@ class Frames:
 
     @cached_property
     def hop(self) -> int:
-        """Samples between frames."""
-        return max(16, round(HOP_S * self.sample_rate))
+        """Samples between frames, an even number: a frame has a middle."""
+        return 2 * max(8, round(HOP_S * self.sample_rate / 2.0))
 
     @property
     def length(self) -> int:
         """Samples in a frame."""
         return OVERLAP * self.hop
+
+    def centres(self, number: int) -> NDArray[np.int64]:
+        """Samples at which the frames of slab `number` have their middles."""
+        first = number * self.slab + self.length // 2
+        return first + self.hop * np.arange(SLAB_FRAMES, dtype=np.int64)
 
     @property
     def slab(self) -> int:

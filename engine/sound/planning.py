@@ -15,7 +15,7 @@ from effects.audio.third_octaves import CENTRES_HZ, WIDTH, Bands
 from engine.compose.schedule import Slot, SongSchedule
 from engine.control.controls import Snapshot
 from engine.sound import motion
-from engine.sound.frames import OVERLAP, SLAB_FRAMES, Frames
+from engine.sound.frames import SLAB_FRAMES, Frames
 from engine.sound.motion import Depth, Gestures
 from engine.sound.node_source import NodeSource
 from engine.sound.notes import SlabNotes, play
@@ -52,9 +52,9 @@ class Slab:
     def masking(self) -> Bands:
         """Mean square of its partials in third octaves, shape (2, N_BANDS).
 
-        In its middle and at its end.
+        About in its middle and at its end.
         """
-        frames = [SLAB_FRAMES // 2 - OVERLAP // 2, SLAB_FRAMES - OVERLAP // 2]
+        frames = [SLAB_FRAMES // 2 - 1, SLAB_FRAMES - 1]
         power = 0.5 * self.partials.amplitude[:, frames].T.astype(np.float64) ** 2
         upper = np.searchsorted(self.partials.places, _UPPER)
         lower = np.searchsorted(self.partials.places, _LOWER)
@@ -103,9 +103,8 @@ class Planner:
 
     def slab(self, number: int) -> Slab:
         """The plan of slab `number`."""
-        first = number * SLAB_FRAMES + OVERLAP // 2
-        node, weights = self._between(first)
-        centres = (first + np.arange(SLAB_FRAMES)) * self._frames.hop
+        centres = self._frames.centres(number)
+        node, weights = self._between(centres)
         seconds = (centres - self._nodes.transport.at) / self._frames.sample_rate
         moved = self._nodes.transport.moved + seconds * float(
             self._controls["motion/rate"]
@@ -141,16 +140,17 @@ class Planner:
             noise[part] *= gains[part] @ self._frames.noise_bands
         return Slab(number, _merged(sources), noise, bands)
 
-    def _between(self, first: int) -> tuple[int, NDArray[np.float32]]:
-        """The first node that a slab needs, and the share of each in its frames.
+    def _between(self, centres: NDArray[np.int64]) -> tuple[int, NDArray[np.float32]]:
+        """The first node that frames need, and the share of each in them.
 
         Shares have shape (n_nodes, SLAB_FRAMES), where the number of nodes depends on
         the step alone.
         """
         step = self._nodes.step
         n = (step + SLAB_FRAMES - 2) // step + 2
-        node, ahead = divmod(first, step)
-        place = (ahead + np.arange(SLAB_FRAMES)) / step
+        apart = step * self._frames.hop
+        node = int(centres[0]) // apart
+        place = centres / apart - node
         weights = np.clip(1.0 - np.abs(place[None] - np.arange(n)[:, None]), 0.0, 1.0)
         return node, weights.astype(np.float32)
 

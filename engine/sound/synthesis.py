@@ -2,10 +2,10 @@
 
 After Serra and Smith (Spectral modeling synthesis, Computer Music Journal 14, 1990) and
 Rodet and Depalle (Spectral envelopes and inverse FFT synthesis, AES Convention 93,
-1992). Every 10 ms a frame is made: a partial is the main lobe of a windowed
+1992). Every 20 ms a frame of 60 ms is made: a partial is the main lobe of a windowed
 sinusoid, added to the frame's spectrum; noise is a row of unit phasors, shaped by its
-level in each bin. Frames are weighted by a Hann window and overlapped by three
-quarters.
+level in each bin. Frames are weighted by a Hann window and overlapped by two thirds:
+partials by its square, noise in power, and both add up to the same everywhere.
 
 Frames lie on a grid of absolute positions, and are made in slabs of a fixed number.
 The phase of a partial is a function of its place and the time, and the phasors of a
@@ -42,7 +42,7 @@ N_LAYERS = len(LAYERS)
 # that no library divides the product among threads, which would have to be woken.
 _GROUP = 24
 _N_PHASORS = 1 << 17
-_N_STARTS = 1 << 16  # frames after which their phasors come again: 12 minutes
+_N_STARTS = 1 << 16  # frames after which their phasors come again: 22 minutes
 
 Values = NDArray[np.float32]
 Places = NDArray[np.intp]
@@ -100,14 +100,13 @@ class Synthesiser:
 
         Args:
             number: of the slab; with the seed it decides the phases.
-            partials: in its frames; frame i is centred `OVERLAP // 2 + i` hops after
-                the slab's first sample.
+            partials: in its frames, whose middles are `Frames.centres`.
             noise: magnitude in each bin, shape (SLAB_FRAMES, n_bins), as
                 `Frames.noise_bands` scales it.
 
         Returns:
             The slab in the layers of `LAYERS`, shape (2, slab), to which the tail of
-            the slab before has to be added; and its own tail, shape (2, 3 hops).
+            the slab before has to be added; and its own tail, shape (2, 2 hops).
         """
         frames, parts = self._frames, self._parts
         self._put_noise(number, noise)
@@ -231,7 +230,7 @@ def _rows(number: int, partials: Partials, frames: Frames, n: int) -> Values:
         Shape (n, 2, 2, SLAB_FRAMES).
     """
     places, voices = partials.places[:n], partials.voices[:n]
-    centre = number * frames.slab + frames.length // 2
+    centre = int(frames.centres(number)[0])
     hertz = place_hz()[places]
     turns = (hertz * (centre / frames.sample_rate) + partials.phases[:n]) % 1.0
     turned = frames.turning[places]

@@ -44,10 +44,7 @@ def steady(
         motion.weighted_power(power[None]).T.astype(np.float32), SLAB_FRAMES, axis=1
     )
     for number in range(-1, int(seconds * rate / frames.slab) + 1):
-        centres = number * SLAB_FRAMES + 2 + np.arange(SLAB_FRAMES)
-        gestures = motion.gestures(
-            seed, centres.astype(np.float64) * (frames.hop / rate)
-        )
+        gestures = motion.gestures(seed, frames.centres(number) / rate)
         colours = motion.colours(gestures, depth, weighted)
         partials = Partials(
             places,
