@@ -23,7 +23,7 @@ FADE_IN_S = 0.05  # on a device that comes back while music plays
 STALLED_S = 0.3  # a device that takes nothing for so long has stopped
 RESTART_AFTER_S = 1.0  # farther behind than this, the clock starts anew
 FASTEST = 4.0  # times real time, while the clock is caught up with
-LOOK_S = 0.02  # at the ring, should the device's word be lost
+LOOK_S = 0.1  # at the ring, should the device's word be lost
 
 
 class Pacer:
