@@ -17,25 +17,19 @@ from numpy.typing import NDArray
 
 from engine.compose.composer import ComposedSong
 from engine.sound.balance import balance_db, balanced, tilt_db
+from engine.sound.bass import add_second, add_sub
 from engine.sound.motion import weighted_power
 from engine.sound.partials import PLACES_PER_BAND, gather, split_tonal
 from model.config import AXIS
 from model.guard import safe_timbres
 from model.inference import TimbreModel
-from model.spectrum import bin_power, loudness, moving_mean
+from model.spectrum import bin_power, loudness
 
 BATCH = 32  # nodes decoded at once
 QUIETEST_LUFS = -90.0  # what is softer as decoded is not raised to its level
 
 BASS_HZ = 160.0
 _BASS_SLOPE = 8.0  # the power of frequency by which bass gives way to body
-
-# An octave or more below the sound's own partials: what lies an octave up in these is
-# let down into the lowest, by the given share of its power.
-SUB_HZ = (33.0, 66.0)
-SUB_SHARES = (0.5, 0.18, 0.06)
-_SEMITONE = 10  # bands
-SUB_MOST = 0.025  # of the whole power: where that much is there already, none is added
 
 # Noise as low as this is narrower than a bin of a frame, and would flutter: it is made
 # of many partials close together, which beat slowly.
@@ -163,7 +157,8 @@ def combine(
         noise += rows.noise[at(lag)]
     noise *= 1.0 / len(lags.noise)
     noise += share * (rows.noise[at(lags.bass)] - noise)
-    _add_sub(noise, tonal)
+    add_second(tonal)
+    add_sub(noise, tonal)
     whole = noise + tonal  # before the lowest noise becomes partials
     heard = _loudness(whole)
     gain = 10.0 ** ((levels - heard) / 10.0)[:, None]
@@ -194,24 +189,6 @@ def _add_groups(bands: Powers, places: Values, n_bands: int) -> None:
 def _loudness(power: Powers) -> Powers:
     """LUFS of each row, not below the quietest; rows one by one round the same."""
     return np.array([max(QUIETEST_LUFS, float(loudness(row))) for row in power])
-
-
-def _add_sub(noise: Powers, tonal: Powers) -> None:
-    """Let tones down by octaves into the lowest, as far as it is empty."""
-    octave = round(AXIS.bands_per_octave)
-    low, high = np.searchsorted(AXIS.centres, SUB_HZ)
-    sub = np.zeros((len(tonal), high - low))
-    for number, share in enumerate(SUB_SHARES, 1):
-        sub += share * tonal[:, low + number * octave : high + number * octave]
-    # The strongest note stands out of the others: many so low would beat fast.
-    note = np.maximum(moving_mean(sub, _SEMITONE, "symmetric"), 0.0)
-    note /= np.maximum(note.max(axis=1, keepdims=True), 1e-20)
-    sub *= note**3
-    total = noise.sum(axis=1) + tonal.sum(axis=1)
-    below = noise[:, :high].sum(axis=1) + tonal[:, :high].sum(axis=1)
-    lacking = np.maximum(SUB_MOST * total - below, 0.0)
-    sub *= np.minimum(1.0, lacking / np.maximum(sub.sum(axis=1), 1e-20))[:, None]
-    tonal[:, low:high] += sub
 
 
 @lru_cache(maxsize=1)

@@ -32,7 +32,7 @@ TABLE_HZ = 64.0  # entries of the table a second
 TABLE_LENGTH = MOVEMENT_LENGTH  # 34 minutes until all repeats, at other times for each
 SHARED = 0.40  # rate of what many partials share: fast, it would be heard as attacks
 ALONE = 1.6  # rate of what each band of noise does by itself
-PARTIALS, PARTIALS_SLOPE = 0.95, 0.25  # rate and slope of what each partial does
+PARTIALS, PARTIALS_SLOPE = 1.05, 0.25  # rate and slope of what each partial does
 SLOW = 0.25  # rate of the tilt and of places in the stereo field
 SLOWEST = 0.1  # rate of the low-pass, which opens over many bands at once
 

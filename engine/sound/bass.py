@@ -1,0 +1,74 @@
+"""The bass: a second note where it has one alone, and the octave below it.
+
+Sounds of a timbre space are often of one low note, or of none. One that is alone is the
+strongest all the time, and stands for the whole song; with a second beside it, now the
+one and now the other is stronger, as both swell. What recordings have below 66 Hz is
+let down from the tones above.
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from model.config import AXIS
+from model.spectrum import moving_mean
+
+# Within these a note gets a second, a fifth away, or a fourth where that is too far.
+NOTES_HZ = (80.0, 165.0)
+ALONE_DB = (9.0, 15.0)  # by which the first note leads by itself
+LEAD_DB = (9.0, 2.5)  # by which it then leads the second
+_FIFTH, _FOURTH = 71, 51  # bands
+
+# An octave or more below the sound's own partials: what lies an octave up in these is
+# let down into the lowest, by the given share of its power.
+SUB_HZ = (33.0, 66.0)
+SUB_SHARES = (0.5, 0.18, 0.06, 0.03)
+SUB_MOST = 0.025  # of the whole power: where that much is there already, none is added
+
+_SEMITONE = 10  # bands
+
+Powers = NDArray[np.float64]
+
+
+def add_second(tonal: Powers) -> None:
+    """Add a second note to a bass of one, in place.
+
+    Args:
+        tonal: band powers of partials, shape (n, n_bands).
+    """
+    low, high = np.searchsorted(AXIS.centres, NOTES_HZ)
+    notes = np.maximum(moving_mean(tonal[:, low:high], _SEMITONE, "symmetric"), 0.0)
+    for row, note in zip(tonal, notes, strict=True):
+        highest = int(note.argmax())
+        others = note.copy()
+        others[max(0, highest - 2 * _SEMITONE) : highest + 2 * _SEMITONE] = 0.0
+        lead_db = 10.0 * np.log10((note[highest] + 1e-20) / (others.max() + 1e-20))
+        wanted = 10.0 ** (-np.interp(lead_db, ALONE_DB, LEAD_DB) / 10.0) * note[highest]
+        if (lacking := float(wanted - others.max())) > 0.0:
+            first, last = low + highest - _SEMITONE, low + highest + _SEMITONE
+            moved = _FIFTH if highest + _FIFTH < len(note) else -_FOURTH
+            moved = -_FIFTH if highest >= _FIFTH else moved
+            second = row[first:last] * (lacking / note[highest])
+            row[first + moved : last + moved] += second
+
+
+def add_sub(noise: Powers, tonal: Powers) -> None:
+    """Let tones down by octaves into the lowest, as far as it is empty, in place.
+
+    Args:
+        noise: band powers, shape (n, n_bands).
+        tonal: the same of partials, which are added to.
+    """
+    octave = round(AXIS.bands_per_octave)
+    low, high = np.searchsorted(AXIS.centres, SUB_HZ)
+    sub = np.zeros((len(tonal), high - low))
+    for number, share in enumerate(SUB_SHARES, 1):
+        sub += share * tonal[:, low + number * octave : high + number * octave]
+    # The strongest note stands out of the others: many so low would beat fast.
+    note = np.maximum(moving_mean(sub, _SEMITONE, "symmetric"), 0.0)
+    note /= np.maximum(note.max(axis=1, keepdims=True), 1e-20)
+    sub *= note**3
+    total = noise.sum(axis=1) + tonal.sum(axis=1)
+    below = noise[:, :high].sum(axis=1) + tonal[:, :high].sum(axis=1)
+    lacking = np.maximum(SUB_MOST * total - below, 0.0)
+    sub *= np.minimum(1.0, lacking / np.maximum(sub.sum(axis=1), 1e-20))[:, None]
+    tonal[:, low:high] += sub

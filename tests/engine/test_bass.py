@@ -1,0 +1,84 @@
+"""The bass: a second note for one that is alone, and an octave below what there is."""
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from engine.sound.bass import add_second, add_sub
+from model.config import AXIS
+
+SEMITONE = 10  # bands
+
+
+def tones(*notes: tuple[float, float]) -> NDArray[np.float64]:
+    """Band powers of tones, each a frequency and a level in dB, shape (1, n_bands)."""
+    power = np.zeros((1, AXIS.n_bands))
+    for hertz, level_db in notes:
+        band = int(np.argmin(np.abs(AXIS.centres - hertz)))
+        power[0, band - 1 : band + 2] += 10.0 ** (level_db / 10.0) * np.array(
+            [0.25, 0.5, 0.25]
+        )
+    return power
+
+
+def level_at(power: NDArray[np.float64], hertz: float) -> float:
+    """Level around a frequency, dB, of what the first row has there."""
+    band = int(np.argmin(np.abs(AXIS.centres - hertz)))
+    around = power[0, band - SEMITONE // 2 : band + SEMITONE // 2 + 1]
+    return float(10.0 * np.log10(around.sum() + 1e-20))
+
+
+@pytest.mark.parametrize(
+    ("hertz", "second"),
+    [(150.0, 150.0 / 1.5), (90.0, 90.0 * 1.5), (112.0, 112.0 * 3.0 / 4.0)],
+)
+def test_a_note_alone_gets_a_second(hertz: float, second: float) -> None:
+    bass = tones((hertz, 0.0), (440.0, 6.0))
+    before = bass.copy()
+    add_second(bass)
+    lead = level_at(bass, hertz) - level_at(bass, second)
+    assert lead == pytest.approx(2.5, abs=0.3)
+    added = bass - before
+    assert np.all(added >= 0.0)
+    above = AXIS.centres > 170.0
+    assert not added[0, above].any(), "the body is as it was"
+
+
+def test_a_bass_of_two_notes_stays() -> None:
+    bass = tones((100.0, 0.0), (150.0, -6.0))
+    before = bass.copy()
+    add_second(bass)
+    np.testing.assert_array_equal(bass, before)
+
+
+def test_no_bass_and_silence_stay() -> None:
+    for sound in (tones((440.0, 0.0)), np.zeros((1, AXIS.n_bands))):
+        before = sound.copy()
+        add_second(sound)
+        np.testing.assert_array_equal(sound, before)
+
+
+def test_the_second_comes_by_and_by() -> None:
+    """As one of two notes fades, what is added grows without a jump."""
+    added = []
+    for level_db in np.linspace(-6.0, -30.0, 241):
+        bass = tones((150.0, 0.0), (125.0, level_db))
+        before = bass.sum()
+        add_second(bass)
+        added.append(bass.sum() - before)
+    assert added[0] == 0.0
+    assert added[-1] == pytest.approx(10.0**-0.25, rel=0.02)
+    assert np.max(np.abs(np.diff(added))) < 0.02
+
+
+def test_the_lowest_octave_is_filled_as_far_as_it_is_empty() -> None:
+    silent = np.zeros((1, AXIS.n_bands))
+    sound = tones((100.0, 0.0), (300.0, 0.0))
+    add_sub(silent, sound)
+    lowest = AXIS.centres < 66.0
+    share = sound[0, lowest].sum() / sound.sum()
+    assert 0.01 < share < 0.03
+    full = tones((50.0, 0.0), (100.0, 0.0))
+    before = full.copy()
+    add_sub(silent, full)
+    np.testing.assert_array_equal(full, before)
