@@ -81,13 +81,17 @@ class Graph:
         return DuckedBed(self.bed.layers, self.sample_rate, batch=batch)
 
 
-def build(settings: Settings) -> Graph:
+def build(settings: Settings, model: TimbreModel | None = None) -> Graph:
     """Build the graph of these settings.
+
+    Args:
+        settings: of the music and its bed.
+        model: the settings' own, where it is loaded already.
 
     Raises:
         InputError: the model, the grammar, the likeness or an effect cannot be used.
     """
-    model = TimbreModel.load(settings.model)
+    model = model or TimbreModel.load(settings.model)
     if settings.like:
         likeness.point_of(
             settings.like, model.n_latents

@@ -211,8 +211,6 @@ def safe_timbres(
 ) -> Timbres:
     """Timbres of points, of those over the limits as `draw_back` leaves them.
 
-    Every point within the limits is decoded once.
-
     Args:
         model: decodes the points.
         z: shape (n, n_latents).
@@ -222,13 +220,36 @@ def safe_timbres(
     Returns:
         Shape (n, n_bands).
     """
+    return safe_sounds(model, z, anchor, limits)[1]
+
+
+def safe_sounds(
+    model: Decoder,
+    z: Latents,
+    anchor: Latents,
+    limits: Mapping[str, float],
+) -> tuple[Latents, Timbres]:
+    """Points as `draw_back` leaves them, and their timbres.
+
+    Every point within the limits is decoded once.
+
+    Args:
+        model: decodes the points.
+        z: shape (n, n_latents).
+        anchor: a point within the limits, shape (n_latents,).
+        limits: highest value of each feature, as `statistics["limits"]`.
+
+    Returns:
+        Shapes (n, n_latents) and (n, n_bands).
+    """
     timbres = model.decode(z)
     values = timbre_features(timbres, model.axis)
     values["weirdness"] = model.weirdness(z).astype(np.float64)
     over = _over(values, limits)
     if over.any():
-        timbres[over] = model.decode(_drawn(model, z, over, anchor, limits)[over])
-    return timbres
+        z = _drawn(model, z, over, anchor, limits)
+        timbres[over] = model.decode(z[over])
+    return z, timbres
 
 
 def draw_back(

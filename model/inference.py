@@ -50,7 +50,12 @@ class TimbreModel:
     """
 
     def __init__(
-        self, folder: Path, files: dict[str, bytes], *, unfinished: bool = False
+        self,
+        folder: Path,
+        files: dict[str, bytes],
+        digest: str,
+        *,
+        unfinished: bool = False,
     ) -> None:
         self.metadata: dict[str, Any] = parse_model_json(
             files["model.json"], str(folder / "model.json"), unfinished=unfinished
@@ -61,7 +66,7 @@ class TimbreModel:
         self.n_refinements = int(self.metadata.get("refinements", 0))
         self.sharpness = float(self.metadata.get("sharpness", 1.0))
         self.prior = _prior(folder, self.metadata)
-        self.hash = _digest(files)
+        self.hash = digest
         _check_hashes(folder, self.metadata, files)
         self._try(folder, files, unfinished=unfinished)
         self._folder = folder
@@ -91,10 +96,11 @@ class TimbreModel:
             raise InputError(f"no model folder at {folder}")
         names = ("model.json", *ONNX_FILES)
         files = {name: _read(folder / name) for name in names}
-        key = (folder, _digest(files), unfinished)
+        digest = _digest(files)
+        key = (folder, digest, unfinished)
         model = _in_use.get(key)
         if model is None:
-            model = _in_use[key] = cls(folder, files, unfinished=unfinished)
+            model = _in_use[key] = cls(folder, files, digest, unfinished=unfinished)
         return model
 
     @property

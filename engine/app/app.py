@@ -8,7 +8,7 @@ import os
 import time
 from collections.abc import Callable
 from functools import partial
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from effects.base.errors import RunError
 from effects.base.paths import data_dir
@@ -25,18 +25,15 @@ from engine.live.meter import Meter
 from engine.live.session import Session
 from engine.offline.journal import Header
 from engine.offline.journal_writer import Event, JournalWriter, begin_journal
-from engine.osc.query import QueryServer
 from engine.osc.server import OscServer
 from engine.recording.recovery import repair_all
 from engine.streams.radio import StreamRadio
-from engine.surfaces.midi import MidiBridge
-from engine.surfaces.midi_inputs import MidiInputs
-from engine.surfaces.mpris import MediaKeys
-from engine.surfaces.mqtt import MqttSurface
-from engine.surfaces.stay_awake import StayAwake
 from engine.web.link import SessionLink
 from engine.web.messages import SessionFacts
-from engine.web.process import PageProcess
+
+# Surfaces are imported where they are started: most sessions have none of them.
+if TYPE_CHECKING:
+    from engine.web.process import PageProcess
 
 TICK_S = 5.0  # between rows of the journal that say how far the session is
 
@@ -172,6 +169,8 @@ class App:
         self._osc = server
         self._surfaces.append(server)
         if self._options.query_port is not None:
+            from engine.osc.query import QueryServer
+
             query = QueryServer(
                 controls,
                 self.commands,
@@ -187,6 +186,9 @@ class App:
     def _start_midi(self) -> None:
         if self._options.midi is None:
             return
+        from engine.surfaces.midi import MidiBridge
+        from engine.surfaces.midi_inputs import MidiInputs
+
         controls = self.session.graph.controls
         bridge = MidiBridge(controls, self.commands, say=self._say)
         self.commands.add_command("midi/learn", bridge.learn)
@@ -198,6 +200,8 @@ class App:
     def _start_mqtt(self) -> None:
         if self._options.mqtt is None:
             return
+        from engine.surfaces.mqtt import MqttSurface
+
         controls = self.session.graph.controls
         surface = MqttSurface(controls, self.commands, self._options.mqtt, self._say)
         surface.start()
@@ -207,6 +211,8 @@ class App:
         wanted = self._options.media_keys
         if wanted is False:
             return
+        from engine.surfaces.mpris import MediaKeys
+
         keys = MediaKeys(self.session.graph.controls, self.commands, self._say)
         try:
             keys.start()
@@ -218,6 +224,8 @@ class App:
 
     def _start_inhibitor(self) -> None:
         if self._options.stay_awake:
+            from engine.surfaces.stay_awake import StayAwake
+
             inhibitor = StayAwake(self._say)
             inhibitor.start()
             self._surfaces.append(inhibitor)
@@ -236,6 +244,8 @@ class App:
         self._surfaces.append(link)
         link.start()
         if self._options.web is not None:
+            from engine.web.process import PageProcess
+
             page = PageProcess(link, self._options.web, self._say)
             self._surfaces.append(page)
             page.start()

@@ -117,7 +117,7 @@ def play(
     balance_db(model)  # both are kept for the graph, and made while devices are listed
     app_options = _heard(app_options)
     settings = replace(settings, sample_rate=_rate(app_options.device, rate))
-    graph = build(settings)
+    graph = build(settings, model)
     del model
     Runner(graph, app_options, plain=plain).run()
 

@@ -11,7 +11,7 @@ from effects.base.streams import Purpose, stream
 from engine.compose.criteria import measure
 from engine.compose.distance import coarse_spectra
 from engine.compose.likeness import candidates
-from model.guard import draw_back
+from model.guard import safe_sounds
 from model.inference import TimbreModel
 
 CANDIDATES = 384  # sounds that the centres of a run of songs are picked from
@@ -48,7 +48,8 @@ def centre_pool(
         preset: name that the draws depend on beside the seed.
     """
     rng = stream(Purpose.SONG_CENTRES, seed, run, preset)
-    return _pool(model, guarded(model, candidates(model, like, CANDIDATES, rng)))
+    z = candidates(model, like, CANDIDATES, rng)
+    return _pool(model, *guarded_sounds(model, z))
 
 
 @lru_cache(maxsize=8)
@@ -81,17 +82,27 @@ def neighbour_pool(
         crowd = model.sample(CROWD * NEIGHBOURS, rng)
         away = np.square(crowd - point).sum(axis=1)
         near = crowd[np.sort(np.argsort(away, kind="stable")[:NEIGHBOURS])]
-    return _pool(model, np.concatenate([point[None], near]))
+    z = np.concatenate([point[None], near])
+    return _pool(model, z, model.decode(z))
 
 
 def guarded(model: TimbreModel, z: NDArray[np.float32]) -> NDArray[np.float32]:
     """Latents drawn back where they would be too loud, shrill or weird."""
+    return guarded_sounds(model, z)[0]
+
+
+def guarded_sounds(
+    model: TimbreModel, z: NDArray[np.float32]
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """The same with the timbres that they have, shape (n, n_bands)."""
     statistics = model.statistics
     anchor = np.asarray(statistics["anchor"], np.float32)
-    return draw_back(model, z, anchor, statistics["limits"])[0]
+    return safe_sounds(model, z, anchor, statistics["limits"])
 
 
-def _pool(model: TimbreModel, z: NDArray[np.float32]) -> Pool:
-    timbres, axis = model.decode(z), model.axis
+def _pool(
+    model: TimbreModel, z: NDArray[np.float32], timbres: NDArray[np.float32]
+) -> Pool:
+    axis = model.axis
     spectra = coarse_spectra(axis.to_power(timbres), axis)
     return Pool(z, spectra, measure(timbres, z, axis))

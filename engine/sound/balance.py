@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from effects.audio.levels import db_to_power
 from effects.base.streams import Purpose, stream
-from engine.compose.pool import guarded
+from engine.compose.pool import guarded_sounds
 from engine.sound.motion import sweep_db
 from model.config import AXIS
 from model.inference import TimbreModel
@@ -64,8 +64,8 @@ def balance_db(model: TimbreModel) -> Powers:
     Returns:
         Shape (n_bands,), within `MOST_DB`; 0 an octave below the bass.
     """
-    z = guarded(model, model.sample(_DRAWS, stream(Purpose.BALANCE)))
-    power = model.axis.to_power(model.decode(z))
+    drawn = model.sample(_DRAWS, stream(Purpose.BALANCE))
+    power = model.axis.to_power(guarded_sounds(model, drawn)[1])
     power *= 10.0 ** (-loudness(power, model.axis)[:, None] / 10.0)
     power = power.reshape(-1, _TOGETHER, model.axis.n_bands).sum(axis=1)
     edges = np.searchsorted(AXIS.centres, THIRDS_HZ * 2.0 ** (-1 / 6))
