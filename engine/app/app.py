@@ -72,6 +72,7 @@ class App:
             self._keep,
             say,
             self._on_event,
+            self._report,
             lambda: self._meter.levels,
             options.preset,
             options.sleep_fade_s,
@@ -293,6 +294,12 @@ class App:
     def _keep(self, seconds: float) -> None:
         self._tick()
         self._keep_jobs.start(seconds, self.session.mixer.position)
+
+    def _report(self) -> None:
+        """The recorder's thread: have the journal know what the callback did so far."""
+        self.session.report_changes()
+        if self._journal is not None:
+            self._journal.flush()
 
     def _on_event(self, event: Event) -> None:
         """Any thread but the callback: write a row to the journal, if there is one."""

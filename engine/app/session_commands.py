@@ -43,6 +43,7 @@ class SessionCommands:
         keep: saves the last so many seconds; must return at once.
         say: takes one line for the user.
         on_event: takes rows for the journal.
+        report: see `Recorder`.
         levels: gives the levels of the master.
         preset: name of the preset that the session began with.
         sleep_fade_s: seconds of the fade at the end of a sleep timer; None fades all
@@ -56,13 +57,14 @@ class SessionCommands:
         keep: Callable[[float], None],
         say: Say,
         on_event: OnEvent,
+        report: Callable[[], None],
         levels: Callable[[], MeterLevels] = MeterLevels,
         preset: str = "",
         sleep_fade_s: float | None = None,
     ) -> None:
         self._session, self._recordings = session, recordings
         self._keep, self._say, self._on_event = keep, say, on_event
-        self._levels = levels
+        self._report, self._levels = report, levels
         self._lock = threading.Lock()  # held by commands of any thread
         self._recorder: Recorder | None = None
         self._files = Allowance(lambda: session.seconds)
@@ -266,7 +268,7 @@ class SessionCommands:
             on_message=self._say,
             position=lambda: session.mixer.position,
             on_event=self._on_event,
-            report=session.report_changes,
+            report=self._report,
         )
         self._recorder = recorder  # first: a signal may end the start anywhere
         try:

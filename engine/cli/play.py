@@ -118,7 +118,6 @@ def play(
     app_options = _heard(app_options)
     settings = replace(settings, sample_rate=_rate(app_options.device, rate))
     graph = build(settings, model)
-    del model
     Runner(graph, app_options, plain=plain).run()
 
 

@@ -191,7 +191,7 @@ TABLE: tuple[Control, ...] = (
     _rank("tonalness", "more tonal"),
     _rank("dissonance", "rougher"),
     _rank("motion", "farther apart"),
-    Control("hop", 0.25, "Time between decoded latents.", "plan", 0.1, 2.0, "s", "log"),
+    Control("hop", 0.24, "Time between decoded latents.", "plan", 0.1, 2.0, "s", "log"),
     Control(
         "foreground/density",
         6.0,

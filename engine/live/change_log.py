@@ -18,7 +18,7 @@ from engine.sound.concealment import ConcealmentRecipe
 class ChangeLog:
     """Reports the deeds of the callback, each with its sample, and underruns.
 
-    It is called often enough that the callback's logs keep all until then.
+    `report` is to be called before the callback's logs are full.
 
     Args:
         logs: of the callback's parts.

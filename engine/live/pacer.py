@@ -78,7 +78,7 @@ class Pacer:
             time.sleep(0.001)
 
     def close(self) -> None:
-        """Stop, within a block."""
+        """Stop, within a block or a look at the ring."""
         self._stopping.set()
         if self.is_running:
             self._thread.join(1.0)

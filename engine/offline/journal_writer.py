@@ -11,6 +11,7 @@ import json
 import os
 import queue
 import threading
+import time
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
@@ -26,6 +27,7 @@ KEEP_BYTES = 200 * 2**20  # of them, but for the latest: weeks of automation are
 RESTING_S = 86_400.0  # since the last row of a journal whose session has surely ended
 QUEUE = 10_000  # events on their way to disk
 SYNC_S = 5.0  # between fsyncs
+LOOK_S = 0.002  # between looks whether all is written
 
 Event: TypeAlias = Mapping[str, object]
 
@@ -82,6 +84,19 @@ class JournalWriter:
         except queue.Full:
             self._lost += 1  # one too few under a race is as good a warning
 
+    def flush(self, timeout: float = 1.0) -> bool:
+        """Wait until the events so far are in the file, for `timeout` seconds at most.
+
+        Returns:
+            Whether they are, or the disk has failed.
+        """
+        deadline = time.monotonic() + timeout
+        while self._queue.unfinished_tasks:
+            if time.monotonic() > deadline:
+                return False
+            time.sleep(LOOK_S)
+        return True
+
     def close(self, timeout: float = 5.0) -> bool:
         """Write what is left, for `timeout` seconds at most.
 
@@ -116,6 +131,7 @@ class JournalWriter:
                 last_at = at if isinstance(at, int) else last_at
                 self._put(row)
                 dirty = True
+            self._queue.task_done()
         self._sync()
         self._file.close()
 

@@ -61,9 +61,10 @@ class Recorder:
         position: gives the session's sample after the block that is being written
             to the tap, as `mixer.position` does.
         on_event: takes rows for the journal, in the recorder's thread.
-        report: has all that the callback did written to the journal. A block is
-            recorded one look after that, so that whatever a kill leaves of the
-            recording, the journal renders it.
+        report: has all that the callback did so far written to the journal, and
+            waits for its disk, for a second at most. A block is recorded one look
+            after that, so that whatever a kill leaves of the recording, the journal
+            renders it.
         reserve_bytes: of the disk to leave free.
         buffer_s: seconds that a disk may stall without loss.
 
@@ -187,7 +188,9 @@ class Recorder:
         ready = 0  # samples in the tap of which the journal knows since the last look
         while True:
             closing = self.tap.closed  # read before the tap is emptied
-            ready = self.tap.available if closing else ready
+            if closing:
+                ready = self.tap.available
+                self._report()
             while (n := self.tap.read_into(block[:ready])) or self._fill_gap():
                 self._take(block[:n])
                 self._keep_safe()

@@ -12,11 +12,12 @@ from numpy.typing import NDArray
 from model.config import AXIS
 from model.spectrum import moving_mean
 
-# Within these a note gets a second, a fifth away, or a fourth where that is too far.
+# A note within these gets a second within them: the fifth above, or where that is too
+# high the same note an octave down, a fourth below. A fifth below would be a new root.
 NOTES_HZ = (80.0, 165.0)
 ALONE_DB = (9.0, 15.0)  # by which the first note leads by itself
 LEAD_DB = (9.0, 2.5)  # by which it then leads the second
-_FIFTH, _FOURTH = 71, 51  # bands
+_FIFTH_UP, _FOURTH_DOWN = 71, -51  # bands
 
 # An octave or more below the sound's own partials: what lies an octave up in these is
 # let down into the lowest, by the given share of its power.
@@ -35,20 +36,23 @@ def add_second(tonal: Powers) -> None:
     Args:
         tonal: band powers of partials, shape (n, n_bands).
     """
-    low, high = np.searchsorted(AXIS.centres, NOTES_HZ)
+    inside = np.searchsorted(AXIS.centres, NOTES_HZ)
+    # A semitone more on either side, to see what belongs to a note outside.
+    low, high = inside[0] - _SEMITONE, inside[1] + _SEMITONE
     notes = np.maximum(moving_mean(tonal[:, low:high], _SEMITONE, "symmetric"), 0.0)
     for row, note in zip(tonal, notes, strict=True):
-        highest = int(note.argmax())
-        others = note.copy()
-        others[max(0, highest - 2 * _SEMITONE) : highest + 2 * _SEMITONE] = 0.0
-        lead_db = 10.0 * np.log10((note[highest] + 1e-20) / (others.max() + 1e-20))
-        wanted = 10.0 ** (-np.interp(lead_db, ALONE_DB, LEAD_DB) / 10.0) * note[highest]
+        first = low + int(note.argmax())
+        if not inside[0] <= first < inside[1]:
+            continue
+        place, others = first - low, note.copy()
+        power = note[place]
+        others[max(0, place - 2 * _SEMITONE) : place + 2 * _SEMITONE] = 0.0
+        lead_db = 10.0 * np.log10((power + 1e-20) / (others.max() + 1e-20))
+        wanted = 10.0 ** (-np.interp(lead_db, ALONE_DB, LEAD_DB) / 10.0) * power
         if (lacking := float(wanted - others.max())) > 0.0:
-            first, last = low + highest - _SEMITONE, low + highest + _SEMITONE
-            moved = _FIFTH if highest + _FIFTH < len(note) else -_FOURTH
-            moved = -_FIFTH if highest >= _FIFTH else moved
-            second = row[first:last] * (lacking / note[highest])
-            row[first + moved : last + moved] += second
+            moved = _FIFTH_UP if first + _FIFTH_UP < inside[1] else _FOURTH_DOWN
+            reach = np.arange(first - _SEMITONE, first + _SEMITONE)
+            row[reach + moved] += row[reach] * (lacking / power)
 
 
 def add_sub(noise: Powers, tonal: Powers) -> None:

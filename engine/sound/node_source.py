@@ -17,7 +17,7 @@ from engine.control.controls import Snapshot
 from engine.sound import foreground
 from engine.sound.cast import SongCast, cast_song
 from engine.sound.decoding import BATCH, Decoded, Nodes, combine, decode
-from engine.sound.frames import Frames
+from engine.sound.frames import HOP_S, Frames
 from engine.sound.motion import N_COLOURS
 from engine.sound.partials import N_PLACES
 from engine.sound.transport import Transport
@@ -73,8 +73,7 @@ class NodeSource:
     @property
     def step(self) -> int:
         """Frames between nodes."""
-        hop = float(self._controls["hop"]) * self._frames.sample_rate
-        return max(1, round(hop / self._frames.hop))
+        return max(1, round(float(self._controls["hop"]) / HOP_S))  # at any rate
 
     @property
     def step_s(self) -> float:

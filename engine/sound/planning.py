@@ -141,7 +141,7 @@ class Planner:
         return Slab(number, _merged(sources), noise, bands)
 
     def _between(self, centres: NDArray[np.int64]) -> tuple[int, NDArray[np.float32]]:
-        """The first node that frames need, and the share of each in them.
+        """The first of the nodes around frames, and the share of each in each frame.
 
         Shares have shape (n_nodes, SLAB_FRAMES), where the number of nodes depends on
         the step alone.

@@ -123,7 +123,7 @@ def replan_time() -> float:
 
 
 def concealment_time() -> float:
-    """Seconds to make what sounds in an underrun; needed every 20 s at most."""
+    """Seconds to make what sounds in an underrun; needed once a minute at most."""
     graph = build(Settings(seed=7, sample_rate=RATE, effects=None))
     _hop(graph)
     started = time.perf_counter()

@@ -94,7 +94,7 @@ def test_resynthesised_sound_has_the_timbre_it_came_from() -> None:
     heard = [analyse(sound[i * RATE : (i + 2) * RATE]) for i in range(1, 17)]
     mean = AXIS.from_power(np.mean([AXIS.to_power(t) for t in heard], axis=0))
     inside = (AXIS.centres > 300.0) & (AXIS.centres < 20_000.0)
-    # A frame's bins are 21 Hz apart; what is narrower than that is for partials.
+    # A frame's bins are 17 Hz apart; what is narrower than that is for partials.
     smooth = np.convolve((mean - timbre)[inside], np.ones(40) / 40, "valid")
     assert 100.0 * np.abs(smooth).max() < 1.0, "dB"
 

@@ -161,6 +161,7 @@ class SimulatedSession:
             lambda seconds: None,
             self.said.append,
             self._on_event,
+            self.session.report_changes,
         )
         self.osc = OscHandler(self.graph.controls, self.commands)
 
