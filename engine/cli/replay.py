@@ -101,6 +101,7 @@ def replay(
             render_again(loaded.graph, edits, *span, write, progress)
     if stems:
         write_chapters(out, sample_rate, title, chapters)
-    for line in differences(loaded.events, loaded.sample_rate)[:MOST_DIFFERENCES]:
+    found = differences(loaded.events, loaded.sample_rate, loaded.latent)
+    for line in found[:MOST_DIFFERENCES]:
         click.echo(f"latent: not as it was: {line}", err=True)
     click.echo(f"{out}: {(stop - start) / loaded.sample_rate:.1f} s", err=True)

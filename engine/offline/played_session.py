@@ -10,6 +10,7 @@ from engine.control.controls import snapshot_of
 from engine.graph import Graph, Settings, build
 from engine.offline.journal import Header, JournalEvent, read_header, read_journal
 from engine.offline.journal_writer import journals_dir
+from engine.version import VERSION
 
 
 @dataclass(frozen=True)
@@ -21,12 +22,14 @@ class PlayedSession:
         events: of the journal.
         sample_rate: at which it was played, Hz; events count samples of it.
         end: the sample at which it ended, or that it has reached by now.
+        latent: version that played it.
     """
 
     graph: Graph
     events: Sequence[JournalEvent]
     sample_rate: int
     end: int
+    latent: str
 
 
 def load_session(
@@ -51,7 +54,7 @@ def load_session(
             f"{graph.model.hash[:12]}; name its folder with --model"
         )
     end = session_end(journal.events)
-    return PlayedSession(graph, journal.events, header.sample_rate, end)
+    return PlayedSession(graph, journal.events, header.sample_rate, end, header.latent)
 
 
 def session_end(events: Sequence[JournalEvent]) -> int:
@@ -66,14 +69,19 @@ def session_end(events: Sequence[JournalEvent]) -> int:
     return max(reached or [event["at"] for event in events], default=0)
 
 
-def differences(events: Sequence[JournalEvent], sample_rate: int) -> list[str]:
+def differences(
+    events: Sequence[JournalEvent], sample_rate: int, latent: str = VERSION
+) -> list[str]:
     """Where a replay may not be what was heard or recorded, and why, a line each.
 
     Args:
         events: of the journal.
         sample_rate: of the session, Hz.
+        latent: version that played it.
     """
     lines = []
+    if latent != VERSION:
+        lines.append(f"perhaps anywhere, as {latent} played it, not {VERSION}")
     for event in events:
         moment = f"{event['at'] / sample_rate:.1f} s"
         if "lost" in event:

@@ -28,6 +28,7 @@ from engine.offline.journal_writer import (
     new_journal_path,
 )
 from engine.offline.played_session import differences, session_end
+from engine.version import VERSION
 from model.config import AXIS
 
 HEADER = Header(
@@ -203,6 +204,9 @@ def test_where_a_replay_cannot_be_what_was_heard_is_told() -> None:
     assert differences(events, 48_000) == [
         "from 2.0 s on, as 3 changes were not noted",
         "the recording lacks 480 samples at 3.0 s",
+    ]
+    assert differences([], 48_000, "0.1.9") == [
+        f"perhaps anywhere, as 0.1.9 played it, not {VERSION}"
     ]
 
 
