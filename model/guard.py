@@ -203,26 +203,6 @@ def _over(
     return anywhere
 
 
-def safe_timbres(
-    model: Decoder,
-    z: Latents,
-    anchor: Latents,
-    limits: Mapping[str, float],
-) -> Timbres:
-    """Timbres of points, of those over the limits as `draw_back` leaves them.
-
-    Args:
-        model: decodes the points.
-        z: shape (n, n_latents).
-        anchor: a point within the limits, shape (n_latents,).
-        limits: highest value of each feature, as `statistics["limits"]`.
-
-    Returns:
-        Shape (n, n_bands).
-    """
-    return safe_sounds(model, z, anchor, limits)[1]
-
-
 def safe_sounds(
     model: Decoder,
     z: Latents,

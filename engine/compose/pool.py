@@ -94,7 +94,7 @@ def guarded(model: TimbreModel, z: NDArray[np.float32]) -> NDArray[np.float32]:
 def guarded_sounds(
     model: TimbreModel, z: NDArray[np.float32]
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """The same with the timbres that they have, shape (n, n_bands)."""
+    """Latents drawn back as by `guarded`, and their timbres, shape (n, n_bands)."""
     statistics = model.statistics
     anchor = np.asarray(statistics["anchor"], np.float32)
     return safe_sounds(model, z, anchor, statistics["limits"])

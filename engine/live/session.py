@@ -133,7 +133,7 @@ class Session:
             self._release_interpreter()
 
     def report_changes(self) -> None:
-        """Any thread: have written to the journal what the callback did so far."""
+        """Any thread: give the journal what the callback did so far."""
         self._changes.report(self.mixer.position)
 
     def stop(self) -> None:

@@ -65,7 +65,8 @@ def balance_db(model: TimbreModel) -> Powers:
         Shape (n_bands,), within `MOST_DB`; 0 an octave below the bass.
     """
     drawn = model.sample(_DRAWS, stream(Purpose.BALANCE))
-    power = model.axis.to_power(guarded_sounds(model, drawn)[1])
+    _, timbres = guarded_sounds(model, drawn)
+    power = model.axis.to_power(timbres)
     power *= 10.0 ** (-loudness(power, model.axis)[:, None] / 10.0)
     power = power.reshape(-1, _TOGETHER, model.axis.n_bands).sum(axis=1)
     edges = np.searchsorted(AXIS.centres, THIRDS_HZ * 2.0 ** (-1 / 6))

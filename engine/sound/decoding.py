@@ -16,12 +16,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.compose.composer import ComposedSong
+from engine.compose.pool import guarded_sounds
 from engine.sound.balance import balance_db, balanced, tilt_db
 from engine.sound.bass import add_second, add_sub
 from engine.sound.motion import weighted_power
 from engine.sound.partials import PLACES_PER_BAND, gather, split_tonal
 from model.config import AXIS
-from model.guard import safe_timbres
 from model.inference import TimbreModel
 from model.spectrum import bin_power, loudness
 
@@ -106,12 +106,7 @@ def decode(
         line: latents on the song's path, which decide on chords, shape (n, n_latents).
         offset: what the wiggle adds to them, the same shape.
     """
-    timbres = safe_timbres(
-        model,
-        (line + offset).astype(np.float32),
-        np.asarray(model.statistics["anchor"], np.float32),
-        model.statistics["limits"],
-    )
+    _, timbres = guarded_sounds(model, (line + offset).astype(np.float32))
     power = model.axis.to_power(timbres)
     power[timbres <= 0.0] = 0.0
     gains_db = balance_db(model) + tilt_db(song.tilt)

@@ -19,7 +19,7 @@ from rich.table import Table
 
 from engine.compose import grammar as grammars
 from engine.compose.composer import compose
-from engine.compose.pool import guarded
+from engine.compose.pool import guarded_sounds
 from engine.control.controls import CONTROLS, defaults
 from model.inference import TimbreModel
 
@@ -59,7 +59,7 @@ def of_paths(model: TimbreModel, detail_data_db: float | None) -> dict[str, obje
         )
         wiggle = song.wiggler.offset(rate * seconds, amount, spread)
         z = song.path.weights(seconds) @ song.points + wiggle
-        timbres.append(model.decode(guarded(model, z.astype(np.float32))))
+        timbres.append(guarded_sounds(model, z.astype(np.float32))[1])
     found = detail_db(np.concatenate(timbres))
     figures: dict[str, object] = {"detail_composed_db": found}
     if detail_data_db:
