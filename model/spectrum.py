@@ -128,9 +128,17 @@ def moving_mean(
         The same shape.
     """
     before, after = n_bands // 2, (n_bands - 1) // 2
-    ends = [(0, 0)] * (values.ndim - 1)
-    padded = np.pad(values, [*ends, (before, after)], mode=beyond)
-    sums = np.cumsum(np.pad(padded, [*ends, (1, 0)]), axis=-1)
+    n = values.shape[-1]
+    sums = np.zeros((*values.shape[:-1], 1 + before + n + after))
+    padded = sums[..., 1:]
+    padded[..., before : before + n] = values
+    if beyond == "edge":
+        padded[..., :before] = values[..., :1]
+        padded[..., before + n :] = values[..., -1:]
+    else:
+        padded[..., :before] = values[..., before - 1 :: -1] if before else 0.0
+        padded[..., before + n :] = values[..., : n - after - 1 : -1]
+    np.cumsum(padded, axis=-1, out=padded)
     means: NDArray[np.float64] = (sums[..., n_bands:] - sums[..., :-n_bands]) / n_bands
     return means
 

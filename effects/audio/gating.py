@@ -5,15 +5,15 @@ blocks of 0.4 s that overlap by three quarters, each weighted by its spectrum, s
 nothing has to be kept from one block to the next but the samples that they share.
 """
 
-from typing import Any
-
 import numpy as np
 
 from effects.audio.k_weighting import k_weighting
 from effects.audio.levels import Samples
+from effects.audio.transforms import complex_spectra_of, quick_length
 
 HOP_S = 0.1
 HOPS_A_BLOCK = 4
+BLOCK_S = HOPS_A_BLOCK * HOP_S
 
 
 class GatingBlocks:
@@ -27,19 +27,23 @@ class GatingBlocks:
     def __init__(self, sample_rate: int, channels: int = 2) -> None:
         self._hop = round(HOP_S * sample_rate)
         self._length = HOPS_A_BLOCK * self._hop
-        n_bins = self._length // 2 + 1
-        frequencies = np.arange(n_bins, dtype=np.float64)
-        frequencies *= sample_rate / self._length
+        # Two channels are the real and the imaginary part of one signal: what each
+        # has at a frequency is in the sum of powers there and at its negative.
+        n_fft = quick_length(self._length)
+        pairs = (channels + 1) // 2
+        self._block = np.zeros((n_fft, 2 * pairs), np.float32)
+        self._spectra = np.zeros((n_fft, pairs), np.complex64)
+        frequencies = np.abs(np.fft.fftfreq(n_fft, 1.0 / sample_rate))
         # Without tapers, rumble leaks past the weighting's high-pass.
         taper = np.sin(0.5 * np.pi * (np.arange(self._hop) + 0.5) / self._hop) ** 2
-        self._window = np.ones(self._length, np.float32)
-        self._window[: self._hop] = taper
-        self._window[-self._hop :] = taper[::-1]
-        # One-sided spectrum to mean square; the weighting leaves nothing at 0 Hz.
-        energy = float(np.sum(self._window**2))
-        weights = k_weighting(frequencies) * 2.0 / (self._length * energy)
-        # Real and imaginary part of a bin get one weight: every entry comes twice.
-        self._weights = np.repeat(weights, 2)
+        window = np.ones(self._length, np.float32)
+        window[: self._hop] = taper
+        window[-self._hop :] = taper[::-1]
+        self._window = np.repeat(window[:, None], channels, axis=1)
+        # Spectrum to mean square; the weighting leaves nothing at 0 Hz.
+        weights = k_weighting(frequencies) / float(np.sum(window**2))
+        # Real and imaginary part of a bin, of every pair, get one weight.
+        self._weights = np.repeat(weights, 2 * pairs).astype(np.float32)
         self._kept: Samples = np.zeros((0, channels), np.float32)
 
     def add(self, samples: Samples) -> list[float]:
@@ -58,10 +62,13 @@ class GatingBlocks:
         return found
 
     def _mean_square(self, block: Samples) -> float:
-        spectra: Any = np.fft.rfft(np.ascontiguousarray(block.T) * self._window)
-        parts: Samples = spectra.view(np.float32)
+        inside = self._block[: self._length, : block.shape[1]]
+        np.multiply(block, self._window, out=inside)
+        pairs = self._block.view(np.complex64)
+        parts = complex_spectra_of(pairs, self._spectra).view(np.float32).reshape(-1)
         np.square(parts, out=parts)
-        return float(parts.sum(axis=0, dtype=np.float64) @ self._weights)
+        np.multiply(parts, self._weights, out=parts)
+        return float(parts.sum())
 
 
 def lufs_of(mean_square: float) -> float:

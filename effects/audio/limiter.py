@@ -55,8 +55,11 @@ class Limiter:
         self._release = 1.0 - math.exp(-STEP / (release_s * sample_rate))
         self._chunk = max_block
         self._kernel = _polyphase_kernel()
-        # No filter output exceeds the largest sample times this.
+        # No filter output exceeds the largest sample times the one, nor the largest
+        # sample and the other times the largest difference of neighbours: a filter is
+        # a straight line between two samples, and a weighted sum of differences.
         self._overshoot = float(np.abs(self._kernel).sum(axis=1).max())
+        self._overhang = _overhang(self._kernel)
 
         steps = max_block // STEP + 1
         width = steps * STEP
@@ -67,6 +70,7 @@ class Limiter:
         self._shaped_until = 0  # from this sample on, gains are 1
         self._sum = np.zeros((channels, width), np.float32)
         self._product = np.zeros((channels, width), np.float32)
+        self._differences = np.zeros((channels, width + TAPS), np.float32)
         self._peaks = np.zeros((channels, width), np.float32)
         self._step_peaks = np.zeros(steps, np.float32)
         self._loud = np.zeros(steps + 2, np.bool_)
@@ -138,21 +142,28 @@ class Limiter:
         np.clip(fresh, -HIGHEST_AMPLITUDE, HIGHEST_AMPLITUDE, out=fresh)
 
     def _measure(self, start: int, n_steps: int) -> None:
-        """True peak of each step; `start` is where the first begins in the line.
+        """True peak of each step; 0 of all if they are surely below the ceiling.
+
+        `start` is where the first begins in the line.
 
         A step's peak is that of the points at and after samples -8..55 from its
         start: for those the taps reach no farther than the step's own end.
         """
         width = n_steps * STEP
         begin = start - TAPS // 2
-        peaks, highest = self._peaks[:, :width], self._step_peaks[:n_steps]
+        highest = self._step_peaks[:n_steps]
+        reached = self._line[:, begin - TAPS // 2 + 1 : start + width]
+        may_exceed = self._may_exceed(reached)
+        if peak_of(reached) <= may_exceed:
+            highest.fill(0.0)  # below the ceiling no gain depends on them
+            return
+        peaks = self._peaks[:, :width]
         np.abs(self._line[:, begin : begin + width], out=peaks)
         np.max(self._in_steps(0, n_steps), axis=(0, 2), out=highest)
         # Taps reach a few samples beyond a step: those of its neighbours, and before
         # the first and after the last step these.
         before = self._line[:, begin - TAPS // 2 + 1 : begin]
         after = self._line[:, begin + width : start + width]
-        may_exceed = self._ceiling / self._overshoot
         loud = self._loud[: n_steps + 2]
         np.greater(highest, may_exceed, out=loud[1:-1])
         loud[0], loud[-1] = peak_of(before) > may_exceed, peak_of(after) > may_exceed
@@ -162,6 +173,13 @@ class Limiter:
             span = (last - first) * STEP
             self._measure_between(begin + first * STEP, first * STEP, span)
             np.max(self._in_steps(first, last), axis=(0, 2), out=highest[first:last])
+
+    def _may_exceed(self, samples: Samples) -> float:
+        """Magnitude of a sample up to which none between these is over the ceiling."""
+        differences = self._differences[:, : samples.shape[1] - 1]
+        np.subtract(samples[:, 1:], samples[:, :-1], out=differences)
+        smooth = self._ceiling - self._overhang * peak_of(differences)
+        return max(self._ceiling / self._overshoot, smooth)
 
     def _in_steps(self, first: int, last: int) -> Samples:
         """The peaks of steps, shape (channels, steps, STEP)."""
@@ -216,6 +234,19 @@ class Limiter:
             self._released = min(lowest, 1.0)
         self._envelope[step % len(self._envelope)] = self._released
         return sum(self._envelope) / len(self._envelope)
+
+
+def _overhang(kernel: NDArray[np.float32]) -> float:
+    """By how much a filter may leave the line between two samples, in differences.
+
+    A kernel without that line sums to 0, so it is one of differences of neighbours,
+    whose weights are its running sums.
+    """
+    line = np.zeros(kernel.shape)
+    fraction = np.arange(1, PHASES) / PHASES
+    line[:, TAPS // 2 - 1], line[:, TAPS // 2] = 1.0 - fraction, fraction
+    weights = np.cumsum(kernel.astype(np.float64) - line, axis=1)
+    return float(np.abs(weights).sum(axis=1).max())
 
 
 def _polyphase_kernel() -> NDArray[np.float32]:

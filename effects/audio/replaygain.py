@@ -60,13 +60,19 @@ class LoudnessMeter:
         self._track = _Levels()
         self._album = _Levels()
 
-    def add(self, samples: Samples) -> None:
-        """Measure more of the stream, shape (n, channels), finite."""
+    def add(self, samples: Samples) -> list[float]:
+        """Measure more of the stream, shape (n, channels), finite.
+
+        Returns:
+            Weighted mean squares of the gating blocks that are complete now.
+        """
         self._track.peak = max(
             self._track.peak, float(np.max(np.abs(samples), initial=0.0))
         )
-        for mean_square in self._blocks.add(samples):
+        mean_squares = self._blocks.add(samples)
+        for mean_square in mean_squares:
             self._count(mean_square)
+        return mean_squares
 
     def next_track(self) -> None:
         """Begin another track of the same album."""

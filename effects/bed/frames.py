@@ -9,15 +9,15 @@ Safe in the callback: arrays of fixed size but for the frames themselves, numpy 
 """
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from effects.audio.levels import Samples
 from effects.audio.third_octaves import N_BANDS, Bands, band_places
+from effects.audio.transforms import frames_of, spectra_of
 from effects.bed.layer_mixer import LayerMixer
-from effects.bed.loop_layer import LoopLayer, power_into
+from effects.bed.loop_layer import LoopLayer, powers_into
 from effects.bed.masking import BandEnvelope, duck_into
 
 HOP_S = 0.043  # about: a power of two in samples; bins are 12 Hz apart
@@ -104,7 +104,6 @@ class FrameMaker:
         self._mixer = LayerMixer(4 * hop, CHANNELS)
         self._dry = np.zeros(((batch + 1) * hop, CHANNELS), np.float32)
         n_fft = min(batch, _FFT_FRAMES)
-        self._frames = np.zeros((batch, CHANNELS, 2 * hop), np.float32)
         self._spectra = np.zeros((n_fft, CHANNELS, hop + 1), np.complex64)
         self._wet = np.zeros((n_fft, CHANNELS, 2 * hop), np.float32)
         self._bed, self._gains = (np.zeros((batch, N_BANDS)) for _ in range(2))
@@ -121,33 +120,34 @@ class FrameMaker:
             n: how many, up to `batch`.
             inputs: what they are made from.
         """
-        hop, frames = self.hop, self._frames[:n]
+        hop, frames = self.hop, np.empty((n, CHANNELS, 2 * self.hop), np.float32)
         dry = self._dry[: (n + 1) * hop]
         dry.fill(0.0)
         self._mixer.mix_into(dry, inputs.layers, number * hop)
         hops = dry.reshape(n + 1, hop, CHANNELS).transpose(0, 2, 1)
-        np.multiply(hops[:-1], self._window[:hop], out=frames[..., :hop])
-        np.multiply(hops[1:], self._window[hop:], out=frames[..., hop:])
         music = np.zeros((n, N_BANDS))
-        for i in range(n):
-            begin = (number + i) * hop
-            inputs.envelope.read_into(music[i], begin)
-            power_into(self._bed[i], inputs.layers, begin)
-        self._duck(frames, music, inputs.depth_db)
-        ready = (frames * self._window).transpose(0, 2, 1)
-        return [
-            BedFrame((number + i) * hop, ready[i], inputs, music[i]) for i in range(n)
-        ]
-
-    def _duck(self, frames: Samples, music: Bands, depth_db: float) -> None:
-        """Turn frames of shape (n, 2, 2 * hop) down where the music masks them."""
-        n = len(frames)
+        begins = range(number * hop, (number + n) * hop, hop)
+        for row, begin in zip(music, begins, strict=True):
+            inputs.envelope.read_into(row, begin)
+        powers_into(self._bed[:n], inputs.layers, begins)
         gains = self._gains[:n]
-        ducked = duck_into(gains, music, self._bed[:n], depth_db)
+        ducked = duck_into(gains, music, self._bed[:n], inputs.depth_db)
         for first in range(0, n, _FFT_FRAMES):
-            part = slice(first, min(n, first + _FFT_FRAMES))
-            if ducked[part].any():
-                self._filter(frames[part], gains[part], ducked[part])
+            last = min(n, first + _FFT_FRAMES)
+            part, rise, fall = (
+                frames[first:last],
+                hops[first:last],
+                hops[first + 1 : last + 1],
+            )
+            np.multiply(rise, self._window[:hop], out=part[..., :hop])
+            np.multiply(fall, self._window[hop:], out=part[..., hop:])
+            if ducked[first:last].any():
+                self._filter(part, gains[first:last], ducked[first:last])
+            part *= self._window
+        return [
+            BedFrame(begin, frames[i].T, inputs, music[i])
+            for i, begin in enumerate(begins)
+        ]
 
     def _filter(
         self,
@@ -157,8 +157,7 @@ class FrameMaker:
     ) -> None:
         """Weigh the spectra of those frames that are ducked; the others stay."""
         n = len(frames)
-        # numpy's annotations know transforms in double precision only.
-        spectra: Any = self._spectra[:n]
+        spectra = self._spectra[:n]
         bins, rise, steps = self._bins[:n], self._rise[:n], self._steps[:n]
         gains_32 = gains.astype(np.float32)
         np.subtract(gains_32[:, 1:], gains_32[:, :-1], out=steps)
@@ -166,11 +165,11 @@ class FrameMaker:
         np.multiply(rise, self._share, out=rise)
         np.take(gains_32, self._below, axis=1, out=bins, mode="clip")
         np.add(bins, rise, out=bins)
-        np.fft.rfft(frames, axis=-1, out=spectra)
+        spectra_of(frames, spectra)
         parts = spectra.view(np.float32)
         np.multiply(parts, bins[:, None, :], out=parts)
-        wet: Any = frames if ducked.all() else self._wet[:n]
-        np.fft.irfft(spectra, frames.shape[-1], axis=-1, out=wet)
+        wet = frames if ducked.all() else self._wet[:n]
+        frames_of(spectra, frames.shape[-1], wet)
         if wet is not frames:
             np.copyto(frames, wet, where=ducked[:, None, None])
 

@@ -38,9 +38,10 @@ class LayerMixer:
         self._mixed = np.zeros((self._chunk, channels), np.float32)
         self._gains = np.zeros((self._chunk, 1), np.float32)
         self._counter = np.arange(self._chunk, dtype=np.float64)
-        self._fade = np.zeros(self._chunk, np.float64)
-        self._square = np.zeros(self._chunk, np.float64)
-        self._curve = np.zeros(self._chunk, np.float64)
+        self._place = np.zeros(self._chunk, np.float64)
+        self._fade = np.zeros(self._chunk, np.float32)
+        self._square = np.zeros(self._chunk, np.float32)
+        self._curve = np.zeros(self._chunk, np.float32)
 
     def mix_into(
         self, out: Samples, layers: Iterable[LoopLayer], position: int
@@ -116,11 +117,14 @@ class LayerMixer:
         if length == 0:
             return
         n = len(gains)
-        fade, square, curve = self._fade[:n], self._square[:n], self._curve[:n]
-        np.multiply(self._counter[:n], step, out=fade)
-        np.add(fade, begin, out=fade)
-        np.divide(fade, length, out=fade)
-        np.minimum(fade, 1.0, out=fade)
+        place, fade = self._place[:n], self._fade[:n]
+        square, curve = self._square[:n], self._curve[:n]
+        # In double precision as long as it counts samples, of which a fade may have
+        # more than a float32 can tell apart.
+        np.multiply(self._counter[:n], step, out=place)
+        np.add(place, begin, out=place)
+        np.divide(place, length, out=place)
+        np.minimum(place, 1.0, out=fade, casting="same_kind")
         np.multiply(fade, fade, out=square)
         curve.fill(SINE[3])
         for coefficient in SINE[2::-1]:
@@ -128,4 +132,4 @@ class LayerMixer:
             np.add(curve, coefficient, out=curve)
         np.multiply(curve, fade, out=curve)
         np.minimum(curve, 1.0, out=curve)
-        np.multiply(gains[:, 0], curve, out=gains[:, 0], casting="same_kind")
+        np.multiply(gains[:, 0], curve, out=gains[:, 0])

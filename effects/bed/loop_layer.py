@@ -65,6 +65,11 @@ class LoopLayer:
             gain *= math.sin(0.5 * math.pi * (self.stop - position) / self.fade_out)
         return gain
 
+    def is_steady(self, first: int, last: int) -> bool:
+        """Whether its gain is `gain` at all positions from the first to the last."""
+        has_risen = first >= self.start + self.fade_in
+        return has_risen and (self.stop is None or last < self.stop - self.fade_out)
+
     def heard_between(self, begin: int, end: int) -> tuple[object, ...]:
         """Callback: what decides the samples of positions [begin, end).
 
@@ -83,17 +88,22 @@ class LoopLayer:
         return id(self.samples), cursor, place, fade_in, stop, fade_out, self.gain
 
 
-def power_into(out: Bands, layers: Iterable[LoopLayer], position: int) -> None:
-    """Callback: fill `out` with the mean square of layers in each band at a position.
+def powers_into(out: Bands, layers: Iterable[LoopLayer], positions: range) -> None:
+    """Callback: fill `out` with the mean square of layers in each band at positions.
 
     Args:
-        out: shape (N_BANDS,), float64.
+        out: shape (n, N_BANDS), float64.
         layers: those without known power count as silent.
-        position: absolute sample.
+        positions: n absolute samples, ascending.
     """
     out.fill(0.0)
     for layer in layers:
-        if layer.power is not None:
+        if layer.power is None:
+            continue
+        if layer.is_steady(positions[0], positions[-1]):
+            np.add(out, layer.power * layer.gain**2, out=out)
+            continue
+        for row, position in zip(out, positions, strict=True):
             gain = layer.gain_at(position)
             if gain > 0.0:
-                np.add(out, layer.power * gain**2, out=out)
+                np.add(row, layer.power * gain**2, out=row)

@@ -9,6 +9,7 @@ and 0.02 to 0.33 of roughness.
 import numpy as np
 from numpy.typing import NDArray
 
+from effects.audio.gating import BLOCK_S, HOP_S, lufs_of
 from effects.audio.k_weighting import k_weighting
 from effects.audio.levels import Samples
 from effects.audio.replaygain import LoudnessMeter
@@ -16,7 +17,7 @@ from engine.album.state import Measures
 from engine.compose.criteria import Sounds, brightness, dissonance
 from model.config import CLIP_SECONDS, SAMPLE_RATE
 from model.inference import TimbreModel
-from model.spectrum import analyse, loudness
+from model.spectrum import analyse
 
 MAX_LUFS = -15.5  # integrated; songs are brought to -18
 MAX_CLIP_LUFS = -9.0  # of any two seconds
@@ -28,7 +29,7 @@ MAX_ROUGHNESS = 0.35  # mean sensory roughness
 TREBLE_HZ = 3000.0
 
 _SMOOTH_BANDS = 12
-MAX_CLIPS = 60  # analysed of a song, evenly spread
+MAX_CLIPS = 30  # analysed of a song, evenly spread
 
 
 def timbres_of(samples: Samples) -> NDArray[np.float32]:
@@ -52,8 +53,9 @@ def measure(
         model: whose encoder says where they lie.
     """
     meter = LoudnessMeter(SAMPLE_RATE)
+    blocks: list[float] = []
     for start in range(0, len(samples), SAMPLE_RATE):
-        meter.add(samples[start : start + SAMPLE_RATE])
+        blocks += meter.add(samples[start : start + SAMPLE_RATE])
     lufs = meter.lufs()
     inner = timbres[1:-1] if len(timbres) > 3 else timbres  # without the fades
     z, _ = model.encode(inner, refined=False)
@@ -64,7 +66,7 @@ def measure(
     away = np.abs(octave_tenths - octave_tenths.mean(axis=0)).mean()
     return Measures(
         lufs=-70.0 if lufs is None else round(lufs, 2),
-        clip_lufs=_rounded(loudness(sounds.power, model.axis).max()),
+        clip_lufs=_rounded(lufs_of(_loudest(blocks))),
         weirdness=_rounded(np.linalg.norm(z, axis=1).mean()),
         spread_db=_rounded(model.axis.range_db * away),
         treble_db=_rounded(
@@ -103,6 +105,15 @@ def reasons(measures: Measures) -> list[str]:
             f"too harsh: roughness {measures.roughness:.2f}, over {MAX_ROUGHNESS}"
         )
     return found
+
+
+def _loudest(blocks: list[float]) -> float:
+    """Mean square of the loudest two seconds of gating blocks; of all, if shorter."""
+    n = min(len(blocks), round((CLIP_SECONDS - BLOCK_S) / HOP_S) + 1)
+    if n == 0:
+        return 0.0
+    sums = np.cumsum([0.0, *blocks])
+    return float((sums[n:] - sums[:-n]).max() / n)
 
 
 def smoothed(timbres: NDArray[np.float32]) -> NDArray[np.float32]:

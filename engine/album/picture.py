@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from effects.audio.levels import Samples
+from effects.audio.transforms import spectra_of
 from effects.base.whole_file import whole_file
 
 FFT = 4096
@@ -31,16 +32,21 @@ def can_draw() -> bool:
 
 def spectrogram_db(samples: Samples, n_columns: int = COLUMNS) -> NDArray[np.float32]:
     """Level of each bin along a song, dB re the loudest, shape (FFT / 2 + 1, n)."""
-    mono = samples.mean(axis=1)
+    # Channel by channel: a mean over two neighbours in memory takes ten times as long.
+    mono = sum(samples.T[1:], samples.T[0]) / np.float32(samples.shape[1])
     if len(mono) < FFT:
         mono = np.pad(mono, (0, FFT - len(mono)))
     n_columns = min(n_columns, max(1, len(mono) // (FFT // 4)))
-    starts = np.linspace(0, len(mono) - FFT, n_columns).astype(int)
     window = np.hanning(FFT).astype(np.float32)
-    columns = [np.abs(np.fft.rfft(mono[s : s + FFT] * window)) for s in starts]
-    magnitude = np.stack(columns, axis=1).astype(np.float32)
-    level = 20.0 * np.log10(magnitude + 1e-9)
-    return np.asarray(level - level.max(), np.float32)
+    level = np.empty((n_columns, FFT // 2 + 1), np.float32)
+    starts = np.linspace(0, len(mono) - FFT, n_columns).astype(int).tolist()
+    for row, start in zip(level, starts, strict=True):
+        np.abs(spectra_of(mono[start : start + FFT] * window), out=row)
+    level += np.float32(1e-9)
+    np.log10(level, out=level)
+    level *= 20.0
+    level -= level.max()
+    return level.T
 
 
 def log_rows(

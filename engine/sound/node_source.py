@@ -5,6 +5,7 @@ together in batches on a grid of their own, and kept: a node is a function of th
 transport, the controls and its number.
 """
 
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -106,13 +107,14 @@ class NodeSource:
             {slot for batch in batches.values() for slot in batch},
             key=lambda slot: slot.index,
         )
-        silent = self._silent()
         return {
-            slot: [(batches[b].get(slot, silent), i) for b, i in numbers]
+            slot: [(batches[b].get(slot) or self._silent, i) for b, i in numbers]
             for slot in slots
         }
 
+    @cached_property
     def _silent(self) -> Nodes:
+        """What sounds of a song where it does not."""
         return Nodes(
             np.zeros((BATCH, N_PLACES), np.float32),
             np.zeros((BATCH, self._frames.n_bins), np.float32),

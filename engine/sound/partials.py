@@ -76,17 +76,10 @@ def peak_centres(
     )
     if len(peaks) == 0:
         return np.zeros(0), np.zeros(0)
-    # Between two peaks the lowest band is the valley; the first of equals.
-    inside = tonal_bands[peaks[0] : peaks[-1]]
-    lowest = (
-        np.minimum.reduceat(inside, peaks[:-1] - peaks[0]) if len(peaks) > 1 else ()
-    )
-    starts = np.zeros(len(peaks), np.intp)
-    if len(peaks) > 1:
-        which = np.repeat(np.arange(len(peaks) - 1), np.diff(peaks))
-        is_lowest = np.flatnonzero(inside == np.asarray(lowest)[which])
-        _, first = np.unique(which[is_lowest], return_index=True)
-        starts[1:] = peaks[0] + is_lowest[first]
+    # Between two peaks levels fall, then rise: the first of the lowest is the valley.
+    valleys = np.flatnonzero((tonal_bands < before) & (tonal_bands <= after))
+    first, last = np.searchsorted(valleys, peaks[[0, -1]])
+    starts = np.concatenate([[0], valleys[first:last]])
     power = np.add.reduceat(tonal_bands, starts)
     moment = np.add.reduceat(tonal_bands * np.arange(len(tonal_bands)), starts)
     return moment / np.maximum(power, 1e-300), power
@@ -113,6 +106,6 @@ def gather(tonal_bands: Powers) -> NDArray[np.float32]:
     at = sound * N_PLACES + below
     power = np.zeros((*shape, N_PLACES), np.float32)
     flat = power.reshape(-1)
-    np.add.at(flat, at, gathered * (1.0 - upper))
-    np.add.at(flat, at + 1, gathered * upper)
+    np.add.at(flat, at, (gathered * (1.0 - upper)).astype(np.float32))
+    np.add.at(flat, at + 1, (gathered * upper).astype(np.float32))
     return power

@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from effects.audio.levels import Samples
+from effects.audio.transforms import spectra_of
 
 BANDS = 96
 LOW_HZ, HIGH_HZ = 40.0, 16_000.0
@@ -30,7 +31,7 @@ class BandSpectrum:
 
     def __init__(self, sample_rate: int) -> None:
         self._window = np.hanning(_SIZE).astype(np.float32)
-        self._scale = 2.0 / float(self._window.sum())
+        self._scale = 2.0 * _SIZE**0.5 / float(self._window.sum())
         edges = np.geomspace(LOW_HZ, min(HIGH_HZ, 0.49 * sample_rate), BANDS + 1)
         bins = edges * _SIZE / sample_rate
         self._centres = np.sqrt(bins[:-1] * bins[1:])
@@ -44,10 +45,10 @@ class BandSpectrum:
     def add(self, samples: Samples) -> Levels:
         """Take samples, shape (n, 2); returns the levels of the last ones."""
         self._tail = np.concatenate([self._tail, samples])[-_SIZE:]
-        block = np.zeros((_SIZE, 2), np.float32)
-        block[_SIZE - len(self._tail) :] = self._tail
-        spectra = np.abs(np.fft.rfft(block * self._window[:, None], axis=0))
-        amplitude = self._scale * np.sqrt(np.square(spectra).mean(axis=1))
+        block = np.zeros((2, _SIZE), np.float32)
+        block[:, _SIZE - len(self._tail) :] = self._tail.T
+        spectra = np.abs(spectra_of(block * self._window))
+        amplitude = self._scale * np.sqrt(np.square(spectra).mean(axis=0))
         level = np.interp(self._centres, np.arange(len(amplitude)), amplitude)
         # Up to the first band with a bin of its own, there is nothing else to take.
         for k, start, end in zip(self._wide, self._starts, self._ends, strict=True):

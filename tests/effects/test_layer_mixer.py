@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from effects.audio.levels import Samples
 from effects.bed.layer_mixer import LayerMixer
-from effects.bed.loop_layer import LoopLayer, power_into
+from effects.bed.loop_layer import LoopLayer, powers_into
 
 RATE = 48_000
 
@@ -116,7 +116,7 @@ def test_a_layer_published_again_or_with_a_later_stop_is_the_same_until_then() -
 
 
 def test_the_power_of_the_bands_follows_the_fades() -> None:
-    loop, power, out = _loop(4000, 3), np.arange(24.0), np.ones(24)
+    loop, power, out = _loop(4000, 3), np.arange(24.0), np.ones((1, 24))
     layer = LoopLayer(loop, 1000, 800, 5000, 400, 0.5, power=power)
     for position, gain in (
         (900, 0.0),
@@ -125,8 +125,29 @@ def test_the_power_of_the_bands_follows_the_fades() -> None:
         (4800, 0.5 * 0.5**0.5),
         (5000, 0.0),
     ):
-        power_into(out, [layer], position)
+        powers_into(out, [layer], range(position, position + 1))
         assert np.allclose(out, power * gain**2), position
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    first=FIELDS,
+    second=FIELDS,
+    begin=st.integers(0, 3000),
+    step=st.integers(1, 400),
+    n=st.integers(1, 9),
+)
+def test_powers_are_the_same_to_the_bit_however_many_are_asked_for(
+    first: dict[str, Any], second: dict[str, Any], begin: int, step: int, n: int
+) -> None:
+    loop, power = _loop(700), np.random.default_rng(1).random(24)
+    layers = [LoopLayer(loop, **fields, power=power) for fields in (first, second)]
+    positions = range(begin, begin + n * step, step)
+    together, alone = np.ones((n, 24)), np.ones((1, 24))
+    powers_into(together, layers, positions)
+    for row, position in zip(together, positions, strict=True):
+        powers_into(alone, layers, range(position, position + 1))
+        assert np.array_equal(row, alone[0])
 
 
 def test_layers_that_cannot_be_played_are_refused() -> None:
