@@ -62,7 +62,7 @@ class Prior:
             centred = self.examples[chosen] - self.means[component]
             kept, smoothing = np.sqrt(1.0 - SMOOTHING**2) * centred, SMOOTHING
         points = rng.standard_normal((n, self.n_latents))
-        for k in np.unique(component):
+        for k in np.flatnonzero(np.bincount(component)):
             rows = component == k
             points[rows] = smoothing * points[rows] @ self.factors[k].T + self.means[k]
         drawn: Latents = (points + kept).astype(np.float32)

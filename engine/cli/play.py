@@ -245,10 +245,10 @@ def _osc_settings(address: str | None) -> "OscSettings":
 
 
 def _web_settings(given: Mapping[str, Any]) -> "WebSettings | None":
-    from engine.cli.web import web_settings
-
     if given["web"] is None:
         return None
+    from engine.cli.web import web_settings
+
     return web_settings("--web", given["web"], given["web_name"])
 
 

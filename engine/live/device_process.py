@@ -41,6 +41,8 @@ class Task:
         rate: Hz, at which to try or to play.
         ring: to play from.
         patient: look for a device again and again where there is none.
+        waits: open the device, but start it with the first samples in the ring. They
+            are heard at once then: what a device holds before them is silence.
     """
 
     name: str
@@ -48,6 +50,7 @@ class Task:
     rate: int = 0
     ring: RingPlan | None = None
     patient: bool = False
+    waits: bool = False
 
 
 @dataclass(frozen=True)
@@ -184,23 +187,29 @@ def _play(task: Task) -> None:
     assert task.ring is not None
     sd = _sounddevice()
     ring = DeviceEnd(task.ring)
-    again_s = AGAIN_S[0]
+    again_s, waits = AGAIN_S[0], task.waits
     while True:
         ring.add(Counter.TRIES)
         try:
             device = choose(_devices(sd), task.wanted)
             stream = _open(sd, device, task.rate, ring)
+            if not waits:
+                _start(sd, stream, device, task.rate)
             break
         except LatentError as error:
             if not task.patient:
                 raise
             _report_error(error)
+            waits = False  # the session plays without it by now, and looks for blocks
         time.sleep(again_s)
         again_s = min(1.5 * again_s, AGAIN_S[1])
         # PortAudio keeps the list of devices of its beginning.
         sd._terminate()
         sd._initialize()
     _report(Report((), device.name, float(stream.latency), device.channels))
+    if waits:
+        ring.wait_for_samples()
+        _start(sd, stream, device, task.rate)
     while True:
         time.sleep(LOAD_EVERY_S)
         ring.set(Counter.LOAD, round(1e6 * stream.cpu_load))
@@ -226,13 +235,23 @@ def _open(sd: Any, device: Device, rate: int, ring: DeviceEnd) -> Any:
             # Called when the device is gone, not on a stop: there is none.
             finished_callback=lambda: os._exit(0),
         )
-        ring.patience_s = PATIENCE * float(stream.latency)
+    except sd.PortAudioError as error:
+        raise _refused(device, rate, channels, error) from error
+    ring.patience_s = PATIENCE * float(stream.latency)
+    return stream
+
+
+def _start(sd: Any, stream: Any, device: Device, rate: int) -> None:
+    try:
         stream.start()
     except sd.PortAudioError as error:
-        raise RunError(
-            f"cannot open {device.name!r} at {rate} Hz, {_NAMES[channels]}: {error}"
-        ) from error
-    return stream
+        raise _refused(device, rate, int(stream.channels), error) from error
+
+
+def _refused(device: Device, rate: int, channels: int, error: Exception) -> RunError:
+    return RunError(
+        f"cannot open {device.name!r} at {rate} Hz, {_NAMES[channels]}: {error}"
+    )
 
 
 if __name__ == "__main__":

@@ -25,6 +25,8 @@ CHANNELS = 2
 CAPACITY_S = 0.5
 AHEAD_S = 0.02  # in the ring between two callbacks
 SKIP_S = 0.25  # more than this in the ring is old: the device had stood still
+WAIT_S = 0.002  # between looks for the first samples
+BEAT_S = 0.2  # between signs of life until then
 JOIN_S = 0.005  # over which a jump to other samples is crossfaded
 
 _HEAD = 128  # bytes before the samples
@@ -41,7 +43,7 @@ class Counter(IntEnum):
     BLOCK = 4  # samples that the last callback asked for
     ASKED = 5  # samples that all callbacks asked for
     XRUNS = 6  # callbacks that PortAudio flagged, or that found too little
-    TRIES = 7  # looks for a device
+    TRIES = 7  # looks for a device, or signs of life before the first block
     LOAD = 8  # millionths of the time that callbacks take, as PortAudio measures it
     CHANNELS = 9  # of the device, once it is opened: 2, or 1
 
@@ -161,6 +163,15 @@ class DeviceEnd:
     def add(self, counter: Counter, value: int = 1) -> None:
         """Raise a counter of the device's side."""
         self._counters[counter] += value
+
+    def wait_for_samples(self) -> None:
+        """Wait until the pacer has written something, and show life meanwhile."""
+        counters, shown_at = self._counters, time.monotonic()
+        while counters[Counter.WRITTEN] == 0:
+            time.sleep(WAIT_S)
+            if time.monotonic() - shown_at > BEAT_S:
+                self.add(Counter.TRIES)
+                shown_at = time.monotonic()
 
     def take(self, out: Any, n: int) -> None:
         """Callback: fill `out`, a view of 2 n floats, with the next samples.

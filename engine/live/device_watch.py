@@ -75,7 +75,7 @@ class DeviceWatch:
     def prepare(self) -> None:
         """Have a device opened, while other things are done."""
         if self._choice is not None and self._output is None:
-            self._start_output(patient=self._choice.wait)
+            self._start_output(patient=self._choice.wait, waits=True)
 
     def open(self) -> None:
         """Wait until the device is opened, unless one is to be waited for.
@@ -85,26 +85,41 @@ class DeviceWatch:
             InputError: no device of that name.
         """
         self.prepare()
-        output, choice = self._output, self._choice
-        if output is None or choice is None:
-            return
-        try:
-            output.wait_opened()
-        except LatentError as error:
-            if isinstance(error, InputError) or not choice.wait:
-                self._end_output()
-                raise
-            self._say(f"{error}; waiting for one")
-            self._lost_at = time.monotonic()
+        if self._output is not None:
+            self._do_or_wait(self._output.wait_opened)
 
     def start(self) -> None:
-        """Begin to ask for blocks."""
+        """Begin to ask for blocks; returns when the device is sure to play them.
+
+        Raises:
+            RunError: it can be opened, and then plays nothing.
+        """
         output = self._output
         if output is not None and output.opened is not None:
             self._playing = output
             self._pacer.attach(output.ring, fade_in=False)
             self._tell_mono(output.opened)
         self._pacer.start()
+        if output is not None and output is self._playing:
+            self._do_or_wait(output.wait_proved)
+
+    def _do_or_wait(self, wait: Callable[[], object]) -> None:
+        """Wait for a device's first signs of life; without them, for another device.
+
+        Raises:
+            RunError: there are none, and no other is to be waited for.
+            InputError: there is no device of that name.
+        """
+        assert self._choice is not None
+        try:
+            wait()
+        except LatentError as error:
+            if self._playing is not None or not self._choice.wait:
+                self._end_output()
+            if isinstance(error, InputError) or not self._choice.wait:
+                raise
+            self._say(f"{error}; waiting for one")
+            self._lost_at = time.monotonic()
 
     def poll(self) -> None:
         """Notice that the device is gone, or that one is there again."""
@@ -162,12 +177,16 @@ class DeviceWatch:
         since, known = self._lost_at, self._metrics.away_s
         return known if since is None else known + time.monotonic() - since
 
-    def _start_output(self, *, patient: bool) -> None:
+    def _start_output(self, *, patient: bool, waits: bool = False) -> None:
         assert self._choice is not None
         self._again_at = time.monotonic() + REST_S
         try:
             self._output = Output(
-                self._choice.name, self._rate, patient=patient, slack=self._slack
+                self._choice.name,
+                self._rate,
+                patient=patient,
+                waits=waits,
+                slack=self._slack,
             )
         except OSError as error:  # no memory, no descriptors
             if not patient:

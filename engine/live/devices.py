@@ -72,8 +72,8 @@ def native_rate(device: Device) -> int:
     if device.name not in ("pulse", "default") or not shutil.which("pactl"):
         return device.sample_rate
     try:
-        sinks = json.loads(_pactl("list", "sinks"))
-        name = json.loads(_pactl("info"))["default_sink_name"]
+        sinks, info = map(json.loads, _pactl(("list", "sinks"), ("info",)))
+        name = info["default_sink_name"]
         specification = next(
             s["sample_specification"] for s in sinks if s["name"] == name
         )
@@ -92,10 +92,30 @@ def _default(devices: list[Device]) -> Device:
     return devices[0]
 
 
-def _pactl(*args: str) -> str:
-    command = ["pactl", "--format=json", *args]
-    done = subprocess.run(
-        command, capture_output=True, text=True, timeout=PACTL_LIMIT_S
-    )
-    done.check_returncode()
-    return done.stdout
+def _pactl(*questions: tuple[str, ...]) -> list[str]:
+    """What PulseAudio's tool answers; all are asked at once.
+
+    Raises:
+        OSError: it cannot be started.
+        subprocess.SubprocessError: it fails, or takes too long.
+    """
+    asked = [
+        subprocess.Popen(
+            ["pactl", "--format=json", *question],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
+        )
+        for question in questions
+    ]
+    try:
+        answers = [process.communicate(timeout=PACTL_LIMIT_S)[0] for process in asked]
+    finally:
+        for process in asked:
+            with process:  # closes its pipe and waits for its end
+                process.kill()
+    for process in asked:
+        if process.returncode:
+            raise subprocess.CalledProcessError(process.returncode, process.args)
+    return answers

@@ -25,6 +25,7 @@ ANSWER_LIMIT_S = 8.0  # for the first sign of life, on a busy machine with a col
 BEAT_LIMIT_S = 1.0  # without a callback or a look for devices, the process hangs
 TRY_LIMIT_S = 2.0  # opening a device may take longer than a callback
 PROVED_S = 0.1  # taken beyond what a device holds: it plays, and does not only fill up
+PROVE_EVERY_S = 0.01  # between looks for a proof
 END_LIMIT_S = 0.3  # for an end by itself, and for the system to clean up after a kill
 
 NO_ANSWER = (
@@ -68,6 +69,7 @@ class Output:
         wanted: number or part of a device's name; None for the default one.
         sample_rate: Hz.
         patient: look for the device again and again.
+        waits: start the device with the first samples in the ring, not before.
         slack: times the usual limits, after which a process that has not called back
             yet counts as hung.
     """
@@ -78,6 +80,7 @@ class Output:
         sample_rate: int,
         *,
         patient: bool,
+        waits: bool = False,
         slack: float = 1.0,
     ) -> None:
         self.ring = MixerEnd(sample_rate)
@@ -85,7 +88,7 @@ class Output:
         self.error: LatentError | None = None  # the last reason why none does
         self._rate, self._slack = sample_rate, slack
         self._unread = b""
-        task = Task("play", wanted, sample_rate, self.ring.plan, patient)
+        task = Task("play", wanted, sample_rate, self.ring.plan, patient, waits)
         plan = self.ring.plan
         self._process = _start(task, (plan.memory, plan.kick))
         self._beat = (0, 0)  # blocks and looks for a device that were seen last
@@ -140,6 +143,19 @@ class Output:
                 self._listen(0.0)
                 raise self.error or RunError(_why_ended(self._process))
         return self.opened
+
+    def wait_proved(self) -> None:
+        """Wait until an opened device plays: some are opened, take blocks, and refuse.
+
+        Raises:
+            LatentError: why it does not.
+        """
+        while not self.is_proved:
+            if self.error is not None:
+                raise self.error
+            if not self.is_alive:
+                raise RunError(_why_ended(self._process))
+            time.sleep(PROVE_EVERY_S)
 
     def close(self) -> None:
         """End the process, whatever it does."""

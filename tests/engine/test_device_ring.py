@@ -71,6 +71,18 @@ def test_before_anything_is_written_it_is_silent_and_that_is_no_fault() -> None:
         assert mixer.count(Counter.BLOCKS) == 1
 
 
+def test_a_device_that_waits_for_the_first_samples_shows_life_until_then() -> None:
+    with both_ends() as (mixer, device):
+        waiting = threading.Thread(target=device.wait_for_samples)
+        waiting.start()
+        wait_until(lambda: mixer.count(Counter.TRIES) >= 2)
+        assert waiting.is_alive()
+        mixer.write(music(0, 10))
+        waiting.join(5.0)
+        assert not waiting.is_alive()
+        assert np.array_equal(taken(device, 10), music(0, 10))
+
+
 def test_what_comes_too_late_fades_out_and_in_and_is_counted_once() -> None:
     with both_ends() as (mixer, device):
         mixer.write(music(0, 1000))

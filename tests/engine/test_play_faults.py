@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 
 from effects.base.errors import LatentError
+from engine.live.device_ring import Counter
 from engine.live.output import Output
 from tests.support import audio
 from tests.support.command import ROOT, environment
@@ -24,8 +25,10 @@ from tests.support.device_faults import (
     run_faults,
 )
 from tests.support.exits import end_at
+from tests.support.monitor import monitored
 from tests.support.playing import Player, playing
 from tests.support.virtual_audio import VirtualAudio
+from tests.support.waiting import wait_until
 
 RATE = 48_000
 BACK_S = 2.0  # from a device that is there again to its sound
@@ -216,6 +219,28 @@ def test_what_cannot_be_opened_is_told_by_the_process_that_tried(
         with pytest.raises(LatentError, match="cannot open"):
             output.wait_opened()
         output.close()
+
+
+def test_a_device_starts_with_the_first_samples_and_they_are_heard_at_once(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Not after the silence that it would hold if it had been started before."""
+    with VirtualAudio(RATE) as device, monitored(device) as monitor:
+        for name, value in device.env.items():
+            monkeypatch.setenv(name, value)
+        output = Output(None, RATE, patient=False, waits=True)
+        held_s = output.wait_opened().latency_s
+        time.sleep(3.0 * held_s)
+        assert output.ring.count(Counter.BLOCKS) == 0
+        assert output.is_alive, "or it would be ended before it is needed"
+        silent_until = len(monitor.samples())
+        began = time.monotonic()
+        output.ring.write(np.full((round(held_s * RATE), 2), 0.25, np.float32))
+        wait_until(lambda: bool(np.any(monitor.samples()[silent_until:] > 0.2)))
+        heard = monitor.samples()[silent_until:].max(axis=1) > 0.2
+        at = silent_until + int(np.flatnonzero(heard)[0])
+        output.close()
+    assert monitor.time_of(at) - began < 0.75 * held_s
 
 
 def test_headphones_that_turn_into_a_headset_are_played_on(tmp_path: Path) -> None:
