@@ -24,7 +24,8 @@ from engine.sound.synthesis import Partials
 from engine.sound.tones import Notes
 from model.config import AXIS
 
-FAINTEST = 10.0 ** (-75.0 / 10.0)  # power of a partial beside the loudest of a slab
+FAINTEST = 10.0 ** (-75.0 / 10.0)  # power at a place beside the strongest one's
+UNHEARD = 10.0 ** (-65.0 / 20.0)  # amplitude of a partial beside the loudest of a slab
 
 Powers = NDArray[np.float64]
 Places = NDArray[np.intp]
@@ -226,16 +227,18 @@ class Planner:
 
 
 def _merged(sources: list[Partials]) -> Partials:
-    if len(sources) == 1:
-        return sources[0]
+    """All partials by their places, but for those that nobody hears beside the rest."""
+    amplitude = np.concatenate([s.amplitude for s in sources])
+    highest = amplitude.max(axis=1, initial=0.0)
     places = np.concatenate([s.places for s in sources])
-    order = np.argsort(places, kind="stable")
+    heard = np.flatnonzero(highest > UNHEARD * highest.max(initial=0.0))
+    order = heard[np.argsort(places[heard], kind="stable")]
     firsts = np.cumsum([0, *(len(s.pan) for s in sources[:-1])])
     return Partials(
         places[order],
         np.concatenate([s.phases for s in sources])[order],
         np.concatenate([s.sides for s in sources])[order],
-        np.concatenate([s.amplitude for s in sources])[order],
+        amplitude[order],
         np.concatenate([s.pan for s in sources]),
         np.concatenate(
             [s.voices + first for s, first in zip(sources, firsts, strict=True)]
