@@ -249,7 +249,11 @@ def _halves(decode: Callable[[slice], None], start: int, stop: int) -> None:
             failed.append(error)
 
     beside = threading.Thread(target=second_half, name="decode")
-    beside.start()
+    try:
+        beside.start()
+    except RuntimeError:  # the machine has no thread left
+        decode(slice(start, stop))
+        return
     try:
         decode(slice(start, middle))
     finally:

@@ -120,7 +120,7 @@ def moving_mean(
     """Mean over so many neighbours, of which one half lies on either side.
 
     Args:
-        values: one a band, shape (..., n_bands).
+        values: one a band, shape (..., n), with n of `n_bands` at least.
         n_bands: of which the mean is taken.
         beyond: what lies beyond the ends: what is there, or the mirror image.
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from effects.audio.k_weighting import k_weighting
 from effects.audio.levels import Samples
-from effects.audio.transforms import complex_spectra_of, quick_length
+from effects.audio.transforms import complex_fft, quick_length
 
 HOP_S = 0.1
 HOPS_A_BLOCK = 4
@@ -65,7 +65,7 @@ class GatingBlocks:
         inside = self._block[: self._length, : block.shape[1]]
         np.multiply(block, self._window, out=inside)
         pairs = self._block.view(np.complex64)
-        parts = complex_spectra_of(pairs, self._spectra).view(np.float32).reshape(-1)
+        parts = complex_fft(pairs, self._spectra).view(np.float32).reshape(-1)
         np.square(parts, out=parts)
         np.multiply(parts, self._weights, out=parts)
         return float(parts.sum())

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from effects.audio.levels import Samples
-from effects.audio.transforms import spectra_of
+from effects.audio.transforms import real_fft
 
 N_BANDS = 24
 CENTRES_HZ = 56.0 * 2.0 ** (np.arange(N_BANDS) / 3.0)
@@ -49,7 +49,7 @@ def loop_power(samples: Samples, sample_rate: int) -> Bands:
     window = np.hanning(_FRAME).astype(np.float32)
     power = np.zeros(_FRAME // 2 + 1)
     for channel in frames.T:
-        spectra = spectra_of(channel.reshape(n, _FRAME) * window)
+        spectra = real_fft(channel.reshape(n, _FRAME) * window)
         power += np.mean(spectra.real**2 + spectra.imag**2, axis=0)
     scale = 2.0 / (float(np.sum(window**2)) * samples.shape[1])
     return band_sums(power * scale, sample_rate)

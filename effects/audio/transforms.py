@@ -16,7 +16,7 @@ from effects.audio.levels import Samples
 Spectra = NDArray[np.complex64]
 
 
-def spectra_of(frames: Samples, out: Spectra | None = None) -> Spectra:
+def real_fft(frames: Samples, out: Spectra | None = None) -> Spectra:
     """Real transforms along the last axis, shape (..., n // 2 + 1).
 
     Args:
@@ -30,7 +30,7 @@ def spectra_of(frames: Samples, out: Spectra | None = None) -> Spectra:
     return found
 
 
-def complex_spectra_of(frames: Spectra, out: Spectra | None = None) -> Spectra:
+def complex_fft(frames: Spectra, out: Spectra | None = None) -> Spectra:
     """Complex transforms along the first axis, the same shape.
 
     Args:
@@ -43,7 +43,7 @@ def complex_spectra_of(frames: Spectra, out: Spectra | None = None) -> Spectra:
     return found
 
 
-def frames_of(spectra: Spectra, n: int, out: Samples | None = None) -> Samples:
+def inverse_real_fft(spectra: Spectra, n: int, out: Samples | None = None) -> Samples:
     """The frames that have these spectra, shape (..., n).
 
     Args:

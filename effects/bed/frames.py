@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from effects.audio.levels import Samples
 from effects.audio.third_octaves import N_BANDS, Bands, band_places
-from effects.audio.transforms import frames_of, spectra_of
+from effects.audio.transforms import inverse_real_fft, real_fft
 from effects.bed.layer_mixer import LayerMixer
 from effects.bed.loop_layer import LoopLayer, powers_into
 from effects.bed.masking import BandEnvelope, duck_into
@@ -165,11 +165,11 @@ class FrameMaker:
         np.multiply(rise, self._share, out=rise)
         np.take(gains_32, self._below, axis=1, out=bins, mode="clip")
         np.add(bins, rise, out=bins)
-        spectra_of(frames, spectra)
+        real_fft(frames, spectra)
         parts = spectra.view(np.float32)
         np.multiply(parts, bins[:, None, :], out=parts)
         wet = frames if ducked.all() else self._wet[:n]
-        frames_of(spectra, frames.shape[-1], wet)
+        inverse_real_fft(spectra, frames.shape[-1], wet)
         if wet is not frames:
             np.copyto(frames, wet, where=ducked[:, None, None])
 

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from effects.audio.levels import Samples
-from effects.audio.transforms import spectra_of
+from effects.audio.transforms import real_fft
 from effects.base.whole_file import whole_file
 
 FFT = 4096
@@ -41,7 +41,7 @@ def spectrogram_db(samples: Samples, n_columns: int = COLUMNS) -> NDArray[np.flo
     level = np.empty((n_columns, FFT // 2 + 1), np.float32)
     starts = np.linspace(0, len(mono) - FFT, n_columns).astype(int).tolist()
     for row, start in zip(level, starts, strict=True):
-        np.abs(spectra_of(mono[start : start + FFT] * window), out=row)
+        np.abs(real_fft(mono[start : start + FFT] * window), out=row)
     level += np.float32(1e-9)
     np.log10(level, out=level)
     level *= 20.0

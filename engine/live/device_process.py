@@ -17,7 +17,7 @@ import signal
 import sys
 import threading
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from effects.base.errors import InputError, LatentError, RunError
@@ -28,6 +28,7 @@ LATENCY_S = 0.2  # hides a tenth of a second in which the session stands still
 PATIENCE = 0.7  # share of the latency for which the callback waits for samples
 AGAIN_S = (0.1, 0.5)  # first and longest wait between looks for a device
 LOAD_EVERY_S = 0.5
+REFUSED_S = 0.3  # a device that asks for a second block by then, or for none, plays
 _NAMES = {1: "mono", 2: "stereo"}
 
 
@@ -61,7 +62,8 @@ class Report:
         devices: that there are, of the task `list`.
         opened: name of the device that plays, of the task `play`.
         latency_s: seconds from the callback to the speaker, as PortAudio states them.
-        channels: of the device that plays.
+        channels: of the device that is opened.
+        is_started: whether it plays.
         error: why the task failed; empty if it did not.
         is_input: whether another device name would mend that.
     """
@@ -70,6 +72,7 @@ class Report:
     opened: str = ""
     latency_s: float = 0.0
     channels: int = CHANNELS
+    is_started: bool = False
     error: str = ""
     is_input: bool = False
 
@@ -193,23 +196,25 @@ def _play(task: Task) -> None:
         try:
             device = choose(_devices(sd), task.wanted)
             stream = _open(sd, device, task.rate, ring)
-            if not waits:
-                _start(sd, stream, device, task.rate)
+            found = Report((), device.name, float(stream.latency), int(stream.channels))
+            if waits:
+                _report(found)
+                ring.wait_for_samples()
+            _start(sd, stream, device, task.rate)
+            if waits:  # some devices refuse what they have taken, and all is over
+                ring.wait_for_more(REFUSED_S)
             break
         except LatentError as error:
             if not task.patient:
                 raise
             _report_error(error)
-            waits = False  # the session plays without it by now, and looks for blocks
+            waits = False  # the session plays on without it, and looks for its blocks
         time.sleep(again_s)
         again_s = min(1.5 * again_s, AGAIN_S[1])
         # PortAudio keeps the list of devices of its beginning.
         sd._terminate()
         sd._initialize()
-    _report(Report((), device.name, float(stream.latency), device.channels))
-    if waits:
-        ring.wait_for_samples()
-        _start(sd, stream, device, task.rate)
+    _report(replace(found, is_started=True))
     while True:
         time.sleep(LOAD_EVERY_S)
         ring.set(Counter.LOAD, round(1e6 * stream.cpu_load))

@@ -173,6 +173,14 @@ class DeviceEnd:
                 self.add(Counter.TRIES)
                 shown_at = time.monotonic()
 
+    def wait_for_more(self, seconds: float) -> None:
+        """Wait until a second block was asked for, or so long."""
+        counters, end = self._counters, time.monotonic() + seconds
+        while time.monotonic() < end:
+            if counters[Counter.ASKED] > counters[Counter.BLOCK]:
+                return
+            time.sleep(WAIT_S)
+
     def take(self, out: Any, n: int) -> None:
         """Callback: fill `out`, a view of 2 n floats, with the next samples.
 

@@ -4,7 +4,9 @@ The pacer asks the mixer for blocks from beginning to end; the watch gives it th
 of a device's process, and takes it away when that shows no life. PortAudio's own word
 on whether a stream lives cannot be trusted, and any call into it may hang: so a process
 whose callback counts no blocks is killed, and another one looks for the device. That
-one is played to once its callback has taken more than a device can hold.
+one is played to once its callback has taken more than a device can hold. The first
+device of a session is opened while the music is prepared, and started with its first
+samples in the ring.
 """
 
 import time
@@ -21,6 +23,7 @@ from engine.live.output import Output
 from engine.live.pacer import Pacer
 
 REST_S = 1.0  # from the beginning of a process to the next one, at least
+FILLED_S = 0.2  # that a device begins with, at most; less than what it passes over
 MOST_SLACK = 4.0  # for processes whose forerunners were ended before they played
 
 
@@ -78,48 +81,40 @@ class DeviceWatch:
             self._start_output(patient=self._choice.wait, waits=True)
 
     def open(self) -> None:
-        """Wait until the device is opened, unless one is to be waited for.
+        """Have the device play its first samples, unless one is to be waited for.
+
+        What it holds before them would be silence, which they would come after; so it
+        is opened by `prepare`, and started with them.
 
         Raises:
-            RunError: there is no device, or it cannot be opened.
+            RunError: there is no device, or it cannot be played on.
             InputError: no device of that name.
         """
         self.prepare()
-        if self._output is not None:
-            self._do_or_wait(self._output.wait_opened)
+        output, choice = self._output, self._choice
+        if output is None or choice is None:
+            return
+        try:
+            held_s = output.wait_opened().latency_s
+            self._pacer.fill(output.ring, min(held_s, FILLED_S))
+            output.wait_started()
+        except LatentError as error:
+            # One that says nothing may be waiting for samples, which nobody writes.
+            if output.error is None or not choice.wait:
+                self._end_output()
+            if isinstance(error, InputError) or not choice.wait:
+                raise
+            self._say(f"{error}; waiting for one")
+            self._lost_at = time.monotonic()
 
     def start(self) -> None:
-        """Begin to ask for blocks; returns when the device is sure to play them.
-
-        Raises:
-            RunError: it can be opened, and then plays nothing.
-        """
+        """Begin to ask for blocks."""
         output = self._output
         if output is not None and output.opened is not None:
             self._playing = output
             self._pacer.attach(output.ring, fade_in=False)
             self._tell_mono(output.opened)
         self._pacer.start()
-        if output is not None and output is self._playing:
-            self._do_or_wait(output.wait_proved)
-
-    def _do_or_wait(self, wait: Callable[[], object]) -> None:
-        """Wait for a device's first signs of life; without them, for another device.
-
-        Raises:
-            RunError: there are none, and no other is to be waited for.
-            InputError: there is no device of that name.
-        """
-        assert self._choice is not None
-        try:
-            wait()
-        except LatentError as error:
-            if self._playing is not None or not self._choice.wait:
-                self._end_output()
-            if isinstance(error, InputError) or not self._choice.wait:
-                raise
-            self._say(f"{error}; waiting for one")
-            self._lost_at = time.monotonic()
 
     def poll(self) -> None:
         """Notice that the device is gone, or that one is there again."""

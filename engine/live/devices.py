@@ -6,6 +6,8 @@ Standard library only: the device's process imports this, too.
 import json
 import shutil
 import subprocess
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 
 from effects.base.errors import InputError, RunError
@@ -99,23 +101,29 @@ def _pactl(*questions: tuple[str, ...]) -> list[str]:
         OSError: it cannot be started.
         subprocess.SubprocessError: it fails, or takes too long.
     """
-    asked = [
-        subprocess.Popen(
-            ["pactl", "--format=json", *question],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            text=True,
-        )
-        for question in questions
-    ]
-    try:
+    with ExitStack() as started:
+        asked = [
+            started.enter_context(_pipe_from("pactl", "--format=json", *question))
+            for question in questions
+        ]
         answers = [process.communicate(timeout=PACTL_LIMIT_S)[0] for process in asked]
-    finally:
-        for process in asked:
-            with process:  # closes its pipe and waits for its end
-                process.kill()
     for process in asked:
         if process.returncode:
             raise subprocess.CalledProcessError(process.returncode, process.args)
     return answers
+
+
+@contextmanager
+def _pipe_from(*command: str) -> Iterator["subprocess.Popen[str]"]:
+    """A process whose output is read; it is ended with the block."""
+    with subprocess.Popen(
+        command,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+    ) as process:
+        try:
+            yield process
+        finally:
+            process.kill()

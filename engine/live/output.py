@@ -25,7 +25,6 @@ ANSWER_LIMIT_S = 8.0  # for the first sign of life, on a busy machine with a col
 BEAT_LIMIT_S = 1.0  # without a callback or a look for devices, the process hangs
 TRY_LIMIT_S = 2.0  # opening a device may take longer than a callback
 PROVED_S = 0.1  # taken beyond what a device holds: it plays, and does not only fill up
-PROVE_EVERY_S = 0.01  # between looks for a proof
 END_LIMIT_S = 0.3  # for an end by itself, and for the system to clean up after a kill
 
 NO_ANSWER = (
@@ -84,7 +83,7 @@ class Output:
         slack: float = 1.0,
     ) -> None:
         self.ring = MixerEnd(sample_rate)
-        self.opened: Report | None = None  # once a device plays
+        self.opened: Report | None = None  # once a device is opened
         self.error: LatentError | None = None  # the last reason why none does
         self._rate, self._slack = sample_rate, slack
         self._unread = b""
@@ -130,12 +129,23 @@ class Output:
         return self.ring.count(Counter.XRUNS)
 
     def wait_opened(self) -> Report:
-        """Wait until a device plays, or cannot be had.
+        """Wait until a device is opened, or cannot be had.
 
         Raises:
             LatentError: why there is none.
         """
-        while self.opened is None:
+        return self._wait_for(lambda report: True)
+
+    def wait_started(self) -> Report:
+        """Wait until a device that waited for samples plays them, or refuses.
+
+        Raises:
+            LatentError: why it does not play.
+        """
+        return self._wait_for(lambda report: report.is_started)
+
+    def _wait_for(self, is_so: Callable[[Report], bool]) -> Report:
+        while self.opened is None or not is_so(self.opened):
             self._listen(0.05)
             if self.error is not None:
                 raise self.error
@@ -143,19 +153,6 @@ class Output:
                 self._listen(0.0)
                 raise self.error or RunError(_why_ended(self._process))
         return self.opened
-
-    def wait_proved(self) -> None:
-        """Wait until an opened device plays: some are opened, take blocks, and refuse.
-
-        Raises:
-            LatentError: why it does not.
-        """
-        while not self.is_proved:
-            if self.error is not None:
-                raise self.error
-            if not self.is_alive:
-                raise RunError(_why_ended(self._process))
-            time.sleep(PROVE_EVERY_S)
 
     def close(self) -> None:
         """End the process, whatever it does."""
@@ -175,7 +172,7 @@ class Output:
 
     def _take(self, report: Report) -> None:
         if report.error:
-            self.error = _error_of(report)
+            self.opened, self.error = None, _error_of(report)
         else:
             self.opened, self.error = report, None
 

@@ -66,6 +66,12 @@ class Pacer:
         self._due = time.monotonic()
         self._thread.start()
 
+    def fill(self, ring: MixerEnd, seconds: float) -> None:
+        """Before `start`: write to a ring what a device is to begin with."""
+        self._risen = len(self._ramp)
+        for _ in range(round(seconds / self._period)):
+            self._turn(ring, self._whole)
+
     def attach(self, ring: MixerEnd, *, fade_in: bool) -> None:
         """Write to a device's ring from now on."""
         self._rises = fade_in

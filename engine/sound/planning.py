@@ -6,11 +6,12 @@ added. A slab's plan is a function of the transport, the controls and its number
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
 
+from effects.audio.k_weighting import k_weighting
 from effects.audio.third_octaves import CENTRES_HZ, WIDTH, Bands
 from engine.compose.schedule import Slot, SongSchedule
 from engine.control.controls import Snapshot
@@ -25,7 +26,7 @@ from engine.sound.tones import Notes
 from model.config import AXIS
 
 FAINTEST = 10.0 ** (-75.0 / 10.0)  # power at a place beside the strongest one's
-UNHEARD = 10.0 ** (-65.0 / 20.0)  # amplitude of a partial beside the loudest of a slab
+UNHEARD = 10.0 ** (-75.0 / 20.0)  # the same of a partial's amplitude, K-weighted
 
 Powers = NDArray[np.float64]
 Places = NDArray[np.intp]
@@ -226,11 +227,17 @@ class Planner:
         return notes, begun, held + self._target_lufs + notes.level_db
 
 
+@lru_cache(maxsize=1)
+def _heard_as() -> NDArray[np.float32]:
+    """K-weighting of an amplitude at each place."""
+    return np.sqrt(k_weighting(place_hz())).astype(np.float32)
+
+
 def _merged(sources: list[Partials]) -> Partials:
     """All partials by their places, but for those that nobody hears beside the rest."""
     amplitude = np.concatenate([s.amplitude for s in sources])
-    highest = amplitude.max(axis=1, initial=0.0)
     places = np.concatenate([s.places for s in sources])
+    highest = amplitude.max(axis=1, initial=0.0) * _heard_as()[places]
     heard = np.flatnonzero(highest > UNHEARD * highest.max(initial=0.0))
     order = heard[np.argsort(places[heard], kind="stable")]
     firsts = np.cumsum([0, *(len(s.pan) for s in sources[:-1])])

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from effects.audio.levels import Samples
-from effects.audio.transforms import spectra_of
+from effects.audio.transforms import real_fft
 
 BANDS = 96
 LOW_HZ, HIGH_HZ = 40.0, 16_000.0
@@ -47,7 +47,7 @@ class BandSpectrum:
         self._tail = np.concatenate([self._tail, samples])[-_SIZE:]
         block = np.zeros((2, _SIZE), np.float32)
         block[:, _SIZE - len(self._tail) :] = self._tail.T
-        spectra = np.abs(spectra_of(block * self._window))
+        spectra = np.abs(real_fft(block * self._window))
         amplitude = self._scale * np.sqrt(np.square(spectra).mean(axis=0))
         level = np.interp(self._centres, np.arange(len(amplitude)), amplitude)
         # Up to the first band with a bin of its own, there is nothing else to take.

@@ -73,7 +73,7 @@ def test_before_anything_is_written_it_is_silent_and_that_is_no_fault() -> None:
 
 def test_a_device_that_waits_for_the_first_samples_shows_life_until_then() -> None:
     with both_ends() as (mixer, device):
-        waiting = threading.Thread(target=device.wait_for_samples)
+        waiting = threading.Thread(target=device.wait_for_samples, daemon=True)
         waiting.start()
         wait_until(lambda: mixer.count(Counter.TRIES) >= 2)
         assert waiting.is_alive()

@@ -236,6 +236,7 @@ def test_a_device_starts_with_the_first_samples_and_they_are_heard_at_once(
         silent_until = len(monitor.samples())
         began = time.monotonic()
         output.ring.write(np.full((round(held_s * RATE), 2), 0.25, np.float32))
+        output.wait_started()
         wait_until(lambda: bool(np.any(monitor.samples()[silent_until:] > 0.2)))
         heard = monitor.samples()[silent_until:].max(axis=1) > 0.2
         at = silent_until + int(np.flatnonzero(heard)[0])
