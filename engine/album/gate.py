@@ -1,9 +1,9 @@
 """The gate: what of an album is set aside before anybody listens, and why.
 
-Everything is measured on the rendered audio, in clips of two seconds. The limits
-were set beside 66 songs of all bundled presets, which all pass: they lay at -18.7 to
--16.5 LUFS, 3.6 to 9.1 from the origin, 3.1 to 8.7 dB of spread, -37 to -8 dB of treble
-and 0.02 to 0.33 of roughness.
+Everything is measured on the rendered audio: loudness on all of it, timbres in clips of
+two seconds along it. The limits were set beside 66 songs of all bundled presets, which
+all pass: they lay at -18.7 to -16.5 LUFS, 3.6 to 9.1 from the origin, 3.1 to 8.7 dB of
+spread, -37 to -8 dB of treble and 0.02 to 0.33 of roughness.
 """
 
 import numpy as np

@@ -1,9 +1,11 @@
-"""The bass: a second note where it has one alone, and the octave below it.
+"""The bass: two notes apart where it has one alone or many, and the octave below.
 
 Sounds of a timbre space are often of one low note, or of none. One that is alone is the
 strongest all the time, and stands for the whole song; with a second beside it, now the
-one and now the other is stronger, as both swell. What recordings have below 66 Hz is
-let down from the tones above.
+one and now the other is stronger, as both swell. Of several that are close together,
+the stronger ones stand out: seconds to fourths are rough down there, which arrangers
+know as low interval limits. What recordings have below 66 Hz is let down from the tones
+above.
 """
 
 import numpy as np
@@ -19,13 +21,22 @@ ALONE_DB = (9.0, 15.0)  # by which the first note leads by itself
 LEAD_DB = (9.0, 2.5)  # by which it then leads the second
 _FIFTH_UP, _FOURTH_DOWN = 71, -51  # bands
 
+# Within these, a note gives way to those from the one to the other interval away. Its
+# share of them and itself, to a power, is its gain; how crowded the bass is, which is
+# the mean share that is lacking, decides how far.
+CLOSE_HZ = (55.0, 185.0)
+CLOSE_BANDS = (15, 55)  # one and a half to five and a half semitones
+YIELD = 1.2  # the power, in a crowd
+CROWDED = (0.2, 0.5)  # from which it begins, and is complete
+
 # An octave or more below the sound's own partials: what lies an octave up in these is
 # let down into the lowest, by the given share of its power.
 SUB_HZ = (33.0, 66.0)
-SUB_SHARES = (0.5, 0.18, 0.06, 0.03)
+SUB_SHARES = (0.5, 0.18, 0.06, 0.03, 0.02, 0.02)
 SUB_MOST = 0.025  # of the whole power: where that much is there already, none is added
 
 _SEMITONE = 10  # bands
+_NOTE = 7  # bands on either side that belong to a note
 
 Powers = NDArray[np.float64]
 
@@ -53,6 +64,33 @@ def add_second(tonal: Powers) -> None:
             moved = _FIFTH_UP if first + _FIFTH_UP < inside[1] else _FOURTH_DOWN
             reach = np.arange(first - _SEMITONE, first + _SEMITONE)
             row[reach + moved] += row[reach] * (lacking / power)
+
+
+def part_close_notes(tonal: Powers) -> None:
+    """Let the stronger of close bass notes stand out, in place; the bass is as strong.
+
+    Args:
+        tonal: band powers of partials, shape (n, n_bands).
+    """
+    low, high = np.searchsorted(AXIS.centres, CLOSE_HZ)
+    bass = tonal[:, low:high]
+    n_bands = int(high - low)
+    sums = np.zeros((len(bass), n_bands + 1))
+    np.cumsum(bass, axis=1, out=sums[:, 1:])
+    place = np.arange(n_bands)
+
+    def within(first: int, last: int) -> Powers:
+        """Power from one distance above each band to another."""
+        begin, end = np.clip([place + first, place + last + 1], 0, n_bands)
+        return np.asarray(np.maximum(sums[:, end] - sums[:, begin], 0.0))
+
+    near, far = CLOSE_BANDS
+    own = within(-_NOTE, _NOTE) + 1e-20
+    share = own / (own + within(near, far) + within(-far, -near))
+    before = bass.sum(axis=1, keepdims=True) + 1e-20
+    crowd = 1.0 - (share * bass).sum(axis=1, keepdims=True) / before
+    bass *= share ** (YIELD * np.interp(crowd, CROWDED, (0.0, 1.0)))
+    bass *= before / (bass.sum(axis=1, keepdims=True) + 1e-20)
 
 
 def add_sub(noise: Powers, tonal: Powers) -> None:

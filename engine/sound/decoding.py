@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from engine.compose.composer import ComposedSong
 from engine.compose.pool import guarded_sounds
 from engine.sound.balance import balance_db, balanced, tilt_db
-from engine.sound.bass import add_second, add_sub
+from engine.sound.bass import add_second, add_sub, part_close_notes
 from engine.sound.motion import weighted_power
 from engine.sound.partials import PLACES_PER_BAND, gather, split_tonal
 from model.config import AXIS
@@ -153,6 +153,7 @@ def combine(
     noise *= 1.0 / len(lags.noise)
     noise += share * (rows.noise[at(lags.bass)] - noise)
     add_second(tonal)
+    part_close_notes(tonal)
     add_sub(noise, tonal)
     whole = noise + tonal  # before the lowest noise becomes partials
     heard = _loudness(whole)

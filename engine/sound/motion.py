@@ -295,7 +295,7 @@ def noise_band_hz() -> NDArray[np.float64]:
 @lru_cache(maxsize=1)
 def _own_share() -> Values:
     """How far a partial moves by itself: a bass less, which carries the others."""
-    share = np.interp(np.log(place_hz()), np.log([60.0, 300.0]), [0.2, 1.0])
+    share = np.interp(np.log(place_hz()), np.log([60.0, 300.0]), [0.4, 1.0])
     return np.asarray(share, np.float32)
 
 

@@ -159,3 +159,14 @@ def test_a_reader_that_goes_is_one_clear_line(tmp_path: Path) -> None:
     ):
         write_sound(fifo, np.zeros((1_000_000, 2), np.float32), 44_100)
     assert fifo.is_fifo()
+
+
+def test_two_channels_with_the_same_are_hardly_larger_than_one(
+    tmp_path: Path, noise: Samples
+) -> None:
+    sizes = []
+    for channels in (1, 2):
+        path = tmp_path / f"{channels}.flac"
+        write_sound(path, np.repeat(noise[:, :1], channels, axis=1), 48_000)
+        sizes.append(path.stat().st_size)
+    assert sizes[1] < 1.1 * sizes[0]

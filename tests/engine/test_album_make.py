@@ -14,6 +14,7 @@ import psutil
 import pytest
 import soundfile as sf
 
+from effects.audio.loudness import short_term_lufs
 from effects.base.errors import InputError
 from engine.album import gate
 from engine.album.plan import AlbumPlan, check, song_settings
@@ -246,6 +247,18 @@ def test_the_gate_names_what_is_too_weird_and_lets_songs_pass(made: Path) -> Non
     weird = dataclasses.replace(measures, weirdness=12.0)
     assert "too weird" in gate.reasons(weird)[0]
     assert abs(measures.lufs - audio.lufs(samples, SAMPLE_RATE)) < 0.2
+
+
+def test_two_loud_seconds_are_found_wherever_they_are() -> None:
+    """Timbres are taken of every eighth second or so, which could miss them."""
+    rng, seconds = np.random.default_rng(4), 120
+    quiet = 0.01 * rng.standard_normal((seconds * SAMPLE_RATE, 2)).astype(np.float32)
+    for start_s in (11.3, 50.9, 95.2):
+        samples = quiet.copy()
+        samples[int(start_s * SAMPLE_RATE) :][: 2 * SAMPLE_RATE] *= 10.0
+        measures = gate.measure(samples, gate.timbres_of(quiet), TimbreModel.load())
+        loud = short_term_lufs(samples, SAMPLE_RATE, 0.1, 2.0).max()
+        assert measures.clip_lufs == pytest.approx(loud, abs=0.3)
 
 
 def test_an_excerpt_joins_without_a_step() -> None:

@@ -1,10 +1,10 @@
-"""The bass: a second note for one that is alone, and an octave below what there is."""
+"""The bass: a second note for one alone, close ones parted, and an octave below."""
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from engine.sound.bass import add_second, add_sub
+from engine.sound.bass import add_second, add_sub, part_close_notes
 from model.config import AXIS
 
 SEMITONE = 10  # bands
@@ -49,6 +49,43 @@ def test_a_bass_of_two_notes_stays() -> None:
     before = bass.copy()
     add_second(bass)
     np.testing.assert_array_equal(bass, before)
+
+
+@pytest.mark.parametrize("semitones", [2, 3, 5])
+def test_the_stronger_of_close_notes_stands_out(semitones: int) -> None:
+    hertz = 80.0 * 2.0 ** (semitones / 12.0)
+    bass = tones((80.0, -2.5), (hertz, 0.0), (440.0, 6.0))
+    before = bass.copy()
+    part_close_notes(bass)
+    lead = level_at(bass, hertz) - level_at(bass, 80.0)
+    assert 4.0 < lead < 6.0
+    assert bass.sum() == pytest.approx(before.sum())
+    above = AXIS.centres > 200.0
+    np.testing.assert_array_equal(bass[:, above], before[:, above])
+
+
+def test_notes_of_one_strength_stay_so_and_trade_places_evenly() -> None:
+    """Else a swell that lets one overtake the other would be a jump."""
+    leads = []
+    for level_db in np.linspace(-3.0, 3.0, 13):
+        bass = tones((80.0, 0.0), (95.0, level_db))
+        part_close_notes(bass)
+        leads.append(level_at(bass, 95.0) - level_at(bass, 80.0))
+    assert leads[6] == pytest.approx(0.0, abs=0.1)
+    assert np.all(np.diff(leads) > 0.3)
+    assert np.all(np.diff(leads) < 1.4)
+
+
+def test_one_note_wide_intervals_and_silence_stay() -> None:
+    for sound in (
+        tones((90.0, 0.0), (440.0, 6.0)),
+        tones((80.0, 0.0), (120.0, -1.0)),
+        tones((80.0, 0.0), (160.0, 0.0)),
+        np.zeros((1, AXIS.n_bands)),
+    ):
+        before = sound.copy()
+        part_close_notes(sound)
+        np.testing.assert_allclose(sound, before, rtol=1e-6, atol=1e-15)
 
 
 def test_what_is_no_bass_stays() -> None:

@@ -78,6 +78,26 @@ def test_large_batches_equal_small_ones(folder: Path) -> None:
     assert np.allclose(whole[-5:], model.decode(z[-5:]), atol=1e-5)
 
 
+def test_many_rows_at_once_are_the_same_to_the_bit_as_few(folder: Path) -> None:
+    model = TimbreModel.load(folder)
+    z = model.sample(2 * inference.MANY_ROWS + 1, np.random.default_rng(2))
+    few = [model.decode(z[start : start + 50]) for start in range(0, len(z), 50)]
+    assert np.array_equal(model.decode(z), np.concatenate(few))
+
+
+def test_a_fault_in_either_half_of_many_rows_is_raised() -> None:
+    def decode(rows: slice) -> None:
+        if rows.start <= wrong < rows.stop:
+            raise ValueError(f"row {wrong}")
+
+    n = inference.MANY_ROWS
+    for wrong in (0, n - 1):
+        with pytest.raises(ValueError, match=f"row {wrong}"):
+            inference._halves(decode, 0, n)
+    wrong = n
+    inference._halves(decode, 0, n)
+
+
 def test_the_same_seed_draws_the_same_points(folder: Path) -> None:
     model = TimbreModel.load(folder)
     ours = model.sample(9, np.random.default_rng(4))

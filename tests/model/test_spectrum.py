@@ -1,5 +1,7 @@
 """The analysis beside librosa's constant-Q transform, on tones."""
 
+from typing import Literal
+
 import librosa
 import numpy as np
 import pytest
@@ -7,7 +9,7 @@ from librosa.filters import wavelet_lengths
 from numpy.typing import NDArray
 
 from model.config import AXIS, CLIP_SECONDS, SAMPLE_RATE
-from model.spectrum import analyse
+from model.spectrum import analyse, moving_mean
 from tests.support import signals
 
 # The filters of the transform are as narrow as the bands, so they need the whole clip
@@ -71,3 +73,14 @@ def test_two_tones_are_as_far_apart_in_level() -> None:
     # A tone lies anywhere between the centres of two filters, which costs up to 1 dB.
     assert ours_db == pytest.approx(20.0, abs=0.1)
     assert theirs[low].max() - theirs[high].max() == pytest.approx(ours_db, abs=1.0)
+
+
+@pytest.mark.parametrize("width", [1, 2, 10, 41])
+@pytest.mark.parametrize("beyond", ["edge", "symmetric"])
+def test_a_moving_mean_is_that_of_what_is_padded(
+    width: int, beyond: Literal["edge", "symmetric"]
+) -> None:
+    values = np.random.default_rng(width).standard_normal((3, 60))
+    padded = np.pad(values, [(0, 0), (width // 2, (width - 1) // 2)], mode=beyond)
+    windows = np.lib.stride_tricks.sliding_window_view(padded, width, axis=1)
+    assert np.allclose(moving_mean(values, width, beyond), windows.mean(axis=2))
