@@ -245,7 +245,7 @@ def _halves(decode: Callable[[slice], None], start: int, stop: int) -> None:
     def second_half() -> None:
         try:
             decode(slice(middle, stop))
-        except Exception as error:  # the errors of onnxruntime share no base class
+        except Exception as error:  # whatever it is: raised where it is waited for
             failed.append(error)
 
     beside = threading.Thread(target=second_half, name="decode")

@@ -153,8 +153,10 @@ class Limiter:
         begin = start - TAPS // 2
         highest = self._step_peaks[:n_steps]
         reached = self._line[:, begin - TAPS // 2 + 1 : start + width]
-        may_exceed = self._may_exceed(reached)
-        if peak_of(reached) <= may_exceed:
+        peak, may_exceed = peak_of(reached), self._ceiling / self._overshoot
+        if peak > may_exceed:
+            may_exceed = max(may_exceed, self._smooth_may_exceed(reached))
+        if peak <= may_exceed:
             highest.fill(0.0)  # below the ceiling no gain depends on them
             return
         peaks = self._peaks[:, :width]
@@ -174,12 +176,11 @@ class Limiter:
             self._measure_between(begin + first * STEP, first * STEP, span)
             np.max(self._in_steps(first, last), axis=(0, 2), out=highest[first:last])
 
-    def _may_exceed(self, samples: Samples) -> float:
-        """Magnitude of a sample up to which none between these is over the ceiling."""
+    def _smooth_may_exceed(self, samples: Samples) -> float:
+        """Magnitude up to which nothing between these is over, by their differences."""
         differences = self._differences[:, : samples.shape[1] - 1]
         np.subtract(samples[:, 1:], samples[:, :-1], out=differences)
-        smooth = self._ceiling - self._overhang * peak_of(differences)
-        return max(self._ceiling / self._overshoot, smooth)
+        return self._ceiling - self._overhang * peak_of(differences)
 
     def _in_steps(self, first: int, last: int) -> Samples:
         """The peaks of steps, shape (channels, steps, STEP)."""

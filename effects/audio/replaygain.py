@@ -3,7 +3,7 @@
 import numpy as np
 
 from effects.audio.gating import GatingBlocks, lufs_of
-from effects.audio.levels import Samples
+from effects.audio.levels import Samples, peak_of
 
 REFERENCE_LUFS = -18.0  # ReplayGain 2.0
 LOWEST_LUFS = -70.0  # absolute gate
@@ -66,9 +66,7 @@ class LoudnessMeter:
         Returns:
             Weighted mean squares of the gating blocks that are complete now.
         """
-        self._track.peak = max(
-            self._track.peak, float(np.max(np.abs(samples), initial=0.0))
-        )
+        self._track.peak = max(self._track.peak, peak_of(samples))
         mean_squares = self._blocks.add(samples)
         for mean_square in mean_squares:
             self._count(mean_square)

@@ -134,13 +134,9 @@ class FrameMaker:
         ducked = duck_into(gains, music, self._bed[:n], inputs.depth_db)
         for first in range(0, n, _FFT_FRAMES):
             last = min(n, first + _FFT_FRAMES)
-            part, rise, fall = (
-                frames[first:last],
-                hops[first:last],
-                hops[first + 1 : last + 1],
-            )
-            np.multiply(rise, self._window[:hop], out=part[..., :hop])
-            np.multiply(fall, self._window[hop:], out=part[..., hop:])
+            part, begun, ended = frames[first:last], hops[:-1], hops[1:]
+            np.multiply(begun[first:last], self._window[:hop], out=part[..., :hop])
+            np.multiply(ended[first:last], self._window[hop:], out=part[..., hop:])
             if ducked[first:last].any():
                 self._filter(part, gains[first:last], ducked[first:last])
             part *= self._window

@@ -60,7 +60,7 @@ class Report:
 
     Attributes:
         devices: that there are, of the task `list`.
-        opened: name of the device that plays, of the task `play`.
+        opened: name of the device that is opened, of the task `play`.
         latency_s: seconds from the callback to the speaker, as PortAudio states them.
         channels: of the device that is opened.
         is_started: whether it plays.

@@ -21,12 +21,12 @@ ALONE_DB = (9.0, 15.0)  # by which the first note leads by itself
 LEAD_DB = (9.0, 2.5)  # by which it then leads the second
 _FIFTH_UP, _FOURTH_DOWN = 71, -51  # bands
 
-# Within these, a note gives way to those from the one to the other interval away. Its
-# share of them and itself, to a power, is its gain; how crowded the bass is, which is
-# the mean share that is lacking, decides how far.
+# Within these frequencies a note gives way to notes so many bands above and below it.
+# Its gain is its share of their power and its own, raised to an exponent. The exponent
+# grows with the crowd: the mean of what the shares lack of 1.
 CLOSE_HZ = (55.0, 185.0)
 CLOSE_BANDS = (15, 55)  # one and a half to five and a half semitones
-YIELD = 1.2  # the power, in a crowd
+YIELD = 1.2  # the exponent, where the crowd is complete
 CROWDED = (0.2, 0.5)  # from which it begins, and is complete
 
 # An octave or more below the sound's own partials: what lies an octave up in these is
