@@ -25,8 +25,10 @@ UNITS = {
     "whistle": "of power",
     "weirdness": "from the origin",
 }
-STEPS = 7  # bisections: to within 1 % of the farthest safe point
-AT_ONCE = 32  # points that a decoder takes nearly as fast as a few
+# How the farthest safe point of a line is looked for, to within 1 %: points between
+# that are tried at once, and how often. A decoder takes four as fast as one; where many
+# lines are searched, it is bisection that needs the fewest points.
+FEW_LINES, FOR_FEW, FOR_MANY = 8, (4, 3), (1, 7)
 WHISTLE_HZ = 1_000.0  # lowest frequency of a tone that is shrill
 # How far a band may stand out of all sounds of a model: over the music that it was
 # trained on; and at all. Tempered notes stand 6 to 8 dB out of the mean of much music.
@@ -78,10 +80,7 @@ def point_features(model: Decoder, z: Latents) -> dict[str, NDArray[np.float64]]
     Returns:
         By name, each of shape (n,), in the units of `UNITS`.
     """
-    return {
-        **timbre_features(model.decode(z), model.axis),
-        "weirdness": model.weirdness(z).astype(np.float64),
-    }
+    return _features(model, z, model.decode(z))
 
 
 def timbre_features(
@@ -192,7 +191,22 @@ def exceeds(
         z: shape (n, n_latents).
         limits: highest value of each feature, as `statistics["limits"]`.
     """
-    return _over(point_features(model, z), limits)
+    return _judged(model, z, limits)[1]
+
+
+def _judged(
+    model: Decoder, z: Latents, limits: Mapping[str, float]
+) -> tuple[Timbres, NDArray[np.bool_]]:
+    """Timbres of points, and which of them are over any limit."""
+    timbres = model.decode(z)
+    return timbres, _over(_features(model, z, timbres), limits)
+
+
+def _features(
+    model: Decoder, z: Latents, timbres: Timbres
+) -> dict[str, NDArray[np.float64]]:
+    weirdness = model.weirdness(z).astype(np.float64)
+    return {**timbre_features(timbres, model.axis), "weirdness": weirdness}
 
 
 def _over(
@@ -222,13 +236,10 @@ def safe_sounds(
     Returns:
         Shapes (n, n_latents) and (n, n_bands).
     """
-    timbres = model.decode(z)
-    values = timbre_features(timbres, model.axis)
-    values["weirdness"] = model.weirdness(z).astype(np.float64)
-    over = _over(values, limits)
+    timbres, over = _judged(model, z, limits)
     if over.any():
-        z = _drawn(model, z, over, anchor, limits)
-        timbres[over] = model.decode(z[over])
+        z = z.copy()
+        z[over], timbres[over] = _drawn(model, z[over], anchor, limits)
     return z, timbres
 
 
@@ -251,53 +262,44 @@ def draw_back(
         The points, and which of them were moved, shape (n,).
     """
     moved = exceeds(model, z, limits)
-    return _drawn(model, z, moved, anchor, limits), moved
+    if moved.any():
+        anchors = np.broadcast_to(anchor, z.shape)[moved]
+        z = z.copy()
+        z[moved], _ = _drawn(model, z[moved], anchors, limits)
+    return z, moved
 
 
 def _drawn(
-    model: Decoder,
-    z: Latents,
-    moved: NDArray[np.bool_],
-    anchor: Latents,
-    limits: Mapping[str, float],
-) -> Latents:
-    """The points, with those `moved` drawn back by bisection."""
-    if not moved.any():
-        return z
-    start = np.broadcast_to(anchor, z.shape)[moved].astype(np.float32)
-    way = z[moved] - start
-    safe = np.zeros((len(way), 1), np.float32)
-    # Where few were moved, all points that the next bisections may come to are tried
-    # at once.
-    most = max(1, int(np.log2(AT_ONCE / len(way) + 1)))
-    left, step = STEPS, 1.0
-    while left:
-        ahead = min(most, left)
-        left -= ahead
-        step /= 2**ahead
-        shares = step * np.arange(1, 2**ahead)[:, None]
-        tried = (safe[:, None] + shares).astype(np.float32)  # (n, n_shares, 1)
-        points = start[:, None] + tried * way[:, None]
-        bad = exceeds(model, points.reshape(-1, z.shape[1]), limits)
-        safe += np.float32(step) * _steps_taken(bad.reshape(len(way), -1))
-    drawn = z.copy()
-    drawn[moved] = start + safe * way
-    return drawn
-
-
-def _steps_taken(bad: NDArray[np.bool_]) -> NDArray[np.float32]:
-    """How many of the points between are left behind by bisection, shape (n, 1).
+    model: Decoder, z: Latents, anchor: Latents, limits: Mapping[str, float]
+) -> tuple[Latents, Timbres]:
+    """The farthest safe points on the ways from anchors, and their timbres.
 
     Args:
-        bad: which points are over the limits, in equal distances, shape (n, 2^k - 1).
+        model: decodes the points.
+        z: over the limits, shape (n, n_latents).
+        anchor: one for all, or one for each.
+        limits: highest value of each feature.
     """
-    n, n_points = bad.shape
-    taken = np.zeros(n, np.intp)
-    half = (n_points + 1) // 2
-    while half:
-        taken += half * ~bad[np.arange(n), taken + half - 1]
-        half //= 2
-    return taken[:, None].astype(np.float32)
+    start = np.broadcast_to(anchor, z.shape).astype(np.float32)
+    way, n = z - start, len(z)
+    n_points, rounds = FOR_FEW if n <= FEW_LINES else FOR_MANY
+    safe = np.zeros((n, 1), np.float32)
+    timbres = np.empty((n, model.axis.n_bands), np.float32)
+    step = 1.0
+    for _ in range(rounds):
+        step /= n_points + 1
+        shares = (step * np.arange(1, n_points + 1)).astype(np.float32)
+        points = start[:, None] + (safe + shares)[..., None] * way[:, None]
+        tried, over = _judged(model, points.reshape(-1, z.shape[1]), limits)
+        beyond = np.ones((n, 1), bool)
+        taken = np.argmax(np.hstack([over.reshape(n, -1), beyond]), axis=1)
+        went = np.flatnonzero(taken)
+        timbres[went] = tried.reshape(n, n_points, -1)[went, taken[went] - 1]
+        safe += np.float32(step) * taken[:, None].astype(np.float32)
+    stayed = safe[:, 0] == 0.0
+    if stayed.any():
+        timbres[stayed] = model.decode(start[stayed])
+    return start + safe * way, timbres
 
 
 @lru_cache(maxsize=4)

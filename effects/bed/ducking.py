@@ -18,14 +18,15 @@ from effects.bed.frames import (
     BedFrame,
     FrameInputs,
     FrameMaker,
+    fade_length,
     hop_length,
 )
 from effects.bed.masking import BandEnvelope
 from effects.bed.published_layers import PublishedLayers
 
-AHEAD = 48  # frames that `make_ahead` looks ahead, some two seconds
+AHEAD = 26  # frames that `make_ahead` looks ahead, some two seconds
 
-_PLACES = 64  # of frames: those ahead, and a few that are being read
+_PLACES = 32  # of frames: those ahead, and a few that are being read
 
 
 class DuckedBed:
@@ -42,7 +43,7 @@ class DuckedBed:
         self, layers: PublishedLayers, sample_rate: int, *, batch: int = 1
     ) -> None:
         self._published = layers
-        self._hop = hop_length(sample_rate)
+        self._hop, self._fade = hop_length(sample_rate), fade_length(sample_rate)
         self._maker = FrameMaker(sample_rate, batch)
         self._ahead_maker: FrameMaker | None = None
         self._sample_rate = sample_rate
@@ -101,16 +102,18 @@ class DuckedBed:
 
     def _advance(self, chunk: int, envelope: BandEnvelope, depth_db: float) -> None:
         """Make hop number `chunk` ready: the frame before fades out in it."""
-        hop = self._hop
-        # The frame that begins with the hop reaches to the end of the next.
-        decided = (chunk + 1 if chunk == self._chunk + 1 else chunk - 1) * hop
+        hop, fade, ready = self._hop, self._fade, self._ready
+        goes_on = chunk == self._chunk + 1
+        # The frame before is made, and fades out at the beginning of the hop.
+        decided = chunk * hop + fade if goes_on else (chunk - 1) * hop
         layers = self._published.answer(decided)
         inputs = FrameInputs(layers, envelope, depth_db)
         before = self._last
-        if before is None or chunk != self._chunk + 1:
+        if before is None or not goes_on:
             before = self._frame(chunk - 1, inputs)
         self._last = self._frame(chunk, inputs)
-        np.add(before.samples[hop:], self._last.samples[:hop], out=self._ready)
+        np.add(before.samples[hop:], self._last.samples[:fade], out=ready[:fade])
+        np.copyto(ready[fade:], self._last.samples[fade:hop])
         self._chunk = chunk
 
     def _frame(self, number: int, inputs: FrameInputs) -> BedFrame:

@@ -1,9 +1,10 @@
 """Frames of the bed, ducked band by band under the music.
 
-A frame is two hops of the bed as it will be there, since loops are known ahead, and is
+A frame is a stretch of the bed as it will be there, since loops are known ahead, and is
 weighted in frequency by gains that are decided once for it. Frames begin one hop apart
-on a grid of absolute positions and add up. A frame depends on its number, the layers,
-the music's band envelope and the depth alone: to the bit, it is the same in any batch.
+on a grid of absolute positions; each fades into the next over its last quarter. A frame
+depends on its number, the layers, the music's band envelope and the depth alone: to the
+bit, it is the same in any batch.
 
 Safe in the callback: arrays of fixed size but for the frames themselves, numpy only.
 """
@@ -15,21 +16,27 @@ from numpy.typing import NDArray
 
 from effects.audio.levels import Samples
 from effects.audio.third_octaves import N_BANDS, Bands, band_places
-from effects.audio.transforms import inverse_real_fft, real_fft
+from effects.audio.transforms import inverse_real_fft, quick_length, real_fft
 from effects.bed.layer_mixer import LayerMixer
 from effects.bed.loop_layer import LoopLayer, powers_into
 from effects.bed.masking import BandEnvelope, duck_into
 
-HOP_S = 0.043  # about: a power of two in samples; bins are 12 Hz apart
+FADE_S = 0.0265  # about: from one frame to the next; bins are 9 Hz apart
+HOP_FADES = 3  # fades in a hop: with frames of four, an eighth of a bed is made twice
 CHANNELS = 2
 BATCH = 32  # frames that are made at once
 
 _FFT_FRAMES = 16  # numpy's transforms slow down when they are given more
 
 
+def fade_length(sample_rate: int) -> int:
+    """Samples over which a frame fades into the next."""
+    return quick_length(max(8, round(FADE_S * sample_rate)))
+
+
 def hop_length(sample_rate: int) -> int:
     """Samples from one frame to the next."""
-    return int(2 ** max(5, round(np.log2(HOP_S * sample_rate))))
+    return HOP_FADES * fade_length(sample_rate)
 
 
 @dataclass(frozen=True)
@@ -53,7 +60,7 @@ class BedFrame:
 
     Attributes:
         begin: position of its first sample.
-        samples: weighted in time, shape (2 * hop, 2).
+        samples: faded at both ends, shape (hop + fade, 2).
         inputs: that it was made from.
         music: what the envelope was at `begin`, shape (N_BANDS,).
     """
@@ -95,21 +102,24 @@ class FrameMaker:
 
     def __init__(self, sample_rate: int, batch: int = BATCH) -> None:
         self.batch = batch
-        self.hop = hop = hop_length(sample_rate)
-        position = (np.arange(2 * hop) + 0.5) / (2 * hop)
-        self._window = np.sin(np.pi * position).astype(np.float32)
+        self.hop, self._fade = hop_length(sample_rate), fade_length(sample_rate)
+        self._length = length = self.hop + self._fade
+        # Sines: faded before and after it is filtered, a frame fades in power.
+        place = (np.arange(self._fade) + 0.5) / self._fade
+        self._rise = np.sin(0.5 * np.pi * place).astype(np.float32)
+        self._fall = np.ascontiguousarray(self._rise[::-1])
         # Real and imaginary part of a bin get one gain: every entry comes twice.
-        below, share = band_places(2 * hop, sample_rate)
+        below, share = band_places(length, sample_rate)
         self._below, self._share = np.repeat(below, 2), np.repeat(share, 2)
-        self._mixer = LayerMixer(4 * hop, CHANNELS)
-        self._dry = np.zeros(((batch + 1) * hop, CHANNELS), np.float32)
+        self._mixer = LayerMixer(2 * length, CHANNELS)
+        self._dry = np.zeros((batch * self.hop + self._fade, CHANNELS), np.float32)
         n_fft = min(batch, _FFT_FRAMES)
-        self._spectra = np.zeros((n_fft, CHANNELS, hop + 1), np.complex64)
-        self._wet = np.zeros((n_fft, CHANNELS, 2 * hop), np.float32)
+        self._spectra = np.zeros((n_fft, CHANNELS, length // 2 + 1), np.complex64)
+        self._wet = np.zeros((n_fft, CHANNELS, length), np.float32)
         self._bed, self._gains = (np.zeros((batch, N_BANDS)) for _ in range(2))
         self._steps = np.zeros((batch, N_BANDS - 1), np.float32)
-        self._bins, self._rise = (
-            np.zeros((n_fft, 2 * hop + 2), np.float32) for _ in range(2)
+        self._bins, self._slopes = (
+            np.zeros((n_fft, length + 2), np.float32) for _ in range(2)
         )
 
     def make(self, number: int, n: int, inputs: FrameInputs) -> list[BedFrame]:
@@ -120,11 +130,13 @@ class FrameMaker:
             n: how many, up to `batch`.
             inputs: what they are made from.
         """
-        hop, frames = self.hop, np.empty((n, CHANNELS, 2 * self.hop), np.float32)
-        dry = self._dry[: (n + 1) * hop]
+        hop, fade = self.hop, self._fade
+        frames = np.empty((n, CHANNELS, self._length), np.float32)
+        dry = self._dry[: n * hop + fade]
         dry.fill(0.0)
         self._mixer.mix_into(dry, inputs.layers, number * hop)
-        hops = dry.reshape(n + 1, hop, CHANNELS).transpose(0, 2, 1)
+        begun = dry[: n * hop].reshape(n, hop, CHANNELS).transpose(0, 2, 1)
+        ended = dry[fade:].reshape(n, hop, CHANNELS).transpose(0, 2, 1)[..., -fade:]
         music = np.zeros((n, N_BANDS))
         begins = range(number * hop, (number + n) * hop, hop)
         for row, begin in zip(music, begins, strict=True):
@@ -134,16 +146,21 @@ class FrameMaker:
         ducked = duck_into(gains, music, self._bed[:n], inputs.depth_db)
         for first in range(0, n, _FFT_FRAMES):
             last = min(n, first + _FFT_FRAMES)
-            part, begun, ended = frames[first:last], hops[:-1], hops[1:]
-            np.multiply(begun[first:last], self._window[:hop], out=part[..., :hop])
-            np.multiply(ended[first:last], self._window[hop:], out=part[..., hop:])
+            part = frames[first:last]
+            np.copyto(part[..., :hop], begun[first:last])
+            np.copyto(part[..., hop:], ended[first:last])
+            self._fade_ends(part)
             if ducked[first:last].any():
                 self._filter(part, gains[first:last], ducked[first:last])
-            part *= self._window
+            self._fade_ends(part)
         return [
             BedFrame(begin, frames[i].T, inputs, music[i])
             for i, begin in enumerate(begins)
         ]
+
+    def _fade_ends(self, frames: Samples) -> None:
+        frames[..., : self._fade] *= self._rise
+        frames[..., self.hop :] *= self._fall
 
     def _filter(
         self,
@@ -154,13 +171,13 @@ class FrameMaker:
         """Weigh the spectra of those frames that are ducked; the others stay."""
         n = len(frames)
         spectra = self._spectra[:n]
-        bins, rise, steps = self._bins[:n], self._rise[:n], self._steps[:n]
+        bins, slopes, steps = self._bins[:n], self._slopes[:n], self._steps[:n]
         gains_32 = gains.astype(np.float32)
         np.subtract(gains_32[:, 1:], gains_32[:, :-1], out=steps)
-        np.take(steps, self._below, axis=1, out=rise, mode="clip")
-        np.multiply(rise, self._share, out=rise)
+        np.take(steps, self._below, axis=1, out=slopes, mode="clip")
+        np.multiply(slopes, self._share, out=slopes)
         np.take(gains_32, self._below, axis=1, out=bins, mode="clip")
-        np.add(bins, rise, out=bins)
+        np.add(bins, slopes, out=bins)
         real_fft(frames, spectra)
         parts = spectra.view(np.float32)
         np.multiply(parts, bins[:, None, :], out=parts)

@@ -13,7 +13,14 @@ from scipy import signal
 from effects.audio.levels import Samples
 from effects.audio.third_octaves import N_BANDS, Bands, band_sums, loop_power
 from effects.bed.ducking import DuckedBed
-from effects.bed.frames import BATCH, BedFrame, FrameInputs, FrameMaker, hop_length
+from effects.bed.frames import (
+    BATCH,
+    BedFrame,
+    FrameInputs,
+    FrameMaker,
+    fade_length,
+    hop_length,
+)
 from effects.bed.layer_mixer import LayerMixer
 from effects.bed.loop_layer import LoopLayer
 from effects.bed.masking import BandEnvelope
@@ -102,6 +109,24 @@ def test_it_comes_and_goes_without_a_click_or_a_step() -> None:
     assert np.mean(level[3:6]) < np.mean(level[[1, 7, 8]]) - 9.0
     whole = 10 * np.log10(np.mean(out.reshape(90, -1) ** 2, axis=1))
     assert np.max(np.abs(np.diff(whole))) < 0.5
+
+
+@pytest.mark.parametrize("rate", [8_000, 44_100, 48_000, 96_000])
+def test_frames_that_fade_into_one_another_add_up_to_what_they_are_made_of(
+    rate: int,
+) -> None:
+    hop, fade = hop_length(rate), fade_length(rate)
+    assert 0.02 < fade / rate < 0.03
+    layer = _layer(1.0)
+    maker = FrameMaker(rate)
+    frames = maker.make(0, BATCH, FrameInputs((layer,), BandEnvelope(), 6.0))
+    total = np.zeros((BATCH * hop + fade, 2), np.float32)
+    for frame in frames:
+        total[frame.begin : frame.begin + hop + fade] += frame.samples
+    plain = np.zeros_like(total)
+    LayerMixer().mix_into(plain, [layer], 0)
+    whole = slice(fade, BATCH * hop)
+    assert np.max(np.abs(total[whole] - plain[whole])) < 1e-6
 
 
 @settings(max_examples=25, deadline=None)
@@ -240,7 +265,7 @@ def test_an_offer_holds_from_the_first_frame_that_is_not_decided() -> None:
     )
     published.replace([first])
     bed = DuckedBed(published, RATE)
-    bed.mix_into(out, 0, BandEnvelope(), 0.0)  # frame 0 reaches to the end of hop 1
+    bed.mix_into(out, 0, BandEnvelope(), 0.0)  # frame 0 reaches into hop 1
     answers: list[bool] = []
 
     def offer(until: int) -> None:

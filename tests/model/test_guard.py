@@ -82,6 +82,32 @@ def test_points_move_along_the_line_and_no_farther_than_needed(
     assert np.allclose(cosine, 1.0, atol=1e-5)
 
 
+def test_a_few_points_come_as_far_as_many(model: TimbreModel) -> None:
+    """Few are looked for by another search than many."""
+    limits = limits_touching(model, 0.1)
+    anchor = np.asarray(model.statistics["anchor"], np.float32)
+    z = 2.0 * model.sample(400, np.random.default_rng(5))
+    z = z[guard.exceeds(model, z, limits)][:40]
+    together, timbres = guard.safe_sounds(model, z, anchor, limits)
+    assert np.allclose(timbres, model.decode(together), atol=1e-5)
+    way = np.linalg.norm(z - anchor, axis=1)
+    for n in (1, 3, guard.FEW_LINES):
+        few, of_few = guard.safe_sounds(model, z[:n], anchor, limits)
+        assert not guard.exceeds(model, few, limits).any()
+        assert np.allclose(of_few, model.decode(few), atol=1e-5)
+        apart = np.linalg.norm(few - together[:n], axis=1)
+        assert np.median(apart) <= 0.02 * np.median(way)  # limits may be crossed twice
+
+
+def test_a_point_with_no_way_out_ends_at_its_anchor(model: TimbreModel) -> None:
+    limits = {name: -1e9 for name in guard.UNITS}
+    z = model.sample(3, np.random.default_rng(6))
+    anchor = np.asarray(model.statistics["anchor"], np.float32)
+    found, timbres = guard.safe_sounds(model, z, anchor, limits)
+    assert np.array_equal(found, np.tile(anchor, (3, 1)))
+    assert np.allclose(timbres, model.decode(anchor[None]), atol=1e-5)
+
+
 def test_each_point_may_have_its_own_anchor(model: TimbreModel) -> None:
     limits = limits_touching(model, 0.1)
     rng = np.random.default_rng(4)

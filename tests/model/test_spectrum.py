@@ -9,7 +9,7 @@ from librosa.filters import wavelet_lengths
 from numpy.typing import NDArray
 
 from model.config import AXIS, CLIP_SECONDS, SAMPLE_RATE
-from model.spectrum import analyse, moving_mean
+from model.spectrum import CLIP_LENGTH, analyse, moving_mean
 from tests.support import signals
 
 # The filters of the transform are as narrow as the bands, so they need the whole clip
@@ -73,6 +73,25 @@ def test_two_tones_are_as_far_apart_in_level() -> None:
     # A tone lies anywhere between the centres of two filters, which costs up to 1 dB.
     assert ours_db == pytest.approx(20.0, abs=0.1)
     assert theirs[low].max() - theirs[high].max() == pytest.approx(ours_db, abs=1.0)
+
+
+@pytest.mark.parametrize("n", [CLIP_LENGTH, 44_101])  # even and odd transforms
+@pytest.mark.parametrize("channels", [1, 2, 3, 6])
+def test_channels_are_averaged_in_power(n: int, channels: int) -> None:
+    """Though they are transformed in pairs, and the loudest lies beside another."""
+    rng = np.random.default_rng(channels)
+    clip = 0.1 * rng.standard_normal((n, channels)).astype(np.float32)
+    clip[:, 1:] *= np.float32(0.3)
+    power = np.mean([AXIS.to_power(analyse(c)) for c in clip.T.copy()], axis=0)
+    apart_db = AXIS.range_db * (analyse(clip) - AXIS.from_power(power))
+    assert np.max(np.abs(apart_db)) < 0.01
+
+
+@pytest.mark.parametrize("hertz", [25.0, 440.0, 19_000.0])
+def test_the_power_of_a_clip_is_that_of_its_bands(hertz: float) -> None:
+    clip = np.stack([tone(hertz, 0.3), tone(1.01 * hertz, 0.1)], axis=1)
+    whole = np.mean(clip.astype(np.float64) ** 2)
+    assert AXIS.to_power(analyse(clip)).sum() == pytest.approx(whole, rel=0.05)
 
 
 @pytest.mark.parametrize("width", [1, 2, 10, 41])
