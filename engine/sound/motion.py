@@ -39,6 +39,7 @@ SLOWEST = 0.1  # rate of the low-pass, which opens over many bands at once
 # Shares of `motion/depth` in standard deviations.
 SWELL, TOGETHER, BRIGHTEN, TILT = 0.48, 0.3, 0.16, 0.2
 NOISE_SWELL = 0.36
+CARRIED = 0.3  # of its movement that a voice, or a partial, lacks if it is all there is
 TILT_PIVOT_HZ = 400.0
 TILT_LOW, TILT_HIGH = -1.0, 4.0  # octaves from the pivot within which tilt turns
 # The low-pass: where it begins on average, in octaves above the pivot of the tilt, how
@@ -49,6 +50,7 @@ COLOUR_OCTAVES = np.linspace(-4.5, 6.0, N_COLOURS)  # at which both are worked o
 PAN_RADIANS = 0.16  # standard deviation of a voice's place between left and right
 
 _MEAN_POWER = np.log(10.0) / 20.0  # dB that movement of variance 1 dB^2 adds
+_NOTHING = np.float32(1e-30)  # in place of no power, where it is divided by
 
 Values = NDArray[np.float32]
 Places = NDArray[np.intp]
@@ -149,28 +151,39 @@ def partial_gains(
     gestures: Gestures,
     voices: Voices,
     places: Places,
+    power: Values,
     depth: Depth,
     colours: Values,
 ) -> Values:
     """Amplitude of each partial's movement, shape (n_places, n_frames).
 
+    What carries the whole moves less, or the level of all would go up and down with it.
+
     Args:
         gestures: in the frames.
         voices: of the song.
         places: of the partials, shape (n_places,).
+        power: of each where nothing moves, shape (n_places, n_frames).
         depth: of the movement.
         colours: what tilt and low-pass leave, see `colours`.
     """
     if depth.db <= 0.0:
         return np.ones((len(places), len(gestures.seconds)), np.float32)
+    of_place = voices.of_place[places]
+    share = power * _heard_power()[places, None]
+    of_voices = (of_place == np.arange(N_VOICES)[:, None]).astype(np.float32) @ share
+    heard = np.maximum(of_voices.sum(axis=0), _NOTHING)
+    share /= heard
     weights = _weights(voices)[places]
     moving = np.concatenate([gestures.swell, gestures.bright, gestures.together[None]])
+    together = (1.0 - CARRIED * of_voices / heard)[of_place]
+    alone = (depth.own * _own_share()[places, None]) * (1.0 - CARRIED * share)
+    variance = (weights * weights).sum(axis=1)[:, None] * together * together
+    variance += alone * alone
     level = weights @ moving
-    own = np.float32(depth.own) * _own_share()[places]
-    alone = read(voices.offsets[places], PARTIALS * gestures.seconds, PARTIALS_SLOPE)
-    alone *= own[:, None]
+    level *= together
+    alone *= read(voices.offsets[places], PARTIALS * gestures.seconds, PARTIALS_SLOPE)
     level += alone
-    variance = (weights * weights).sum(axis=1) + own * own
     gains = _amplitudes(level, variance, depth.db)
     gains *= colours[_colour_of_places()[places]]
     return gains
@@ -195,7 +208,7 @@ def noise_gains(gestures: Gestures, depth: Depth, colours: Values) -> Values:
     level += TOGETHER * gestures.together
     broad = (_broad_shares() ** 2).sum(axis=1)
     variance = NOISE_SWELL**2 * broad + depth.own**2 + TOGETHER**2
-    gains = _amplitudes(level, variance, depth.db)
+    gains = _amplitudes(level, variance[:, None], depth.db)
     gains *= colours[_colour_of_noise_bands()]
     return gains
 
@@ -255,6 +268,12 @@ def _band_weights() -> NDArray[np.float64]:
 
 
 @lru_cache(maxsize=1)
+def _heard_power() -> Values:
+    """K-weighting of power at each place."""
+    return k_weighting(place_hz()).astype(np.float32)
+
+
+@lru_cache(maxsize=1)
 def _colour_of_places() -> Places:
     return _nearest_colour(place_hz())
 
@@ -273,7 +292,7 @@ def _nearest_colour(hertz: NDArray[np.float64]) -> Places:
 
 
 def _amplitudes(level: Values, variance: Values, db: float) -> Values:
-    level -= np.float32(_MEAN_POWER * db) * variance.astype(np.float32)[:, None]
+    level -= np.float32(_MEAN_POWER * db) * variance.astype(np.float32)
     level *= np.float32(db * np.log2(10.0) / 20.0)
     np.exp2(level, out=level)
     return level

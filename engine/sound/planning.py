@@ -168,10 +168,10 @@ class Planner:
         loudest = tonal.max(axis=0)
         places = np.flatnonzero(loudest > FAINTEST * loudest.max(initial=1e-20))
         voices = self._nodes.cast(slot).voices
-        amplitude = np.ascontiguousarray(tonal[:, places].T) @ weights
-        amplitude *= 2.0
-        np.sqrt(amplitude, out=amplitude)
-        amplitude *= motion.partial_gains(gestures, voices, places, depth, colours)
+        power = np.ascontiguousarray(tonal[:, places].T) @ weights
+        gains = motion.partial_gains(gestures, voices, places, power, depth, colours)
+        amplitude = np.sqrt(2.0 * power)
+        amplitude *= gains
         pan = motion.pans(gestures, depth)
         return Partials(
             places,

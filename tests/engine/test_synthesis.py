@@ -5,15 +5,18 @@ import pytest
 import soxr
 from numpy.typing import NDArray
 
+from engine.sound import motion
 from engine.sound.frames import SLAB_FRAMES, frames_at
 from engine.sound.motion import Depth
 from engine.sound.partials import (
+    N_PLACES,
     gather,
     peak_centres,
     place_hz,
     split_tonal,
 )
 from engine.sound.synthesis import Partials, Synthesiser
+from engine.sound.voices import find_voices
 from model.config import AXIS
 from model.spectrum import analyse
 from tests.support.slabs import sinusoid, steady
@@ -180,3 +183,26 @@ def test_gathering_does_not_jump() -> None:
 
 def test_silence_is_silent() -> None:
     assert not np.any(steady(np.zeros(AXIS.n_bands), 2.0))
+
+
+def test_what_carries_the_whole_moves_less_and_keeps_its_mean_power() -> None:
+    """Or one strong bass note would take the level of all up and down with it."""
+    at_places = np.zeros(N_PLACES, np.float32)
+    places = np.searchsorted(place_hz(), [80.0, 300.0, 520.0, 900.0])
+    at_places[places] = 1e-3
+    voices = find_voices(at_places[None], np.random.default_rng(3))
+    depth, seconds = Depth(4.0, 1.0), np.arange(0.0, 1500.0, 0.05)
+    gestures = motion.gestures(3, seconds)
+    still = np.ones((motion.N_COLOURS, len(seconds)), np.float32)
+
+    def gains(power: list[float]) -> NDArray[np.float32]:
+        held = np.repeat(np.array(power, np.float32)[:, None], len(seconds), axis=1)
+        return motion.partial_gains(gestures, voices, places, held, depth, still)
+
+    alone, shared = gains([1.0, 1e-6, 1e-6, 1e-6]), gains([1.0, 1.0, 1.0, 1.0])
+    moved_db = [20.0 * np.log10(g).std(axis=1) for g in (alone, shared)]
+    assert moved_db[0][0] < 0.85 * moved_db[1][0]
+    assert np.allclose(moved_db[0][1:], moved_db[1][1:], rtol=0.2)
+    for each in (alone, shared):
+        assert np.allclose(10.0 * np.log10(np.mean(each**2, axis=1)), 0.0, atol=0.6)
+    assert np.all(np.isfinite(gains([0.0] * 4)))  # silence is no fault

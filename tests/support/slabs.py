@@ -37,7 +37,8 @@ def steady(
     at_places = gather(tonal_bands)
     places = np.flatnonzero(at_places)
     voices = find_voices(at_places[None], np.random.default_rng(seed))
-    amplitude = np.sqrt(2.0 * at_places[places])[:, None]
+    held = np.repeat(at_places[places, None], SLAB_FRAMES, axis=1)
+    amplitude = np.sqrt(2.0 * held)
     noise = np.sqrt(bin_power(noise_bands, frames.length, rate)).astype(np.float32)
     tail, pieces = None, []
     weighted = np.repeat(
@@ -50,7 +51,8 @@ def steady(
             places,
             voices.phases[places],
             voices.sides[places],
-            amplitude * motion.partial_gains(gestures, voices, places, depth, colours),
+            amplitude
+            * motion.partial_gains(gestures, voices, places, held, depth, colours),
             motion.pans(gestures, depth),
             voices.of_place[places],
         )
