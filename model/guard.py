@@ -296,10 +296,12 @@ def _drawn(
         went = np.flatnonzero(taken)
         timbres[went] = tried.reshape(n, n_points, -1)[went, taken[went] - 1]
         safe += np.float32(step) * taken[:, None].astype(np.float32)
+    found = start + safe * way
     stayed = safe[:, 0] == 0.0
     if stayed.any():
+        found[stayed] = start[stayed]  # also where the way is not finite
         timbres[stayed] = model.decode(start[stayed])
-    return start + safe * way, timbres
+    return found, timbres
 
 
 @lru_cache(maxsize=4)

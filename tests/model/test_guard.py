@@ -102,6 +102,7 @@ def test_a_few_points_come_as_far_as_many(model: TimbreModel) -> None:
 def test_a_point_with_no_way_out_ends_at_its_anchor(model: TimbreModel) -> None:
     limits = {name: -1e9 for name in guard.UNITS}
     z = model.sample(3, np.random.default_rng(6))
+    z[1, 4] = np.nan
     anchor = np.asarray(model.statistics["anchor"], np.float32)
     found, timbres = guard.safe_sounds(model, z, anchor, limits)
     assert np.array_equal(found, np.tile(anchor, (3, 1)))
