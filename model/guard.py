@@ -274,6 +274,9 @@ def _drawn(
 ) -> tuple[Latents, Timbres]:
     """The farthest safe points on the ways from anchors, and their timbres.
 
+    Up to `FEW_LINES` it is the last point tried before the first that is over; of more,
+    whichever crossing bisection meets. So it depends on how many are given together.
+
     Args:
         model: decodes the points.
         z: over the limits, shape (n, n_latents).

@@ -22,7 +22,7 @@ from effects.bed.loop_layer import LoopLayer, powers_into
 from effects.bed.masking import BandEnvelope, duck_into
 
 FADE_S = 0.0265  # about: from one frame to the next; bins are 9 Hz apart
-HOP_FADES = 3  # fades in a hop: with frames of four, an eighth of a bed is made twice
+HOP_FADES = 3  # fades in a hop; a frame has four, so a third of a bed is made twice
 CHANNELS = 2
 BATCH = 32  # frames that are made at once
 
@@ -104,7 +104,7 @@ class FrameMaker:
         self.batch = batch
         self.hop, self._fade = hop_length(sample_rate), fade_length(sample_rate)
         self._length = length = self.hop + self._fade
-        # Sines: faded before and after it is filtered, a frame fades in power.
+        # Sines, before and after it is filtered: frames add up to what they are of.
         place = (np.arange(self._fade) + 0.5) / self._fade
         self._rise = np.sin(0.5 * np.pi * place).astype(np.float32)
         self._fall = np.ascontiguousarray(self._rise[::-1])

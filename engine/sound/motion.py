@@ -39,7 +39,7 @@ SLOWEST = 0.1  # rate of the low-pass, which opens over many bands at once
 # Shares of `motion/depth` in standard deviations.
 SWELL, TOGETHER, BRIGHTEN, TILT = 0.48, 0.3, 0.16, 0.2
 NOISE_SWELL = 0.36
-CARRIED = 0.3  # of its movement that a voice, or a partial, lacks if it is all there is
+CARRIED = 0.3  # of its movement that a voice or partial lacks if it is all that is held
 TILT_PIVOT_HZ = 400.0
 TILT_LOW, TILT_HIGH = -1.0, 4.0  # octaves from the pivot within which tilt turns
 # The low-pass: where it begins on average, in octaves above the pivot of the tilt, how
@@ -157,7 +157,8 @@ def partial_gains(
 ) -> Values:
     """Amplitude of each partial's movement, shape (n_places, n_frames).
 
-    What carries the whole moves less, or the level of all would go up and down with it.
+    What carries a song's held partials moves less, or their level would go up and down
+    with it.
 
     Args:
         gestures: in the frames.

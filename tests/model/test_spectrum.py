@@ -75,7 +75,7 @@ def test_two_tones_are_as_far_apart_in_level() -> None:
     assert theirs[low].max() - theirs[high].max() == pytest.approx(ours_db, abs=1.0)
 
 
-@pytest.mark.parametrize("n", [CLIP_LENGTH, 44_101])  # even and odd transforms
+@pytest.mark.parametrize("n", [CLIP_LENGTH, 44_101])  # odd and even transforms
 @pytest.mark.parametrize("channels", [1, 2, 3, 6])
 def test_channels_are_averaged_in_power(n: int, channels: int) -> None:
     """Though they are transformed in pairs, and the loudest lies beside another."""
