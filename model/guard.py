@@ -255,7 +255,7 @@ def draw_back(
         model: decodes the points.
         z: shape (n, n_latents).
         anchor: a point within the limits, shape (n_latents,), or one for each
-            row; a row whose anchor is over the limits ends at the anchor.
+            row; a row for which no point that is tried is within ends at its anchor.
         limits: highest value of each feature, as `statistics["limits"]`.
 
     Returns:

@@ -26,7 +26,7 @@ from effects.bed.published_layers import PublishedLayers
 
 AHEAD = 26  # frames that `make_ahead` looks ahead, some two seconds
 
-_PLACES = 32  # of frames: those ahead, and a few that are being read
+_PLACES = 32  # of frames: a whole batch, or those ahead and a few that are being read
 
 
 class DuckedBed:
@@ -86,7 +86,7 @@ class DuckedBed:
             depth_db: by how much a band is turned down at most.
         """
         if self._ahead_maker is None:
-            self._ahead_maker = FrameMaker(self._sample_rate)
+            self._ahead_maker = FrameMaker(self._sample_rate, AHEAD)
         maker = self._ahead_maker
         inputs = FrameInputs(self._published.layers, envelope, depth_db)
         number = position // self._hop

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from effects.audio.k_weighting import k_weighting
 from effects.audio.levels import db_to_power
 from effects.base.streams import Purpose, stream
-from engine.sound.partials import N_PLACES, place_hz
+from engine.sound.partials import N_PLACES, place_hz, place_weighting
 from engine.sound.voices import MOVEMENT_LENGTH, N_VOICES, Voices
 from model.config import AXIS
 
@@ -171,7 +171,7 @@ def partial_gains(
     if depth.db <= 0.0:
         return np.ones((len(places), len(gestures.seconds)), np.float32)
     of_place = voices.of_place[places]
-    share = power * _heard_power()[places, None]
+    share = power * place_weighting()[places, None].astype(np.float32)
     of_voices = (of_place == np.arange(N_VOICES)[:, None]).astype(np.float32) @ share
     heard = np.maximum(of_voices.sum(axis=0), _NOTHING)
     share /= heard
@@ -269,12 +269,6 @@ def _band_weights() -> NDArray[np.float64]:
 
 
 @lru_cache(maxsize=1)
-def _heard_power() -> Values:
-    """K-weighting of power at each place."""
-    return k_weighting(place_hz()).astype(np.float32)
-
-
-@lru_cache(maxsize=1)
 def _colour_of_places() -> Places:
     return _nearest_colour(place_hz())
 
@@ -293,7 +287,7 @@ def _nearest_colour(hertz: NDArray[np.float64]) -> Places:
 
 
 def _amplitudes(level: Values, variance: Values, db: float) -> Values:
-    level -= np.float32(_MEAN_POWER * db) * variance.astype(np.float32)
+    level -= np.float32(_MEAN_POWER * db) * variance.astype(np.float32, copy=False)
     level *= np.float32(db * np.log2(10.0) / 20.0)
     np.exp2(level, out=level)
     return level

@@ -11,6 +11,7 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
+from effects.audio.k_weighting import k_weighting
 from model.config import AXIS
 from model.spectrum import surroundings
 
@@ -36,6 +37,12 @@ def place_hz() -> NDArray[np.float64]:
     octaves = np.arange(N_PLACES) / (PLACES_PER_BAND * AXIS.bands_per_octave)
     hertz: NDArray[np.float64] = AXIS.centres[0] * 2.0**octaves
     return hertz
+
+
+@lru_cache(maxsize=1)
+def place_weighting() -> NDArray[np.float64]:
+    """K-weighting of power at each place, shape (N_PLACES,)."""
+    return k_weighting(place_hz())
 
 
 def split_tonal(band_power: Powers, clarity: float = 1.0) -> tuple[Powers, Powers]:

@@ -11,7 +11,6 @@ from functools import cached_property, lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from effects.audio.k_weighting import k_weighting
 from effects.audio.third_octaves import CENTRES_HZ, WIDTH, Bands
 from engine.compose.schedule import Slot, SongSchedule
 from engine.control.controls import Snapshot
@@ -20,7 +19,7 @@ from engine.sound.frames import SLAB_FRAMES, Frames
 from engine.sound.motion import Depth, Gestures
 from engine.sound.node_source import NodeSource
 from engine.sound.notes import SlabNotes, play
-from engine.sound.partials import place_hz
+from engine.sound.partials import place_hz, place_weighting
 from engine.sound.synthesis import Partials
 from engine.sound.tones import Notes
 from model.config import AXIS
@@ -230,7 +229,7 @@ class Planner:
 @lru_cache(maxsize=1)
 def _heard_as() -> NDArray[np.float32]:
     """K-weighting of an amplitude at each place."""
-    return np.sqrt(k_weighting(place_hz())).astype(np.float32)
+    return np.sqrt(place_weighting()).astype(np.float32)
 
 
 def _merged(sources: list[Partials]) -> Partials:
