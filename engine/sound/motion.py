@@ -1,15 +1,17 @@
 """Movement inside sounds: gestures that many partials share, and a little of their own.
 
-All movement is read from one long periodic table of 1/f noise, in which every voice,
-partial and band of noise has an offset of its own. What moves at a moment is thus a
-function of (seed, time of the movement) alone, and costs a look-up.
+All movement is read from a long periodic table of noise that falls with frequency, in
+which every voice, partial and band of noise has an offset of its own. What moves at a
+moment is thus a function of (seed, time of the movement) alone, and costs a look-up.
+The table rises no faster than a limit and falls as it likes: a quick fall is heard as
+movement, but a quick rise as an attack.
 
 Partials belong to a few voices: harmonic sets of the song's sounds. A voice swells,
 brightens and wanders in the stereo field as one. A slow tilt and the slow sweep of a
 low-pass go over all partials and the noise, and leave the loudness of the whole as it
 is. Of the rest mean powers are kept: what movement in dB adds to the mean power of a
-partial is taken off again, since 10^(L/10) of a normal L of
-variance v has the mean exp(v (ln 10 / 10)^2 / 2).
+partial is taken off again, since 10^(L/10) of a nearly normal L of variance v and
+third cumulant w has the mean exp(v a^2 / 2 + w a^3 / 6), where a = ln 10 / 10.
 """
 
 from dataclasses import dataclass
@@ -32,13 +34,15 @@ TABLE_HZ = 64.0  # entries of the table a second
 TABLE_LENGTH = MOVEMENT_LENGTH  # 34 minutes until all repeats, at other times for each
 SHARED = 0.40  # rate of what many partials share: fast, it would be heard as attacks
 ALONE = 1.6  # rate of what each band of noise does by itself
-PARTIALS, PARTIALS_SLOPE = 1.05, 0.25  # rate and slope of what each partial does
+PARTIALS, PARTIALS_SLOPE = 1.15, 0.25  # rate and slope of what each partial does
+MOST_RISE = 15.0  # standard deviations a second, before the rise is limited
 SLOW = 0.25  # rate of the tilt and of places in the stereo field
 SLOWEST = 0.1  # rate of the low-pass, which opens over many bands at once
 
 # Shares of `motion/depth` in standard deviations.
-SWELL, TOGETHER, BRIGHTEN, TILT = 0.48, 0.3, 0.16, 0.2
+SWELL, TOGETHER, BRIGHTEN, TILT = 0.48, 0.34, 0.16, 0.2
 NOISE_SWELL = 0.36
+OWN = 1.25  # of a partial, where `motion/own` is 1
 CARRIED = 0.3  # of its movement that a voice or partial lacks if it is all that is held
 TILT_PIVOT_HZ = 400.0
 TILT_LOW, TILT_HIGH = -1.0, 4.0  # octaves from the pivot within which tilt turns
@@ -94,7 +98,7 @@ class Depth:
 
 @lru_cache(maxsize=2)
 def table(slope: float = 1.0) -> Values:
-    """One period of noise of variance 1, shape (TABLE_LENGTH + 1,).
+    """One period of noise of mean 0 and variance 1, shape (TABLE_LENGTH + 1,).
 
     Args:
         slope: of its power, which falls as frequency to this.
@@ -105,8 +109,28 @@ def table(slope: float = 1.0) -> Values:
     inside = (hertz >= LOWEST_HZ) & (hertz <= HIGHEST_HZ)
     falling = np.maximum(hertz, LOWEST_HZ) ** (-0.5 * slope)
     values = fft.irfft(spectrum * np.where(inside, falling, 0.0), TABLE_LENGTH)
+    values = _with_slow_rises(values / values.std())
+    values -= values.mean()
     values /= values.std()
     return np.append(values, values[0]).astype(np.float32)
+
+
+@lru_cache(maxsize=2)
+def _skew(slope: float) -> float:
+    """Third cumulant of the table."""
+    values = table(slope)[:-1].astype(np.float64)
+    return float(np.mean(values * values * values))
+
+
+def _with_slow_rises(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The highest curve under a periodic one that rises by `MOST_RISE` at most."""
+    step = MOST_RISE / TABLE_HZ
+    # What lies so far back is no limit any more.
+    n_before = min(len(values), int(np.ptp(values) / step) + 1)
+    begun = np.concatenate([values[-n_before:], values])
+    ramp = step * np.arange(len(begun))
+    limited: NDArray[np.float64] = np.minimum.accumulate(begun - ramp) + ramp
+    return limited[n_before:]
 
 
 def read(offsets: Places, seconds: NDArray[np.float64], slope: float = 1.0) -> Values:
@@ -178,9 +202,13 @@ def partial_gains(
     weights = _weights(voices)[places]
     moving = np.concatenate([gestures.swell, gestures.bright, gestures.together[None]])
     together = (1.0 - CARRIED * of_voices / heard)[of_place]
-    alone = (depth.own * _own_share()[places, None]) * (1.0 - CARRIED * share)
+    alone = (OWN * depth.own * _own_share()[places, None]) * (1.0 - CARRIED * share)
     variance = (weights * weights).sum(axis=1)[:, None] * together * together
-    variance += alone * alone
+    own = alone * alone
+    variance += own
+    own *= alone  # the third cumulant of what each does, as if it were variance
+    own *= np.float32(_skew(PARTIALS_SLOPE) * depth.db * np.log(10.0) / 30.0)
+    variance += own
     level = weights @ moving
     level *= together
     alone *= read(voices.offsets[places], PARTIALS * gestures.seconds, PARTIALS_SLOPE)

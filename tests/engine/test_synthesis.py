@@ -206,3 +206,16 @@ def test_what_carries_the_whole_moves_less_and_keeps_its_mean_power() -> None:
     for each in (alone, shared):
         assert np.allclose(10.0 * np.log10(np.mean(each**2, axis=1)), 0.0, atol=0.15)
     assert np.all(np.isfinite(gains([0.0] * 4)))  # silence is no fault
+
+
+@pytest.mark.parametrize("slope", [1.0, 0.25])
+def test_movement_rises_slowly_and_falls_as_it_likes(slope: float) -> None:
+    """A quick rise of many partials at once would be heard as an attack."""
+    table = motion.table(slope).astype(np.float64)
+    steps = np.diff(table) * motion.TABLE_HZ  # standard deviations a second
+    # The rest of it is spread again to a variance of 1, so it is steeper than asked.
+    assert steps.max() < 1.5 * motion.MOST_RISE
+    assert -steps.min() > 2.0 * steps.max()
+    assert np.mean(table[:-1]) == pytest.approx(0.0, abs=1e-6)
+    assert np.std(table[:-1]) == pytest.approx(1.0, abs=1e-5)
+    assert table[0] == table[-1]
