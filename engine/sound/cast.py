@@ -4,10 +4,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from effects.audio.levels import db_to_power
 from effects.base.streams import Purpose, stream
 from engine.compose.composer import ComposedSong
 from engine.sound.arpeggio import Arpeggio
-from engine.sound.decoding import Lags, decode
+from engine.sound.decoding import Decoded, Lags, decode
 from engine.sound.foreground import Foreground
 from engine.sound.partials import gather
 from engine.sound.voices import Voices, find_voices
@@ -20,6 +21,12 @@ NOISE_STEPS = 0.3  # over which the noise is a mean, within bounds too
 NOISE_S = 3.0
 _NOISE_TAPS = 4
 
+# Share of tones in the power of a song's sounds, on average: with less, nothing would
+# be held in it, so its noise is lowered until there is as much, or to the last.
+LEAST_TONAL = 0.55
+NOISE_GAINS_DB = np.arange(0.0, -8.5, -0.5)
+_NOTHING = 1e-20  # in place of no power, where it is divided by
+
 
 @dataclass(frozen=True)
 class SongCast:
@@ -29,6 +36,7 @@ class SongCast:
         voices: of its partials.
         order: in which bass, body and noise come to a sound: a permutation of 0, 1, 2.
         step: seconds of its pattern for one symbol.
+        noise_gain: of the power of its noise.
         foreground: its sparse notes.
         arpeggio: its figure of short notes.
     """
@@ -36,6 +44,7 @@ class SongCast:
     voices: Voices
     order: tuple[int, ...]
     step: float
+    noise_gain: float
     foreground: Foreground
     arpeggio: Arpeggio
 
@@ -69,6 +78,24 @@ def cast_song(model: TimbreModel, song: ComposedSong, seed: int) -> SongCast:
         ),
         tuple(rng.permutation(3).tolist()),
         float(np.median(np.diff(times))) if len(times) > 1 else 0.0,
+        noise_gain(sounds),
         Foreground(sounds, song, seed),
         Arpeggio(sounds, song, seed),
     )
+
+
+def noise_gain(sounds: Decoded) -> float:
+    """Gain of noise, in power, that leaves sounds tones enough.
+
+    Args:
+        sounds: of a song.
+
+    Returns:
+        The first of `NOISE_GAINS_DB` with which the mean share of tones is
+        `LEAST_TONAL`, or the last.
+    """
+    gains = db_to_power(NOISE_GAINS_DB)
+    noise, tonal = sounds.noise.sum(axis=1), sounds.tonal.sum(axis=1)
+    whole = np.maximum(tonal + gains[:, None] * noise, _NOTHING)
+    is_enough = (tonal / whole).mean(axis=1) >= LEAST_TONAL
+    return float(gains[np.argmax(is_enough) if is_enough.any() else -1])

@@ -134,11 +134,12 @@ class NodeSource:
         return self._batches[number]
 
     def _combine(self, number: int, slot: Slot, share: Powers) -> Nodes:
-        lags = self.cast(slot).lags(self.step_s)
+        cast = self.cast(slot)
+        lags = cast.lags(self.step_s)
         n_before = -(-lags.longest // BATCH)
         rows = [self._rows(b, slot) for b in range(number - n_before, number + 1)]
         whole = Decoded(
-            np.concatenate([r.noise for r in rows]),
+            cast.noise_gain * np.concatenate([r.noise for r in rows]),
             np.concatenate([r.tonal for r in rows]),
             0,
         )

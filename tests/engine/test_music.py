@@ -11,6 +11,7 @@ from effects.audio.loudness import integrated_lufs
 from engine.control.controls import snapshot_of
 from engine.graph import TARGET_LUFS
 from engine.sound import foreground
+from engine.sound.cast import LEAST_TONAL, NOISE_GAINS_DB, noise_gain
 from engine.sound.decoding import BASS_HZ, BATCH, Decoded, Lags, combine
 from engine.sound.partials import place_hz
 from model.config import AXIS
@@ -163,3 +164,16 @@ def test_the_same_section_brings_the_same_motif() -> None:
         len(one & other) for sets in chosen.values() for one, other in pairwise(sets)
     ]
     assert np.mean(shared) > 4.0  # of six; by chance 2.3
+
+
+@pytest.mark.parametrize(
+    ("tonal_share", "gain_db"),
+    [(0.9, 0.0), (LEAST_TONAL, 0.0), (0.4, -3.0), (0.02, NOISE_GAINS_DB[-1])],
+)
+def test_noise_leaves_a_song_tones_enough(tonal_share: float, gain_db: float) -> None:
+    tonal, noise = np.zeros((2, 5, AXIS.n_bands))
+    tonal[:, 300], noise[:, 200:400] = tonal_share, (1.0 - tonal_share) / 200.0
+    gain = noise_gain(Decoded(noise, tonal, 0))
+    assert 10.0 * np.log10(gain) == pytest.approx(gain_db, abs=0.01)
+    silence = np.zeros((5, AXIS.n_bands))
+    assert np.isfinite(noise_gain(Decoded(silence, silence, 0)))
