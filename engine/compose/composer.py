@@ -43,7 +43,8 @@ class ComposedSong:
         transpositions: of A..E, into the key and to the chords.
         pedal: share of each chord's power that stays on the tonic.
         tilt: of the song's spectrum against the balance of all, dB an octave.
-        noise_db: by which its noise is louder beside its tones than as decoded.
+        noise_db: by which its noise is louder beside its tones than as decoded; less
+            where tones would be too few, see `cast.noise_gain`.
         wiggler: of this song.
         loudness: of A..E as they are decoded, LUFS, shape (5,).
         levels: of A..E against the song's target, LU, shape (5,).

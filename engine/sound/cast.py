@@ -1,4 +1,4 @@
-"""What stays the same of a song while it plays: its voices, its lags and its notes."""
+"""What stays the same of a song while it plays: voices, lags, share of noise, notes."""
 
 from dataclasses import dataclass
 
@@ -22,15 +22,14 @@ NOISE_S = 3.0
 _NOISE_TAPS = 4
 
 # Share of tones in the power of a song's sounds, on average: with less, nothing would
-# be held in it, so its noise is lowered until there is as much, or to the last.
+# be held in it, so its noise is lowered, by 8 dB at most.
 LEAST_TONAL = 0.55
 NOISE_GAINS_DB = np.arange(0.0, -8.5, -0.5)
-_NOTHING = 1e-20  # in place of no power, where it is divided by
 
 
 @dataclass(frozen=True)
 class SongCast:
-    """A song's voices, lags and notes.
+    """A song's voices, lags, share of noise and notes.
 
     Attributes:
         voices: of its partials.
@@ -88,14 +87,18 @@ def noise_gain(sounds: Decoded) -> float:
     """Gain of noise, in power, that leaves sounds tones enough.
 
     Args:
-        sounds: of a song.
+        sounds: of a song; silent ones do not count.
 
     Returns:
-        The first of `NOISE_GAINS_DB` with which the mean share of tones is
+        The first of `NOISE_GAINS_DB` with which the mean share of tones is at least
         `LEAST_TONAL`, or the last.
     """
-    gains = db_to_power(NOISE_GAINS_DB)
     noise, tonal = sounds.noise.sum(axis=1), sounds.tonal.sum(axis=1)
-    whole = np.maximum(tonal + gains[:, None] * noise, _NOTHING)
-    is_enough = (tonal / whole).mean(axis=1) >= LEAST_TONAL
+    is_heard = noise + tonal > 0.0
+    if not is_heard.any():
+        return 1.0
+    noise, tonal = noise[is_heard], tonal[is_heard]
+    gains = db_to_power(NOISE_GAINS_DB)
+    shares = tonal / (tonal + gains[:, None] * noise)
+    is_enough = shares.mean(axis=1) >= LEAST_TONAL
     return float(gains[np.argmax(is_enough) if is_enough.any() else -1])

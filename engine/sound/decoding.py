@@ -47,7 +47,7 @@ Values = NDArray[np.float32]
 
 @dataclass(frozen=True)
 class Decoded:
-    """Sounds at 0 LUFS each, before the song's own share of noise.
+    """Sounds at 0 LUFS each before the song's `noise_db`, which is in them.
 
     Attributes:
         noise, tonal: band powers, shape (n, n_bands).

@@ -1,17 +1,18 @@
-"""Movement inside sounds: gestures that many partials share, and a little of their own.
+"""Movement inside sounds: gestures that many partials share, and movement of their own.
 
-All movement is read from a long periodic table of noise that falls with frequency, in
+All movement is read from long periodic tables of noise that falls with frequency, in
 which every voice, partial and band of noise has an offset of its own. What moves at a
 moment is thus a function of (seed, time of the movement) alone, and costs a look-up.
-The table rises no faster than a limit and falls as it likes: a quick fall is heard as
+The tables rise no faster than a limit and fall as they like: a quick fall is heard as
 movement, but a quick rise as an attack.
 
 Partials belong to a few voices: harmonic sets of the song's sounds. A voice swells,
 brightens and wanders in the stereo field as one. A slow tilt and the slow sweep of a
 low-pass go over all partials and the noise, and leave the loudness of the whole as it
 is. Of the rest mean powers are kept: what movement in dB adds to the mean power of a
-partial is taken off again, since 10^(L/10) of a nearly normal L of variance v and
-third cumulant w has the mean exp(v a^2 / 2 + w a^3 / 6), where a = ln 10 / 10.
+partial or a band of noise is taken off again, since 10^(L/10) of a nearly normal L of
+variance v and third cumulant w has the mean exp(v a^2 / 2 + w a^3 / 6), where a = ln 10
+/ 10. The third is left out where it is small: in what partials share.
 """
 
 from dataclasses import dataclass
@@ -35,14 +36,16 @@ TABLE_LENGTH = MOVEMENT_LENGTH  # 34 minutes until all repeats, at other times f
 SHARED = 0.40  # rate of what many partials share: fast, it would be heard as attacks
 ALONE = 1.6  # rate of what each band of noise does by itself
 PARTIALS, PARTIALS_SLOPE = 1.15, 0.25  # rate and slope of what each partial does
-MOST_RISE = 15.0  # standard deviations a second, before the rise is limited
+# In standard deviations of the noise before it is limited, a second of the table; what
+# is read at a rate rises faster by that.
+MOST_RISE = 15.0
 SLOW = 0.25  # rate of the tilt and of places in the stereo field
 SLOWEST = 0.1  # rate of the low-pass, which opens over many bands at once
 
 # Shares of `motion/depth` in standard deviations.
 SWELL, TOGETHER, BRIGHTEN, TILT = 0.48, 0.34, 0.16, 0.2
 NOISE_SWELL = 0.36
-OWN = 1.25  # of a partial, where `motion/own` is 1
+OWN = 1.25  # of a partial from 300 Hz up, where `motion/own` is 1; a bass has less
 CARRIED = 0.3  # of its movement that a voice or partial lacks if it is all that is held
 TILT_PIVOT_HZ = 400.0
 TILT_LOW, TILT_HIGH = -1.0, 4.0  # octaves from the pivot within which tilt turns
@@ -89,7 +92,7 @@ class Depth:
 
     Attributes:
         db: standard deviation of what moves together.
-        own: share of it that each partial and band of noise moves by itself.
+        own: of it, what each band of noise moves by itself; a partial, `OWN` times.
     """
 
     db: float
@@ -120,6 +123,11 @@ def _skew(slope: float) -> float:
     """Third cumulant of the table."""
     values = table(slope)[:-1].astype(np.float64)
     return float(np.mean(values * values * values))
+
+
+def _third(db: float, slope: float = 1.0) -> float:
+    """What cubes of weights add to the variance that a mean power is corrected by."""
+    return float(_skew(slope) * db * np.log(10.0) / 30.0)
 
 
 def _with_slow_rises(values: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -204,11 +212,11 @@ def partial_gains(
     together = (1.0 - CARRIED * of_voices / heard)[of_place]
     alone = (OWN * depth.own * _own_share()[places, None]) * (1.0 - CARRIED * share)
     variance = (weights * weights).sum(axis=1)[:, None] * together * together
-    own = alone * alone
-    variance += own
-    own *= alone  # the third cumulant of what each does, as if it were variance
-    own *= np.float32(_skew(PARTIALS_SLOPE) * depth.db * np.log(10.0) / 30.0)
-    variance += own
+    powers = alone * alone
+    variance += powers
+    powers *= alone
+    powers *= np.float32(_third(depth.db, PARTIALS_SLOPE))
+    variance += powers
     level = weights @ moving
     level *= together
     alone *= read(voices.offsets[places], PARTIALS * gestures.seconds, PARTIALS_SLOPE)
@@ -237,6 +245,9 @@ def noise_gains(gestures: Gestures, depth: Depth, colours: Values) -> Values:
     level += TOGETHER * gestures.together
     broad = (_broad_shares() ** 2).sum(axis=1)
     variance = NOISE_SWELL**2 * broad + depth.own**2 + TOGETHER**2
+    cubes = (_broad_shares() ** 3).sum(axis=1)
+    cubes = NOISE_SWELL**3 * cubes + depth.own**3 + TOGETHER**3
+    variance += _third(depth.db) * cubes
     gains = _amplitudes(level, variance[:, None], depth.db)
     gains *= colours[_colour_of_noise_bands()]
     return gains

@@ -166,14 +166,45 @@ def test_the_same_section_brings_the_same_motif() -> None:
     assert np.mean(shared) > 4.0  # of six; by chance 2.3
 
 
+def _sounds(tonal_shares: list[float]) -> Decoded:
+    noise, tonal = np.zeros((2, len(tonal_shares), AXIS.n_bands))
+    tonal[:, 300] = tonal_shares
+    noise[:, 200:400] = (1.0 - tonal[:, 300:301]) / 200.0
+    return Decoded(noise, tonal, 0)
+
+
 @pytest.mark.parametrize(
-    ("tonal_share", "gain_db"),
-    [(0.9, 0.0), (LEAST_TONAL, 0.0), (0.4, -3.0), (0.02, NOISE_GAINS_DB[-1])],
+    ("tonal_shares", "gain_db"),
+    [
+        ([0.9] * 5, 0.0),
+        ([LEAST_TONAL + 0.01] * 5, 0.0),
+        ([0.4] * 5, -3.0),
+        ([0.1, 0.9, 0.9, 0.9], 0.0),
+        ([0.1, 0.1, 0.9], -7.0),
+        ([0.02] * 5, NOISE_GAINS_DB[-1]),
+    ],
 )
-def test_noise_leaves_a_song_tones_enough(tonal_share: float, gain_db: float) -> None:
-    tonal, noise = np.zeros((2, 5, AXIS.n_bands))
-    tonal[:, 300], noise[:, 200:400] = tonal_share, (1.0 - tonal_share) / 200.0
-    gain = noise_gain(Decoded(noise, tonal, 0))
+def test_noise_leaves_a_song_tones_enough(
+    tonal_shares: list[float], gain_db: float
+) -> None:
+    gain = noise_gain(_sounds(tonal_shares))
     assert 10.0 * np.log10(gain) == pytest.approx(gain_db, abs=0.01)
-    silence = np.zeros((5, AXIS.n_bands))
-    assert np.isfinite(noise_gain(Decoded(silence, silence, 0)))
+
+
+def test_silent_sounds_do_not_say_how_loud_noise_is() -> None:
+    half = _sounds([0.9, 0.9, 0.0, 0.0, 0.0])
+    half.noise[2:] = 0.0
+    assert noise_gain(half) == 1.0
+    half.noise[:], half.tonal[:] = 0.0, 0.0
+    assert noise_gain(half) == 1.0
+
+
+def test_the_gain_of_a_songs_noise_is_that_of_its_nodes() -> None:
+    over_tones = []
+    for gain in (1.0, 0.25):
+        nodes = music()._nodes
+        slot = nodes._schedule.at(10.0)[-1]
+        nodes._casts[slot.index] = replace(nodes.cast(slot), noise_gain=gain)
+        made, row = nodes.nodes(40, 1)[slot][0]
+        over_tones.append(made.noise[row].sum() / made.tonal[row, -1200:].sum())
+    assert over_tones[1] / over_tones[0] == pytest.approx(0.25, rel=1e-4)

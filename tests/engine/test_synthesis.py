@@ -213,9 +213,35 @@ def test_movement_rises_slowly_and_falls_as_it_likes(slope: float) -> None:
     """A quick rise of many partials at once would be heard as an attack."""
     table = motion.table(slope).astype(np.float64)
     steps = np.diff(table) * motion.TABLE_HZ  # standard deviations a second
-    # The rest of it is spread again to a variance of 1, so it is steeper than asked.
+    # What is limited is less spread, and is spread again to a variance of 1.
     assert steps.max() < 1.5 * motion.MOST_RISE
     assert -steps.min() > 2.0 * steps.max()
     assert np.mean(table[:-1]) == pytest.approx(0.0, abs=1e-6)
     assert np.std(table[:-1]) == pytest.approx(1.0, abs=1e-5)
-    assert table[0] == table[-1]
+
+
+def test_the_limit_of_rises_goes_on_over_the_end_of_a_period() -> None:
+    step = motion.MOST_RISE / motion.TABLE_HZ
+    curve = np.full(200, 5.0)
+    curve[-1] = -5.0
+    limited = motion._with_slow_rises(curve)
+    assert np.all(limited <= curve + 1e-9)
+    assert np.diff(np.append(limited, limited[0])).max() <= step + 1e-9
+    assert limited[0] == pytest.approx(-5.0 + step)
+    turned = np.roll(motion._with_slow_rises(np.roll(curve, 70)), -70)
+    np.testing.assert_allclose(turned, limited, atol=1e-9)
+
+
+@pytest.mark.parametrize("db", [2.0, 5.0])
+def test_bands_of_noise_keep_their_mean_power(db: float) -> None:
+    seconds = np.arange(0.0, 1200.0, 0.05)
+    still = np.ones((motion.N_COLOURS, len(seconds)), np.float32)
+    means_db = [
+        10.0 * np.log10(np.mean(gains.astype(np.float64) ** 2))
+        for seed in range(6)
+        for gains in [
+            motion.noise_gains(motion.gestures(seed, seconds), Depth(db, 1.0), still)
+        ]
+    ]
+    # Without what is taken off, 0.6 and 3.6 dB more.
+    assert abs(np.mean(means_db)) < 0.03 * db
