@@ -77,7 +77,8 @@ def leave(code: int) -> None:
 
     Files are closed when a command returns. A thread that is still inside a native
     library, or one of that library's own, would crash the process while the interpreter
-    is taken down, and a signal would print a traceback.
+    is taken down; so might a library whose import a signal has cut off. And a signal
+    would print a traceback.
     """
     signal.setitimer(signal.ITIMER_REAL, 0.0)
     for number in _handled():
@@ -90,7 +91,8 @@ def leave(code: int) -> None:
             if stream is sys.stderr:  # the interpreter would end by its own code, 120
                 os._exit(code)
     others = set(threading.enumerate()) - {threading.main_thread()}
-    if any(thread.daemon for thread in others) or _n_threads() > 1 + len(others):
+    are_foreign = _n_threads() > 1 + len(others)
+    if asked() is not None or are_foreign or any(each.daemon for each in others):
         os._exit(code)
     sys.exit(code)
 

@@ -18,7 +18,7 @@ from model.spectrum import moving_mean
 # high the same note an octave down, a fourth below. A fifth below would be a new root.
 NOTES_HZ = (80.0, 165.0)
 ALONE_DB = (9.0, 15.0)  # by which the first note leads by itself
-LEAD_DB = (9.0, 2.5)  # by which it then leads the second
+LEAD_DB = (9.0, 1.2)  # by which it then leads the second
 _FIFTH_UP, _FOURTH_DOWN = 71, -51  # bands
 
 # Within these frequencies a note gives way to notes so many bands above and below it.

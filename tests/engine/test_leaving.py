@@ -53,3 +53,19 @@ def test_the_interpreter_is_not_taken_down_beside_native_threads() -> None:
     for native, said in ((True, ""), (False, "taken down\n")):
         done = run(NATIVE_THREADS.format(native=native))
         assert (done.returncode, done.stdout) == (4, said), done.stderr
+
+
+CUT_OFF = """
+import atexit, os
+from engine.cli import main
+
+atexit.register(os.abort)  # as a library might that was not imported to its end
+main.latent.main = lambda *args, **kwargs: os.kill(os.getpid(), {number})
+main.run_process()
+"""
+
+
+def test_the_interpreter_is_not_taken_down_after_a_signal() -> None:
+    for number in (2, 15):
+        done = run(CUT_OFF.format(number=number))
+        assert (done.returncode, done.stderr) == (128 + number, "latent: stopped\n")
