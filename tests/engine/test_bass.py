@@ -106,7 +106,7 @@ def test_the_second_comes_by_and_by() -> None:
         added.append(bass.sum() - before)
     assert added[0] == 0.0
     assert added[-1] == pytest.approx(10.0 ** (-LEAD_DB[1] / 10.0), rel=0.02)
-    assert np.max(np.abs(np.diff(added))) < 0.02
+    assert np.max(np.abs(np.diff(added))) < 0.03  # of a tenth of a decibel each
 
 
 def test_the_lowest_octave_is_filled_as_far_as_it_is_empty() -> None:
