@@ -126,7 +126,12 @@ def _skew(slope: float) -> float:
 
 
 def _third(db: float, slope: float = 1.0) -> float:
-    """What cubes of weights add to the variance that a mean power is corrected by."""
+    """Share of a sum of cubed weights that counts as variance in `_amplitudes`.
+
+    Args:
+        db: standard deviation of what has a weight of 1.
+        slope: of the table that it is read from.
+    """
     return float(_skew(slope) * db * np.log(10.0) / 30.0)
 
 
