@@ -1,11 +1,11 @@
-"""The bass: two notes apart where it has one alone or many, and the octave below.
+"""The bass: two notes apart where it has one alone or many, and the octaves below.
 
 Sounds of a timbre space are often of one low note, or of none. One that is alone is the
 strongest all the time, and stands for the whole song; with a second beside it, now the
 one and now the other is stronger, as both swell. Of several that are close together,
 the stronger ones stand out: seconds to fourths are rough down there, which arrangers
-know as low interval limits. What recordings have below 66 Hz is let down from the tones
-above.
+know as low interval limits. What recordings have in the lowest two octaves is let down
+from the tones above.
 """
 
 import numpy as np
@@ -17,23 +17,25 @@ from model.spectrum import moving_mean
 # A note within these gets a second within them: the fifth above, or where that is too
 # high the same note an octave down, a fourth below. A fifth below would be a new root.
 NOTES_HZ = (80.0, 165.0)
-ALONE_DB = (9.0, 15.0)  # by which the first note leads by itself
-LEAD_DB = (9.0, 1.2)  # by which it then leads the second
+ALONE_DB = (5.0, 11.0)  # by which the first note leads by itself
+LEAD_DB = (5.0, 3.0)  # by which it then leads the second
 _FIFTH_UP, _FOURTH_DOWN = 71, -51  # bands
 
 # Within these frequencies a note gives way to notes so many bands above and below it.
 # Its gain is its share of their power and its own, raised to an exponent. The exponent
 # grows with the crowd: the mean of what the shares lack of 1.
 CLOSE_HZ = (55.0, 185.0)
-CLOSE_BANDS = (15, 55)  # one and a half to five and a half semitones
+CLOSE_BANDS = (15, 45)  # one and a half to four and a half semitones
 YIELD = 1.2  # the exponent, where the crowd is complete
 CROWDED = (0.2, 0.5)  # from which it begins, and is complete
 
-# An octave or more below the sound's own partials: what lies an octave up in these is
-# let down into the lowest, by the given share of its power.
-SUB_HZ = (33.0, 66.0)
-SUB_SHARES = (0.5, 0.18, 0.06, 0.03, 0.02, 0.02)
-SUB_MOST = 0.025  # of the whole power: where that much is there already, none is added
+# The lowest two octaves, by their lower ends: what lies one octave up, two and so on is
+# let down into them, by the given shares of its power.
+LOW_OCTAVES_HZ = (66.0, 33.0)
+LOW_SHARES = (0.5, 0.18, 0.06, 0.03, 0.02, 0.02)
+LOW_MOST = 0.025  # of the whole power: where that much is there already, none is added
+LOWEST_SHARE = 0.4  # of the whole power, that may lie below the upper of them
+LOWEST_DOWN = 0.1  # gain of power to which that is lowered at most
 
 _SEMITONE = 10  # bands
 _NOTE = 7  # bands on either side that belong to a note
@@ -93,24 +95,47 @@ def part_close_notes(tonal: Powers) -> None:
     bass *= before / (bass.sum(axis=1, keepdims=True) + 1e-20)
 
 
-def add_sub(noise: Powers, tonal: Powers) -> None:
-    """Let tones down by octaves into the lowest, as far as it is empty, in place.
+def add_low_octaves(noise: Powers, tonal: Powers) -> None:
+    """Let tones down by octaves into the lowest two, as far as these are empty.
 
     Args:
         noise: band powers, shape (n, n_bands).
-        tonal: the same of partials, which are added to.
+        tonal: the same of partials, which are added to in place.
     """
-    octave = round(AXIS.bands_per_octave)
-    low, high = np.searchsorted(AXIS.centres, SUB_HZ)
-    sub = np.zeros((len(tonal), high - low))
-    for number, share in enumerate(SUB_SHARES, 1):
-        sub += share * tonal[:, low + number * octave : high + number * octave]
-    # The strongest note stands out of the others: many so low would beat fast.
-    note = np.maximum(moving_mean(sub, _SEMITONE, "symmetric"), 0.0)
-    note /= np.maximum(note.max(axis=1, keepdims=True), 1e-20)
-    sub *= note**3
     total = noise.sum(axis=1) + tonal.sum(axis=1)
-    below = noise[:, :high].sum(axis=1) + tonal[:, :high].sum(axis=1)
-    lacking = np.maximum(SUB_MOST * total - below, 0.0)
-    sub *= np.minimum(1.0, lacking / np.maximum(sub.sum(axis=1), 1e-20))[:, None]
-    tonal[:, low:high] += sub
+    for from_hz in LOW_OCTAVES_HZ:
+        _let_down(noise, tonal, from_hz, LOW_MOST * total)
+
+
+def hold_lowest(noise: Powers, tonal: Powers) -> None:
+    """Lower what lies below `LOW_OCTAVES_HZ` to its share of the whole, in place.
+
+    Args:
+        noise: band powers, shape (n, n_bands).
+        tonal: the same of partials.
+    """
+    high = int(np.searchsorted(AXIS.centres, LOW_OCTAVES_HZ[0]))
+    lowest = noise[:, :high].sum(axis=1) + tonal[:, :high].sum(axis=1)
+    rest = noise[:, high:].sum(axis=1) + tonal[:, high:].sum(axis=1)
+    most = LOWEST_SHARE / (1.0 - LOWEST_SHARE) * rest
+    gain = np.clip(most / (lowest + 1e-20), LOWEST_DOWN, 1.0)[:, None]
+    noise[:, :high] *= gain
+    tonal[:, :high] *= gain
+
+
+def _let_down(noise: Powers, tonal: Powers, from_hz: float, enough: Powers) -> None:
+    """Let tones down into the octave from a frequency on, up to a power there."""
+    octave = round(AXIS.bands_per_octave)
+    low = int(np.searchsorted(AXIS.centres, from_hz))
+    high = low + octave
+    added = np.zeros((len(tonal), octave))
+    for number, share in enumerate(LOW_SHARES, 1):
+        added += share * tonal[:, low + number * octave : high + number * octave]
+    # The strongest note stands out of the others: many so low would beat fast.
+    note = np.maximum(moving_mean(added, _SEMITONE, "symmetric"), 0.0)
+    note /= np.maximum(note.max(axis=1, keepdims=True), 1e-20)
+    added *= note**3
+    there = noise[:, low:high].sum(axis=1) + tonal[:, low:high].sum(axis=1)
+    lacking = np.maximum(enough - there, 0.0)
+    added *= np.minimum(1.0, lacking / np.maximum(added.sum(axis=1), 1e-20))[:, None]
+    tonal[:, low:high] += added

@@ -20,6 +20,7 @@ LONGEST_LAG_S = 3.0
 NOISE_STEPS = 0.3  # over which the noise is a mean, within bounds too
 NOISE_S = 3.0
 _NOISE_TAPS = 4
+BASS_S = 1.5  # over which the bass is a mean: quick circles would change its note
 
 # Share of tones in the power of a song's sounds, on average: with less, nothing would
 # be held in it, so its noise is lowered, by 8 dB at most.
@@ -53,8 +54,11 @@ class SongCast:
         bass, body, noise = (round(place * reach / node_s) for place in self.order)
         stretch = min(NOISE_STEPS * self.step, NOISE_S)
         apart = max(1, round(stretch / node_s / (_NOISE_TAPS - 1)))
+        n_bass = max(1, round(BASS_S / node_s))
         return Lags(
-            bass, body, tuple(noise + tap * apart for tap in range(_NOISE_TAPS))
+            tuple(bass + tap for tap in range(n_bass)),
+            body,
+            tuple(noise + tap * apart for tap in range(_NOISE_TAPS)),
         )
 
 

@@ -18,7 +18,12 @@ from numpy.typing import NDArray
 from engine.compose.composer import ComposedSong
 from engine.compose.pool import guarded_sounds
 from engine.sound.balance import balance_db, balanced, tilt_db
-from engine.sound.bass import add_second, add_sub, part_close_notes
+from engine.sound.bass import (
+    add_low_octaves,
+    add_second,
+    hold_lowest,
+    part_close_notes,
+)
 from engine.sound.motion import weighted_power
 from engine.sound.partials import PLACES_PER_BAND, gather, split_tonal
 from model.config import AXIS
@@ -81,18 +86,18 @@ class Lags:
     """By how many nodes each part of the music comes after the path.
 
     Attributes:
-        bass, body: of one node each.
-        noise: of several, of which the noise is the mean.
+        body: of one node.
+        bass, noise: of several, of which each is the mean.
     """
 
-    bass: int
+    bass: tuple[int, ...]
     body: int
     noise: tuple[int, ...]
 
     @property
     def longest(self) -> int:
         """How many nodes of the past are needed."""
-        return max(self.bass, self.body, *self.noise)
+        return max(self.body, *self.bass, *self.noise)
 
 
 def decode(
@@ -141,20 +146,22 @@ def combine(
         sample_rate: Hz.
     """
 
-    def at(lag: int) -> slice:
-        return slice(first - lag, first - lag + BATCH)
+    def mean(bands: Powers, parts: tuple[int, ...]) -> Powers:
+        whole = np.zeros((BATCH, bands.shape[1]))
+        for lag in parts:
+            whole += bands[first - lag : first - lag + BATCH]
+        whole *= 1.0 / len(parts)
+        return whole
 
     share = _bass_share()
-    bass, body = rows.tonal[at(lags.bass)], rows.tonal[at(lags.body)]
-    tonal = body + share * (bass - body)
-    noise = rows.noise[at(lags.noise[0])].copy()
-    for lag in lags.noise[1:]:
-        noise += rows.noise[at(lag)]
-    noise *= 1.0 / len(lags.noise)
-    noise += share * (rows.noise[at(lags.bass)] - noise)
-    add_second(tonal)
+    tonal = rows.tonal[first - lags.body : first - lags.body + BATCH]
+    tonal = tonal + share * (mean(rows.tonal, lags.bass) - tonal)
+    noise = mean(rows.noise, lags.noise)
+    noise += share * (mean(rows.noise, lags.bass) - noise)
     part_close_notes(tonal)
-    add_sub(noise, tonal)
+    add_second(tonal)
+    add_low_octaves(noise, tonal)
+    hold_lowest(noise, tonal)
     whole = noise + tonal  # before the lowest noise becomes partials
     heard = _loudness(whole)
     gain = 10.0 ** ((levels - heard) / 10.0)[:, None]
