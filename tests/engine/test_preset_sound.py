@@ -1,4 +1,4 @@
-"""The bundled presets sound as they say, and songs of one like one another: by audio."""
+"""Presets sound as they say, and songs of one like one another: measured on audio."""
 
 from functools import lru_cache
 
