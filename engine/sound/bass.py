@@ -1,11 +1,11 @@
-"""The bass: two notes apart where it has one alone or many, and the octaves below.
+"""The bass: two notes apart where one leads or many crowd, and the octaves below.
 
-Sounds of a timbre space are often of one low note, or of none. One that is alone is the
-strongest all the time, and stands for the whole song; with a second beside it, now the
-one and now the other is stronger, as both swell. Of several that are close together,
-the stronger ones stand out: seconds to fourths are rough down there, which arrangers
-know as low interval limits. What recordings have in the lowest two octaves is let down
-from the tones above.
+Sounds of a timbre space are often of one low note, or of none. One that leads the
+others is the strongest all the time, and stands for the whole song; with a second
+nearly as strong, now the one and now the other leads, as both swell. Of several that
+are close together, the stronger ones stand out: seconds and thirds are rough down
+there, which arrangers know as low interval limits. What recordings have in the lowest
+two octaves is let down from the tones above, and the lowest is held at its share.
 """
 
 import numpy as np
@@ -19,6 +19,7 @@ from model.spectrum import moving_mean
 NOTES_HZ = (80.0, 165.0)
 ALONE_DB = (5.0, 11.0)  # by which the first note leads by itself
 LEAD_DB = (5.0, 3.0)  # by which it then leads the second
+CROWDED_BY = 0.25  # of the second's power, close to where it is to be: none is added
 _FIFTH_UP, _FOURTH_DOWN = 71, -51  # bands
 
 # Within these frequencies a note gives way to notes so many bands above and below it.
@@ -30,12 +31,18 @@ YIELD = 1.2  # the exponent, where the crowd is complete
 CROWDED = (0.2, 0.5)  # from which it begins, and is complete
 
 # The lowest two octaves, by their lower ends: what lies one octave up, two and so on is
-# let down into them, by the given shares of its power.
+# let down into them, by the given shares of its power. The upper one comes first, so
+# that the lower has something one octave up.
 LOW_OCTAVES_HZ = (66.0, 33.0)
 LOW_SHARES = (0.5, 0.18, 0.06, 0.03, 0.02, 0.02)
-LOW_MOST = 0.025  # of the whole power: where that much is there already, none is added
-LOWEST_SHARE = 0.4  # of the whole power, that may lie below the upper of them
-LOWEST_DOWN = 0.1  # gain of power to which that is lowered at most
+LOW_ENOUGH = (
+    0.025  # of the whole power: where that much is there already, none is added
+)
+
+# The lowest: all of what is below the first, less and less up to the second.
+LOWEST_HZ = (50.0, 80.0)
+LOWEST_MOST = 0.4  # of the whole power that the lowest may have
+LOWEST_GAIN = 0.1  # of power, by which it is lowered at most
 
 _SEMITONE = 10  # bands
 _NOTE = 7  # bands on either side that belong to a note
@@ -64,8 +71,18 @@ def add_second(tonal: Powers) -> None:
         wanted = 10.0 ** (-np.interp(lead_db, ALONE_DB, LEAD_DB) / 10.0) * power
         if (lacking := float(wanted - others.max())) > 0.0:
             moved = _FIFTH_UP if first + _FIFTH_UP < inside[1] else _FOURTH_DOWN
+            lacking *= _room(others, place + moved, CROWDED_BY * wanted)
             reach = np.arange(first - _SEMITONE, first + _SEMITONE)
             row[reach + moved] += row[reach] * (lacking / power)
+
+
+def _room(notes: Powers, place: int, most: float) -> float:
+    """How much room there is for a note: 0 where one close to it has so much power."""
+    far = CLOSE_BANDS[1]
+    around = notes[max(0, place - far) : place + far].copy()
+    middle = min(place, far)
+    around[max(0, middle - _NOTE) : middle + _NOTE + 1] = 0.0
+    return float(np.clip(1.0 - around.max() / (most + 1e-20), 0.0, 1.0))
 
 
 def part_close_notes(tonal: Powers) -> None:
@@ -104,23 +121,27 @@ def add_low_octaves(noise: Powers, tonal: Powers) -> None:
     """
     total = noise.sum(axis=1) + tonal.sum(axis=1)
     for from_hz in LOW_OCTAVES_HZ:
-        _let_down(noise, tonal, from_hz, LOW_MOST * total)
+        _let_down(noise, tonal, from_hz, LOW_ENOUGH * total)
 
 
 def hold_lowest(noise: Powers, tonal: Powers) -> None:
-    """Lower what lies below `LOW_OCTAVES_HZ` to its share of the whole, in place.
+    """Lower what is lowest until it has no more than its share of the whole, in place.
 
     Args:
         noise: band powers, shape (n, n_bands).
         tonal: the same of partials.
     """
-    high = int(np.searchsorted(AXIS.centres, LOW_OCTAVES_HZ[0]))
-    lowest = noise[:, :high].sum(axis=1) + tonal[:, :high].sum(axis=1)
-    rest = noise[:, high:].sum(axis=1) + tonal[:, high:].sum(axis=1)
-    most = LOWEST_SHARE / (1.0 - LOWEST_SHARE) * rest
-    gain = np.clip(most / (lowest + 1e-20), LOWEST_DOWN, 1.0)[:, None]
-    noise[:, :high] *= gain
-    tonal[:, :high] *= gain
+    octaves = np.log2(AXIS.centres / LOWEST_HZ[1])
+    reach = octaves / np.log2(LOWEST_HZ[0] / LOWEST_HZ[1])
+    n_low = int(np.searchsorted(AXIS.centres, LOWEST_HZ[1]))
+    is_low = np.clip(reach[:n_low], 0.0, 1.0)
+    lowest = (noise[:, :n_low] + tonal[:, :n_low]) @ is_low
+    rest = noise.sum(axis=1) + tonal.sum(axis=1) - lowest
+    most = LOWEST_MOST / (1.0 - LOWEST_MOST) * rest
+    gain = np.clip(most / (lowest + 1e-20), LOWEST_GAIN, 1.0)
+    gains = 1.0 - is_low * (1.0 - gain[:, None])
+    noise[:, :n_low] *= gains
+    tonal[:, :n_low] *= gains
 
 
 def _let_down(noise: Powers, tonal: Powers, from_hz: float, enough: Powers) -> None:

@@ -20,7 +20,9 @@ LONGEST_LAG_S = 3.0
 NOISE_STEPS = 0.3  # over which the noise is a mean, within bounds too
 NOISE_S = 3.0
 _NOISE_TAPS = 4
-BASS_S = 1.5  # over which the bass is a mean: quick circles would change its note
+# Over which the bass is a mean: quick circles would change its note. Nodes from 1.2 s
+# apart on have no mean, since the wiggle has none of these circles then.
+BASS_S = 1.5
 
 # Share of tones in the power of a song's sounds, on average: with less, nothing would
 # be held in it, so its noise is lowered, by 8 dB at most.
@@ -55,6 +57,7 @@ class SongCast:
         stretch = min(NOISE_STEPS * self.step, NOISE_S)
         apart = max(1, round(stretch / node_s / (_NOISE_TAPS - 1)))
         n_bass = max(1, round(BASS_S / node_s))
+        bass = max(0, bass - (n_bass - 1) // 2)  # the mean is around it, if it can be
         return Lags(
             tuple(bass + tap for tap in range(n_bass)),
             body,

@@ -4,8 +4,8 @@ A node is the sound at one moment of the stream. Nodes lie `hop` seconds apart, 
 grid of absolute frames, and are decoded in batches of a fixed number: whatever was
 decoded before, a node comes out the same to the bit.
 
-Bass, body and noise change at times of their own: each is read from an earlier node
-than the next, by a lag that belongs to the song, and the noise over a stretch of time.
+Bass, body and noise change at times of their own: each is read by a lag of the song
+before the node, bass and noise over a stretch of time.
 So there is something held while something moves.
 """
 
@@ -153,11 +153,12 @@ def combine(
         whole *= 1.0 / len(parts)
         return whole
 
-    share = _bass_share()
-    tonal = rows.tonal[first - lags.body : first - lags.body + BATCH]
-    tonal = tonal + share * (mean(rows.tonal, lags.bass) - tonal)
+    tonal = mean(rows.tonal, (lags.body,))
     noise = mean(rows.noise, lags.noise)
-    noise += share * (mean(rows.noise, lags.bass) - noise)
+    share = _bass_share()
+    for part, all_rows in ((tonal, rows.tonal), (noise, rows.noise)):
+        low = part[:, : len(share)]
+        low += share * (mean(all_rows[:, : len(share)], lags.bass) - low)
     part_close_notes(tonal)
     add_second(tonal)
     add_low_octaves(noise, tonal)
@@ -196,8 +197,9 @@ def _loudness(power: Powers) -> Powers:
 
 @lru_cache(maxsize=1)
 def _bass_share() -> Powers:
-    """Share of the bass part in each band."""
-    return np.asarray(1.0 / (1.0 + (AXIS.centres / BASS_HZ) ** _BASS_SLOPE))
+    """Share of the bass part in each of the lowest bands; above them it has none."""
+    share = 1.0 / (1.0 + (AXIS.centres / BASS_HZ) ** _BASS_SLOPE)
+    return np.asarray(share[share > 1e-4])
 
 
 def _tuned(power: Powers, line: Powers, song: ComposedSong) -> Powers:

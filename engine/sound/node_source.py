@@ -24,7 +24,9 @@ from engine.sound.partials import N_PLACES
 from engine.sound.transport import Transport
 from model.inference import TimbreModel
 
-MOVED_LU = 0.15  # that songs lack of their loudness since they move: mean of 64
+# That songs lack of their loudness since they move: of 8 songs of each preset, 138 s
+# and without a bed, the mean.
+MOVED_LU = 0.15
 GLIDE_S = 4.0  # to a point that was asked for, and back
 
 _KEPT_BATCHES = 3  # of nodes: music goes on from one to the next

@@ -11,7 +11,13 @@ from effects.audio.loudness import integrated_lufs
 from engine.control.controls import snapshot_of
 from engine.graph import TARGET_LUFS
 from engine.sound import foreground
-from engine.sound.cast import LEAST_TONAL, NOISE_GAINS_DB, noise_gain
+from engine.sound.cast import (
+    LAG_STEPS,
+    LEAST_TONAL,
+    LONGEST_LAG_S,
+    NOISE_GAINS_DB,
+    noise_gain,
+)
 from engine.sound.decoding import BASS_HZ, BATCH, Decoded, Lags, combine
 from engine.sound.partials import place_hz
 from model.config import AXIS
@@ -98,6 +104,48 @@ def test_each_part_changes_at_its_own_time() -> None:
     assert changes(places[:, 560]) == 0, "the bass"
     assert changes(places[:, 1400]) == 3, "the body"
     assert changes(bins[:, 200]) == 7, "the noise, the middle of its stretch"
+
+
+def test_the_bass_is_a_mean_over_its_stretch() -> None:
+    n = 3 * BATCH
+    noise, tonal = np.full((n, AXIS.n_bands), 1e-9), np.zeros((n, AXIS.n_bands))
+    tonal[:, 600], tonal[2 * BATCH :, 250] = 1e-4, 1e-4
+    lags = Lags((1, 2, 3, 4), 0, (0,))
+    levels = np.full(BATCH, -20.0)
+    rows = Decoded(noise, tonal, 0)
+    node = combine(rows, 2 * BATCH, lags, levels, 1.0, 513, RATE)
+    bass = node.tonal[:, 480:520].sum(axis=1)
+    body = node.tonal[:, 1180:1220].sum(axis=1)
+    share = (bass / body) / (bass / body).max()
+    np.testing.assert_allclose(share[:6], [0.0, 0.25, 0.5, 0.75, 1.0, 1.0], atol=0.01)
+
+
+@pytest.mark.parametrize(("node_s", "n"), [(0.1, 15), (0.24, 6), (0.5, 3), (2.0, 1)])
+def test_the_bass_is_a_mean_over_a_second_and_a_half(node_s: float, n: int) -> None:
+    stream = music(1)
+    cast = stream._nodes.cast(stream._schedule.at(0.0)[-1])
+    orders: tuple[tuple[int, ...], ...] = ((0, 1, 2), (1, 0, 2), (2, 1, 0))
+    for order in orders:
+        lags = replace(cast, order=order).lags(node_s)
+        assert len(lags.bass) == n
+        assert min(lags.bass) >= 0
+        assert lags.longest <= 4 * BATCH
+        if order[0] == 2:
+            middle = float(np.mean(lags.bass)) * node_s
+            reach = 2 * min(LAG_STEPS * cast.step, LONGEST_LAG_S)
+            assert middle == pytest.approx(reach, abs=node_s)
+
+
+def test_the_lowest_of_what_is_combined_is_held() -> None:
+    n = 2 * BATCH
+    tonal = np.zeros((n, AXIS.n_bands))
+    tonal[:, 130], tonal[:, 600] = 1e-3, 1e-5  # 42 Hz, 20 dB over the rest
+    rows = Decoded(np.full((n, AXIS.n_bands), 1e-9), tonal, 0)
+    levels = np.full(BATCH, -20.0)
+    node = combine(rows, BATCH, Lags((0,), 0, (0,)), levels, 1.0, 513, RATE)
+    low = node.bands[0, AXIS.centres < 66.0].sum()
+    rest = node.bands[0, AXIS.centres >= 66.0].sum()
+    assert low / rest == pytest.approx(10.0, rel=0.2), "lowered by 10 dB"
 
 
 def test_the_parts_of_songs_differ_in_their_order() -> None:
