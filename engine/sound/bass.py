@@ -8,6 +8,8 @@ there, which arrangers know as low interval limits. What recordings have in the 
 two octaves is let down from the tones above, and the lowest is held at its share.
 """
 
+from functools import lru_cache
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -35,9 +37,7 @@ CROWDED = (0.2, 0.5)  # from which it begins, and is complete
 # that the lower has something one octave up.
 LOW_OCTAVES_HZ = (66.0, 33.0)
 LOW_SHARES = (0.5, 0.18, 0.06, 0.03, 0.02, 0.02)
-LOW_ENOUGH = (
-    0.025  # of the whole power: where that much is there already, none is added
-)
+LOW_ENOUGH = 0.025  # of the whole power: to an octave that has so much, none is added
 
 # The lowest: all of what is below the first, less and less up to the second.
 LOWEST_HZ = (50.0, 80.0)
@@ -131,17 +131,24 @@ def hold_lowest(noise: Powers, tonal: Powers) -> None:
         noise: band powers, shape (n, n_bands).
         tonal: the same of partials.
     """
-    octaves = np.log2(AXIS.centres / LOWEST_HZ[1])
-    reach = octaves / np.log2(LOWEST_HZ[0] / LOWEST_HZ[1])
-    n_low = int(np.searchsorted(AXIS.centres, LOWEST_HZ[1]))
-    is_low = np.clip(reach[:n_low], 0.0, 1.0)
-    lowest = (noise[:, :n_low] + tonal[:, :n_low]) @ is_low
+    share = _lowest_share()
+    n_low = len(share)
+    lowest = (noise[:, :n_low] + tonal[:, :n_low]) @ share
     rest = noise.sum(axis=1) + tonal.sum(axis=1) - lowest
     most = LOWEST_MOST / (1.0 - LOWEST_MOST) * rest
     gain = np.clip(most / (lowest + 1e-20), LOWEST_GAIN, 1.0)
-    gains = 1.0 - is_low * (1.0 - gain[:, None])
+    gains = 1.0 - share * (1.0 - gain[:, None])
     noise[:, :n_low] *= gains
     tonal[:, :n_low] *= gains
+
+
+@lru_cache(maxsize=1)
+def _lowest_share() -> Powers:
+    """How far each of the lowest bands is lowered; those above them are not."""
+    octaves = np.log2(AXIS.centres / LOWEST_HZ[1])
+    reach = octaves / np.log2(LOWEST_HZ[0] / LOWEST_HZ[1])
+    n_low = int(np.searchsorted(AXIS.centres, LOWEST_HZ[1]))
+    return np.asarray(np.clip(reach[:n_low], 0.0, 1.0))
 
 
 def _let_down(noise: Powers, tonal: Powers, from_hz: float, enough: Powers) -> None:

@@ -20,8 +20,8 @@ LONGEST_LAG_S = 3.0
 NOISE_STEPS = 0.3  # over which the noise is a mean, within bounds too
 NOISE_S = 3.0
 _NOISE_TAPS = 4
-# Over which the bass is a mean: quick circles would change its note. Nodes from 1.2 s
-# apart on have no mean, since the wiggle has none of these circles then.
+# Over which the bass is a mean: quick circles of the wiggle would change its note. Of
+# nodes more than a second apart it takes one alone: they do not follow quick circles.
 BASS_S = 1.5
 
 # Share of tones in the power of a song's sounds, on average: with less, nothing would

@@ -4,9 +4,9 @@ A node is the sound at one moment of the stream. Nodes lie `hop` seconds apart, 
 grid of absolute frames, and are decoded in batches of a fixed number: whatever was
 decoded before, a node comes out the same to the bit.
 
-Bass, body and noise change at times of their own: each is read by a lag of the song
-before the node, bass and noise over a stretch of time.
-So there is something held while something moves.
+Bass, body and noise change at times of their own: each is read from nodes before, as
+many as the song has it lag behind; bass and noise are means of several. So there is
+something held while something moves.
 """
 
 from dataclasses import dataclass
