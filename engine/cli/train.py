@@ -25,6 +25,7 @@ from engine.cli.screen import clock
 
 if TYPE_CHECKING:
     from model.training.fit import EpochReport, TrainSettings
+    from model.training.start import Start
 
 PLAN = "plan.json"  # in the folder of checkpoints: how many epochs fit the minutes
 # The original network is slow for its size. With fewer clips in a step it takes more
@@ -62,7 +63,7 @@ def default_model() -> Path:
     default="auto",
     show_default=True,
     help="What to start from: `random` weights, the `bundled` model, the FOLDER of "
-    "another one, or `auto`, which tries the first two for a tenth of the epochs and "
+    "another one, or `auto`, which tries the first two for some epochs and "
     "goes on with what has the lower error on songs left out.",
 )
 @click.option(
@@ -113,7 +114,7 @@ def train(
     from model.training import train as training
     from model.training.device import check_device
     from model.training.fit import TrainSettings
-    from model.training.start import TRIAL
+    from model.training.start import TRIAL, Start
     from model.training.vae import VAEConfig
 
     settings = TrainSettings(
@@ -128,11 +129,11 @@ def train(
     elif start != "auto":
         origin = Path(start)
     if minutes is not None:
+        first = Start() if origin == "auto" else Start(origin)
         if start == "auto":
             minutes /= 1.0 + 2.0 * TRIAL
-        settings = replace(
-            settings, epochs=_epochs_in(minutes, folder, settings, out, device)
-        )
+        n_epochs = _epochs_in(minutes, folder, settings, first, out, device)
+        settings = replace(settings, epochs=n_epochs)
     about = {"command": " ".join(["latent", *sys.argv[1:]])}
     with _losses() as progress:
         made = training.train(
@@ -175,6 +176,7 @@ def _epochs_in(
     minutes: float,
     corpus_dir: Path,
     settings: "TrainSettings",
+    start: "Start",
     out: Path,
     device: str,
 ) -> int:
@@ -189,6 +191,7 @@ def _epochs_in(
         content = read_bytes(plan, 1_000, "file of a training")
         return decode_json(content, _Plan, str(plan))["epochs"]
     parts, _ = load(corpus_dir)
+    settings = start.settings(settings, len(parts.train))
     with tempfile.TemporaryDirectory() as folder:
         _, history = fit(
             parts, Path(folder), replace(settings, epochs=1), device=device

@@ -95,9 +95,9 @@ def losses(
     mean, logvar = mean.float(), logvar.float()
 
     per_sigma = AXIS.range_db / weights.sigma_db
-    squared = 0.5 * ((decoded - timbre) * per_sigma).square().sum(dim=1).mean()
+    squared = _half_squared(decoded, timbre, per_sigma)
     wanted, got = detail(timbre), detail(decoded)
-    detail_error = 0.5 * ((got - wanted) * per_sigma).square().sum(dim=1).mean()
+    detail_error = _half_squared(got, wanted, per_sigma)
     amount, loudness = _amount(wanted), _loudness_db(timbre)
     power_share = _power_share(timbre)
     contrast = _contrast(_amount(got), amount, per_sigma)
@@ -132,8 +132,14 @@ def losses(
     return Losses(total, squared, kl_each.sum(), detail_error, contrast, level, between)
 
 
+def _half_squared(got: Tensor, wanted: Tensor, per_sigma: float) -> Tensor:
+    """Half the squared error in sigmas, summed over bands, mean over rows."""
+    total = functional.mse_loss(got, wanted, reduction="sum")
+    return 0.5 * per_sigma**2 / len(got) * total
+
+
 def _contrast(got: Tensor, wanted: Tensor, per_sigma: float) -> Tensor:
-    return ((got - wanted) * per_sigma).abs().sum(dim=1).mean()
+    return per_sigma / len(got) * functional.l1_loss(got, wanted, reduction="sum")
 
 
 def _level(got_db: Tensor, wanted_db: Tensor, sigma_db: float) -> Tensor:

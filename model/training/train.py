@@ -85,7 +85,7 @@ def train(
     else:
         found = Start(start)
     tell(f"training from {found.name}")
-    settings = found.settings(settings)
+    settings = found.settings(settings, len(split.train))
     network, history = fit(
         split, work_dir, settings, progress, found.weights(settings), device
     )
@@ -105,7 +105,7 @@ def train(
     if found.errors_db:
         random_db, bundled_db = found.errors_db
         training["start_chosen"] = (
-            f"after a tenth of the epochs {bundled_db:.2f} dB from the bundled model, "
+            f"after a trial {bundled_db:.2f} dB from the bundled model, "
             f"{random_db:.2f} dB from random weights"
         )
     made = work_dir / MADE

@@ -12,10 +12,10 @@ from model.corpus.corpus import Corpus
 from model.inference import TimbreModel
 from model.training import start
 from model.training.export import export
-from model.training.fit import fit
+from model.training.fit import TrainSettings, fit
 from model.training.start import Start, choose_start, start_weights
 from model.training.train import train
-from model.training.vae import build
+from model.training.vae import VAEConfig, build
 from tests.support.timbres import (
     TINY,
     harmonic_split,
@@ -104,7 +104,34 @@ def test_the_better_start_is_chosen_and_stays_chosen(
     assert (again, shown) == (found, ["random", "bundled"])
 
 
-def test_a_network_of_another_shape_starts_from_random_weights(tmp_path: Path) -> None:
-    found = choose_start(harmonic_split(200), tmp_path, tiny_settings())
+def test_a_network_of_another_kind_starts_from_random_weights(tmp_path: Path) -> None:
+    settings = replace(tiny_settings(), vae=replace(TINY, arch="seed"))
+    found = choose_start(harmonic_split(200), tmp_path, settings)
     assert found == Start()
-    assert found.settings(tiny_settings()) == tiny_settings()
+    assert found.settings(settings, 200) == settings
+
+
+def test_a_start_from_a_model_has_the_size_of_its_network(tmp_path: Path) -> None:
+    other = VAEConfig(width=20, hidden=28, encoder_blocks=3, decoder_blocks=2)
+    for config in (TINY, other, replace(TINY, sources=2)):
+        torch.manual_seed(5)
+        timbres = harmonic_timbres(100, np.random.default_rng(2))
+        rng = np.random.default_rng(3)
+        export(build(config), timbres, tmp_path / "m", rng, name="m", about={})
+        origin = Start(tmp_path / "m")
+        settings = origin.settings(TrainSettings(), 100)
+        assert settings.vae == config
+        assert settings.start == TimbreModel.load(tmp_path / "m").hash
+        assert origin.weights(settings) is not None
+
+
+def test_few_clips_get_a_small_network_and_more_steps() -> None:
+    whole = TrainSettings(min_epoch=7168)
+    few, many = Start().settings(whole, 800), Start().settings(whole, 40_000)
+    assert many == whole
+    assert few.vae.width < 0.5 * whole.vae.width
+    assert few.min_epoch > 2 * whole.min_epoch
+    assert replace(few, vae=whole.vae, min_epoch=whole.min_epoch) == whole
+    assert Start().settings(tiny_settings(), 800) == tiny_settings()  # small already
+    seed = replace(whole, vae=VAEConfig(arch="seed"))
+    assert Start().settings(seed, 800) == seed

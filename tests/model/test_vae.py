@@ -71,3 +71,20 @@ def test_sources_add_in_power() -> None:
     np.testing.assert_allclose(add(even).numpy(), 0.3 + 3.0103 * per_db, atol=1e-4)
     uneven = torch.cat([torch.full((1, 5), 0.3), torch.full((1, 5), 0.3 - 40 * per_db)])
     np.testing.assert_allclose(add(uneven.reshape(1, -1)).numpy(), 0.3, atol=1e-4)
+
+
+def test_powers_add_up_alike_in_training_and_in_use() -> None:
+    """In training the sum is written out for speed, its gradient with it."""
+    levels = 3.0 * torch.randn(4, 3 * 7, generator=torch.Generator().manual_seed(1))
+    found = []
+    for training in (True, False):
+        x = levels.clone().requires_grad_()
+        added = PowerSum(3).train(training)(x)
+        added.square().sum().backward()
+        assert x.grad is not None
+        found.append((added.detach(), x.grad))
+    (in_training, its_gradient), (in_use, wanted_gradient) = found
+    assert torch.allclose(in_training, in_use, atol=1e-6)
+    assert torch.allclose(its_gradient, wanted_gradient, atol=1e-5)
+    loud = torch.full((1, 3), 400.0)  # exp() of which is beyond float32
+    assert torch.isfinite(PowerSum(3).train()(loud)).all()
