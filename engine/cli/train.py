@@ -63,7 +63,7 @@ def default_model() -> Path:
     default="auto",
     show_default=True,
     help="What to start from: `random` weights, the `bundled` model, the FOLDER of "
-    "another one, or `auto`, which tries the first two for some epochs and "
+    "another one, or `auto`, which trains briefly from the first two and "
     "goes on with what has the lower error on songs left out.",
 )
 @click.option(
@@ -114,7 +114,7 @@ def train(
     from model.training import train as training
     from model.training.device import check_device
     from model.training.fit import TrainSettings
-    from model.training.start import TRIAL, Start
+    from model.training.start import Start
     from model.training.vae import VAEConfig
 
     settings = TrainSettings(
@@ -129,10 +129,8 @@ def train(
     elif start != "auto":
         origin = Path(start)
     if minutes is not None:
-        first = Start() if origin == "auto" else Start(origin)
-        if start == "auto":
-            minutes /= 1.0 + 2.0 * TRIAL
-        n_epochs = _epochs_in(minutes, folder, settings, first, out, device)
+        starts = [Start(), Start(BUNDLED)] if origin == "auto" else [Start(origin)]
+        n_epochs = _epochs_in(minutes, folder, settings, starts, out, device)
         settings = replace(settings, epochs=n_epochs)
     about = {"command": " ".join(["latent", *sys.argv[1:]])}
     with _losses() as progress:
@@ -176,11 +174,11 @@ def _epochs_in(
     minutes: float,
     corpus_dir: Path,
     settings: "TrainSettings",
-    start: "Start",
+    starts: "list[Start]",
     out: Path,
     device: str,
 ) -> int:
-    """Number of epochs that fit into the time, measured by training one."""
+    """Number of epochs that fit into the time, measured by one from each start."""
     from model.training.dataset import load
     from model.training.fit import fit
     from model.training.train import CHECKPOINTS
@@ -191,14 +189,32 @@ def _epochs_in(
         content = read_bytes(plan, 1_000, "file of a training")
         return decode_json(content, _Plan, str(plan))["epochs"]
     parts, _ = load(corpus_dir)
-    settings = start.settings(settings, len(parts.train))
-    with tempfile.TemporaryDirectory() as folder:
-        _, history = fit(
-            parts, Path(folder), replace(settings, epochs=1), device=device
-        )
-    epochs = max(1, int(60.0 * minutes / max(history[0]["seconds"], 1e-3)))
+    seconds = []
+    for start in starts:
+        once = replace(start.settings(settings, len(parts.train)), epochs=1)
+        with tempfile.TemporaryDirectory() as folder:
+            _, history = fit(parts, Path(folder), once, device=device)
+        seconds.append(max(history[0]["seconds"], 1e-3))
+    epochs = epochs_within(60.0 * minutes, seconds)
     plan.parent.mkdir(parents=True, exist_ok=True)
     write_whole(plan, json.dumps({"epochs": epochs}))
+    return epochs
+
+
+def epochs_within(whole_s: float, seconds: list[float]) -> int:
+    """The most epochs for which there is time, 1 at least.
+
+    Args:
+        whole_s: seconds that there are.
+        seconds: of an epoch from each start; of several, each has a trial first, and
+            the slowest may be the one that is chosen.
+    """
+    from model.training.start import MIN_TRIAL, TRIAL, trial_epochs
+
+    slowest, tried = max(seconds), sum(seconds) if len(seconds) > 1 else 0.0
+    epochs = max(1, int(whole_s / (slowest + TRIAL * tried)))
+    if trial_epochs(epochs) == MIN_TRIAL:
+        epochs = max(1, int((whole_s - MIN_TRIAL * tried) / slowest))
     return epochs
 
 

@@ -282,8 +282,8 @@ class _Run:
         state = read_checkpoint(path)
         if state.get("settings") != _identity(self.settings):
             raise InputError(
-                f"{path} was made with other settings; "
-                "give another output folder, or remove it"
+                f"{path} was made with other settings, or by another version; "
+                f"give another output folder, or remove {path.parent}"
             )
         self.step = state["step"]
         self.network.load_state_dict(state["network"])

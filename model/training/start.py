@@ -18,15 +18,17 @@ from model.inference import BUNDLED, ONNX_FILES, TimbreModel
 from model.training.dataset import Split
 from model.training.fit import Progress, TrainSettings, fit
 from model.training.held_out import held_out_error_db
-from model.training.network_size import suited
+from model.training.network_size import suited, with_steps
 from model.training.vae import VAEConfig, build
 
 HALF = ".half"  # ends the name of a weight that is stored in half precision
-TRIAL = 0.05  # share of the epochs that each start gets when one is to be chosen
+# Share of the epochs that each start gets when one is to be chosen. So short a trial
+# favours a model's weights; where both would end alike, that costs little.
+TRIAL = 0.05
 MIN_TRIAL = 3  # epochs
-# Times the learning rate, where weights are those of a model: 40 epochs on 327 songs
-# came to 0.916, 0.907, 0.904 and 0.924 of PCA's error at rates of 5e-4, 1.2e-3, 2e-3
-# and 3.2e-3. From random weights twice the rate was worse.
+# Times the learning rate, where weights are those of a model. From the bundled one, 40
+# epochs on 327 songs came to 0.916, 0.907, 0.904 and 0.924 of PCA's error at rates of
+# 5e-4, 1.2e-3 (the rate for random weights), 2e-3 and 3.2e-3.
 FASTER = 1.5
 CHOICE = "start.json"  # the outcome, beside the checkpoint
 MAX_BYTES = 1 << 12
@@ -53,12 +55,13 @@ class Start:
         return "the bundled model" if self.folder == BUNDLED else str(self.folder)
 
     def settings(self, settings: TrainSettings, n_clips: int) -> TrainSettings:
-        """Settings of a training with this start.
+        """Settings of a training with this start; to be asked for once.
 
         Args:
             settings: for a large corpus and random weights.
-            n_clips: to train on. On few, random weights are those of a small network;
-                those of a model have the size that it has.
+            n_clips: to train on. On few, random weights are those of a small network,
+                as `suited` says. A model's weights have its network's size, and a
+                dense network with them learns at `FASTER` times the rate.
 
         Raises:
             InputError: the model cannot be read.
@@ -67,8 +70,11 @@ class Start:
             return suited(settings, n_clips)
         origin = TimbreModel.load(self.folder)
         vae = _network_of(self.folder, settings.vae)
-        rate = FASTER * settings.learning_rate
-        return replace(settings, start=origin.hash, vae=vae, learning_rate=rate)
+        settings = replace(settings, start=origin.hash, vae=vae)
+        if vae.arch == "dense":
+            rate = FASTER * settings.learning_rate
+            settings = replace(settings, learning_rate=rate)
+        return with_steps(settings, n_clips)
 
     def weights(self, settings: TrainSettings) -> dict[str, Tensor] | None:
         """First weights, or None for random ones.
@@ -95,9 +101,9 @@ def choose_start(
 ) -> Start:
     """Find out whether the bundled model or random weights are the better start.
 
-    Both are trained for a share of the epochs, a whole schedule each, and compared on
-    the validation clips. The outcome is kept in `work_dir`, and what was trained half
-    is resumed.
+    Both are trained for a twentieth of the epochs, at least three, a whole schedule
+    each, and compared on the validation clips. The outcome is kept in `work_dir`, and
+    what was trained half is resumed.
 
     Args:
         split: the divided corpus.
@@ -113,12 +119,13 @@ def choose_start(
         folder = BUNDLED if choice["bundled"] else None
         return Start(folder, tuple(choice["errors_db"]))
     bundled, n_clips = Start(BUNDLED), len(split.train)
+    with_bundled = bundled.settings(settings, n_clips)
     try:
-        bundled.weights(bundled.settings(settings, n_clips))
+        bundled.weights(with_bundled)
     except InputError:  # another kind of network than the bundled one
         return Start()
     errors = []
-    epochs = max(MIN_TRIAL, round(TRIAL * settings.epochs))
+    epochs = trial_epochs(settings.epochs)
     for name, start in (("random", Start()), ("bundled", bundled)):
         trial = start.settings(replace(settings, epochs=epochs), n_clips)
         network, _ = fit(
@@ -133,6 +140,11 @@ def choose_start(
     is_bundled = errors[1] <= errors[0]
     write_whole(kept, json.dumps({"bundled": is_bundled, "errors_db": errors}))
     return Start(BUNDLED if is_bundled else None, tuple(errors))
+
+
+def trial_epochs(epochs: int) -> int:
+    """Epochs of the trial of a start, before a training of so many."""
+    return max(MIN_TRIAL, round(TRIAL * epochs))
 
 
 def _network_of(folder: Path, config: VAEConfig) -> VAEConfig:

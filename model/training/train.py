@@ -14,7 +14,7 @@ from model.training.export import add_figures, export
 from model.training.fit import Progress, TrainSettings, fit
 from model.training.publish import publish
 from model.training.report import REPORT, write_report
-from model.training.start import Start, choose_start
+from model.training.start import Start, choose_start, trial_epochs
 
 CHECKPOINTS = "checkpoints"  # folder in the model folder; not needed afterwards
 MADE = "made"  # the model in it, until it is measured
@@ -57,7 +57,8 @@ def train(
     Args:
         corpus_dir: as `latent corpus` makes it.
         out_dir: the model folder to write.
-        settings: of training.
+        settings: of training from random weights on a large corpus; what the start
+            and the size of the corpus change in them, `Start.settings` says.
         progress: called after each epoch.
         about: provenance for model.json, to which facts about corpus and training
             are added.
@@ -105,7 +106,8 @@ def train(
     if found.errors_db:
         random_db, bundled_db = found.errors_db
         training["start_chosen"] = (
-            f"after a trial {bundled_db:.2f} dB from the bundled model, "
+            f"after {trial_epochs(settings.epochs)} epochs {bundled_db:.2f} dB from "
+            "the bundled model, "
             f"{random_db:.2f} dB from random weights"
         )
     made = work_dir / MADE

@@ -12,6 +12,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.autograd.function import once_differentiable
 
 from model.config import AXIS, N_LATENTS
 
@@ -133,10 +134,10 @@ class PowerSum(nn.Module):
 
 
 class _AddedPower(torch.autograd.Function):
-    """The same as `PowerSum` outside training, in half as many passes over memory.
+    """The same sum as outside training, in half as many passes over memory.
 
     The gradient of a log-sum-exp is the softmax, which is left over from the forward
-    pass; torch computes it again.
+    pass; torch computes it again. It is kept in the precision of the levels.
     """
 
     @staticmethod
@@ -148,6 +149,7 @@ class _AddedPower(torch.autograd.Function):
         return power.log_().add_(highest).mul_(per_neper)
 
     @staticmethod
+    @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
         (shares,) = ctx.saved_tensors
         return shares * gradient[:, None].to(shares.dtype), None

@@ -8,12 +8,14 @@ import pytest
 import torch
 
 from effects.base.errors import InputError
+from engine.cli.train import epochs_within
 from model.corpus.corpus import Corpus
 from model.inference import TimbreModel
 from model.training import start
 from model.training.export import export
 from model.training.fit import TrainSettings, fit
-from model.training.start import Start, choose_start, start_weights
+from model.training.network_size import FEW
+from model.training.start import Start, choose_start, start_weights, trial_epochs
 from model.training.train import train
 from model.training.vae import VAEConfig, build
 from tests.support.timbres import (
@@ -122,12 +124,13 @@ def test_a_start_from_a_model_has_the_size_of_its_network(tmp_path: Path) -> Non
         settings = origin.settings(TrainSettings(), 100)
         assert settings.vae == config
         assert settings.start == TimbreModel.load(tmp_path / "m").hash
-        assert origin.weights(settings) is not None
+        assert set(origin.weights(settings) or ()) == set(build(config).state_dict())
+        assert settings.learning_rate > 1.2 * TrainSettings().learning_rate
 
 
 def test_few_clips_get_a_small_network_and_more_steps() -> None:
     whole = TrainSettings(min_epoch=7168)
-    few, many = Start().settings(whole, 800), Start().settings(whole, 40_000)
+    few, many = Start().settings(whole, FEW), Start().settings(whole, FEW + 1)
     assert many == whole
     assert few.vae.width < 0.5 * whole.vae.width
     assert few.min_epoch > 2 * whole.min_epoch
@@ -135,3 +138,22 @@ def test_few_clips_get_a_small_network_and_more_steps() -> None:
     assert Start().settings(tiny_settings(), 800) == tiny_settings()  # small already
     seed = replace(whole, vae=VAEConfig(arch="seed"))
     assert Start().settings(seed, 800) == seed
+
+
+def test_a_start_from_a_small_network_takes_as_many_steps(tmp_path: Path) -> None:
+    tiny_model(tmp_path / "m")
+    whole = TrainSettings(min_epoch=7168)
+    few = Start(tmp_path / "m").settings(whole, FEW)
+    many = Start(tmp_path / "m").settings(whole, FEW + 1)
+    assert few.min_epoch == Start().settings(whole, FEW).min_epoch
+    assert many.min_epoch == whole.min_epoch
+
+
+def test_as_many_epochs_as_there_is_time_for() -> None:
+    assert epochs_within(100.0, [2.0]) == 50
+    assert epochs_within(1.0, [2.0]) == 1
+    for whole_s in (30.0, 100.0, 1000.0):
+        for each in ([2.0, 1.0], [1.0, 2.0]):
+            epochs = epochs_within(whole_s, each)
+            took = trial_epochs(epochs) * sum(each) + epochs * max(each)
+            assert 0.85 * whole_s < took < 1.05 * whole_s

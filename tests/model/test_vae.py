@@ -83,8 +83,13 @@ def test_powers_add_up_alike_in_training_and_in_use() -> None:
         added.square().sum().backward()
         assert x.grad is not None
         found.append((added.detach(), x.grad))
+        assert ("AddedPower" in str(added.grad_fn)) is training
     (in_training, its_gradient), (in_use, wanted_gradient) = found
     assert torch.allclose(in_training, in_use, atol=1e-6)
     assert torch.allclose(its_gradient, wanted_gradient, atol=1e-5)
     loud = torch.full((1, 3), 400.0)  # exp() of which is beyond float32
     assert torch.isfinite(PowerSum(3).train()(loud)).all()
+    half = levels.bfloat16().requires_grad_()
+    PowerSum(3).train()(half).square().sum().backward()
+    assert half.grad is not None
+    assert torch.allclose(half.grad.float(), wanted_gradient, rtol=0.05, atol=0.05)
