@@ -106,8 +106,8 @@ def train(
     if found.errors_db:
         random_db, bundled_db = found.errors_db
         training["start_chosen"] = (
-            f"after {trial_epochs(settings.epochs)} epochs {bundled_db:.2f} dB from "
-            "the bundled model, "
+            f"after {trial_epochs(settings.epochs)} epochs "
+            f"{bundled_db:.2f} dB from the bundled model, "
             f"{random_db:.2f} dB from random weights"
         )
     made = work_dir / MADE
