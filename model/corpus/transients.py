@@ -2,19 +2,23 @@
 
 A timbre is the spectrum of two seconds without their course in time, so a clip with a
 drum hit, a click or a cut end would become a sustained sound that is not in the
-recording. Nine measures are taken, and each is compared with its limit. All but two are
+recording. Ten measures are taken, and each is compared with its limit. All but two are
 taken of each channel, since a hit may be on one side alone; `start` and `blip` look at
 the power of all channels, which wavers less by chance:
 
     onset     superflux (Boeck and Widmer, DAFx 2013), by librosa
-    click     peaks of the residual of linear prediction
+    click     lone peaks of the residual of linear prediction
     attack    fast rises in octave bands, which find kicks and basses under a pad
+    tone      other partials than before, as of the next note or of a struck bass
     start     a hit at the very beginning, of which only the decay is in the clip
     blip      a short sound that comes and goes, in any third of an octave
     change    another sound from one moment to the next, as at a splice
     step      sudden changes of the level, up or down
     fade      long silence, or a fade
-    unrest    onset, attack and change together: a little of each is a hit, too
+    unrest    onset, attack, change and tone together: a little of each is a hit, too
+
+What a sound does by itself is no fault: a measure is taken over the usual movement of
+the clip wherever wind, beating tones or a reed would otherwise be refused for theirs.
 
 docs/corpus.md says how well this tells sustained clips from others.
 """
@@ -30,6 +34,15 @@ from scipy import linalg, ndimage, signal
 
 from effects.audio.levels import Samples
 from model.config import SAMPLE_RATE
+from model.corpus.frames import (
+    Channel,
+    apart_db,
+    band_power,
+    block_levels_db,
+    frame_power,
+    in_blocks,
+    lifted_db,
+)
 
 QUIETER_DB = 40.0  # a channel that lies so far under the other is not heard
 SHORTEST_S = 0.5  # of a sound in which starts can be told from its own movement
@@ -44,52 +57,62 @@ N_STRONGEST = 20  # mel bands whose rise counts: a bass rises in few
 LPC_ORDER = 32
 CLICK_BLOCK = 882  # samples, 20 ms; longer than the period of most tones
 CLICK_BLOCKS, CLICK_SHARE = 21, 70.0  # blocks around, and the percentile of them
+CLICK_PART, CLICK_PARTS = 220, 21  # parts of 5 ms, of which one is compared with 20
+CLICK_EDGES = 4  # parts that a click may be in: a gap has two edges, on two parts each
 RESIDUAL_DB = -60.0  # under the level of the clip, where clicks are not heard
 
 OCTAVES_HZ = (35.0, 70.0, 140.0, 280.0, 560.0, 1_120.0, 2_240.0, 4_480.0, 9_000.0)
 ENVELOPE = 882  # samples, 20 ms, over which the power of a band is averaged
 ATTACK_HOPS = 5  # 25 ms
-BAND_RANGE_DB = 25.0  # under the loudest band: what is quieter is masked
+BAND_RANGE_DB = 22.0  # under the loudest band: what is quieter is masked
+ATTACK_AROUND, ATTACK_SHARE = 21, 70.0  # changes around, 25 ms apart, and a percentile
 
 START_WINDOW, START_HOP = 2_646, 882  # samples, 60 and 20 ms
 START_EDGES_HZ = np.geomspace(35.0, 9_000.0, 17)  # half octaves
 START_RANGE_DB = 22.0
 LATER = 13  # windows after which a hit at the beginning has decayed
 
-BLIP_WINDOW = 2_205  # samples, 50 ms
+BLIP_WINDOW, BLIP_HOP = 2_205, 441  # samples, 50 and 10 ms
 BLIP_EDGES_HZ = np.geomspace(60.0, 12_000.0, 24)  # thirds of an octave
 BLIP_RANGE_DB = 20.0
-BLIP_HOPS = 21  # 105 ms: what lasts longer is no blip
+BLIP_HOPS = 11  # 110 ms: what lasts longer is no blip
 
 CHANGE_WINDOW, CHANGE_HOP = 2_048, 441  # samples, 46 and 10 ms
 CHANGE_BINS = np.unique(np.geomspace(3, 700, 40).astype(np.intp))
 CHANGE_RANGE_DB = 50.0
 GAP, SIDE = 2, 5  # hops between the sides that are compared, and on each of them
 
+TONE_WINDOW, TONE_HOP = 8_192, 1_764  # samples, 186 and 40 ms
+TONE_EDGES_HZ = np.geomspace(35.0, 9_000.0, 96)  # semitones
+TONE_RANGE_DB = 40.0
+TONE_GAP, TONE_SIDE = 3, 2  # hops between the sides that are compared, and on each
+N_TONES = 15  # semitones that change most
+
 STEP_BLOCK = 1_102  # samples, 25 ms
 FADE_BLOCK = 4_410  # samples, 100 ms
-
-Channel = NDArray[np.float64]  # (n_samples,)
 
 
 @dataclass(frozen=True)
 class TransientScores:
-    """How far a clip is from a sustained sound, by nine measures.
+    """How far a clip is from a sustained sound, by ten measures.
 
     Attributes:
         onset: rise of the strongest mel bands within 10 ms, in dB, less its median.
         click: highest peak of the prediction residual over the 70th percentile of the
-            peaks around it, in dB.
-        attack: rise of an octave band within 25 ms, over the usual change in it.
+            peaks around it, and over the fifth of those within 50 ms, in dB.
+        attack: rise of an octave band within 25 ms, over the usual change in it at that
+            time.
         start: level of a half octave in the first 60 ms over all but the highest later
-            ones, over the usual change in it.
+            ones, over the usual change in it, within as much time as well.
         blip: level of a third of an octave over what it has before and after, over the
             usual one.
         change: mean difference of the spectra 50 ms before and after a moment, over the
             usual one.
+        tone: mean difference of the semitones that change most within 0.2 s, over the
+            usual one.
         step: change of level within 50 ms, in dB.
         fade: level of the loudest 100 ms over the 20th percentile, in dB.
-        unrest: sum of onset, attack and change, each over its limit.
+        unrest: sum of onset, attack, change and tone, each over its limit.
     """
 
     onset: float = 0.0
@@ -98,21 +121,23 @@ class TransientScores:
     start: float = 0.0
     blip: float = 0.0
     change: float = 0.0
+    tone: float = 0.0
     step: float = 0.0
     fade: float = 0.0
     unrest: float = 0.0
 
 
 LIMITS = TransientScores(
-    onset=2.8,
-    click=8.5,
-    attack=7.8,
-    start=2.3,
+    onset=2.5,
+    click=9.8,
+    attack=4.8,
+    start=3.2,
     blip=1.75,
-    change=3.2,
-    step=22.0,
-    fade=15.0,
-    unrest=2.1,
+    change=2.7,
+    tone=1.85,
+    step=20.0,
+    fade=18.0,
+    unrest=3.0,
 )
 
 
@@ -187,16 +212,18 @@ def _measures(channels: list[Channel]) -> Iterator[tuple[str, float]]:
     yield "start", _start(channels)
     yield "blip", _blip(channels)
     yield "change", max(changes := [_change(channel) for channel in channels])
+    yield "tone", max(tones := [_tone(channel) for channel in channels])
     yield "onset", max(onsets := [_onset(channel) for channel in channels])
     powers = map(_octave_power, channels)
     yield "attack", max(attacks := [_attack(power) for power in powers])
-    yield (
-        "unrest",
-        max(
-            onset / LIMITS.onset + attack / LIMITS.attack + change / LIMITS.change
-            for onset, attack, change in zip(onsets, attacks, changes, strict=True)
-        ),
+    together = zip(
+        np.divide(onsets, LIMITS.onset),
+        np.divide(attacks, LIMITS.attack),
+        np.divide(changes, LIMITS.change),
+        np.divide(tones, LIMITS.tone),
+        strict=True,
     )
+    yield "unrest", max(float(sum(shares)) for shares in together)
 
 
 def _onset(channel: Channel) -> float:
@@ -241,11 +268,17 @@ def _click(channel: Channel) -> float:
     correlation[0] *= 1.0 + 1e-9  # or pure tones make the equations singular
     predictor = linalg.solve_toeplitz(correlation[:-1], correlation[1:])
     residual = signal.lfilter(np.r_[1.0, -predictor], [1.0], channel)[LPC_ORDER:]
-    peaks = np.max(np.abs(_blocks(residual, CLICK_BLOCK)), axis=1)
     floor = 10.0 ** (RESIDUAL_DB / 20.0) * np.sqrt(np.mean(channel**2))
+    peaks = floor + np.max(np.abs(in_blocks(residual, CLICK_PART)), axis=1)
+    longer = np.max(in_blocks(peaks, CLICK_BLOCK // CLICK_PART), axis=1)
     # Reeds and plucked strings have some high peaks: the median would be too low.
-    usual = ndimage.percentile_filter(peaks, CLICK_SHARE, CLICK_BLOCKS, mode="nearest")
-    return float(20.0 * np.log10(np.max((peaks + floor) / (usual + floor))))
+    usual = ndimage.percentile_filter(longer, CLICK_SHARE, CLICK_BLOCKS, mode="nearest")
+    usual = np.repeat(usual, CLICK_BLOCK // CLICK_PART)
+    # Theirs come back with every period, for as long as the string is bowed hard: a
+    # click is alone.
+    others = ndimage.rank_filter(peaks, -1 - CLICK_EDGES, CLICK_PARTS, mode="constant")
+    peaks, others = peaks[: len(usual)], others[: len(usual)]
+    return float(20.0 * np.log10(np.max(peaks / np.maximum(usual, others))))
 
 
 def _octave_power(channel: Channel) -> NDArray[np.float64]:
@@ -273,22 +306,20 @@ def _octave_filters() -> tuple[NDArray[np.float64], ...]:
     )
 
 
-def _levels_db(power: NDArray[np.float64], range_db: float) -> NDArray[np.float64]:
-    """Levels of bands; what is `range_db` under the loudest band is raised to that."""
-    floor = np.max(np.mean(power, axis=1)) * 10.0 ** (-range_db / 10.0)
-    levels: NDArray[np.float64] = 10.0 * np.log10(np.maximum(power, floor + 1e-20))
-    return levels
-
-
 def _attack(power: NDArray[np.float64]) -> float:
-    """Largest rise of a band in 25 ms, over the usual change of that band."""
-    level_db = _levels_db(power, BAND_RANGE_DB)
+    """Largest rise of a band in 25 ms, over the usual change of that band then."""
+    level_db = lifted_db(power, BAND_RANGE_DB)
     change = level_db[:, ATTACK_HOPS:] - level_db[:, :-ATTACK_HOPS]
-    median = np.median(change, axis=1, keepdims=True)
-    # Noise in a narrow band wavers by itself: the median absolute deviation says how
-    # much, and hits that are few do not raise it.
-    usual = 1.48 * np.median(np.abs(change - median), axis=1, keepdims=True)
-    return float(np.max(change / (1.0 + usual)))
+    # Noise in a narrow band wavers by itself, and more where a filter opens: what most
+    # changes of a quarter of a second to each side stay under; hits are few in it.
+    usual = ndimage.percentile_filter(
+        np.abs(change[:, ::ATTACK_HOPS]),
+        ATTACK_SHARE,
+        size=(1, ATTACK_AROUND),
+        mode="nearest",
+    )
+    at_each = np.repeat(usual, ATTACK_HOPS, axis=1)[:, : change.shape[1]]
+    return float(np.max(change / (1.0 + at_each)))
 
 
 def _start(channels: list[Channel]) -> float:
@@ -296,80 +327,50 @@ def _start(channels: list[Channel]) -> float:
 
     Windows that taper to nothing: a filter would ring at the edge of the clip.
     """
-    bands = _bands(channels, START_EDGES_HZ, START_WINDOW, START_HOP)
-    level_db = _lifted_db(bands, START_RANGE_DB)
+    bands = band_power(channels, START_EDGES_HZ, START_WINDOW, START_HOP)
+    level_db = lifted_db(bands, START_RANGE_DB)
     later = level_db[:, LATER:]
     over = level_db[:, 0] - np.percentile(later, 95.0, axis=1)
-    return float(np.max(over / (1.0 + 0.5 * np.std(later, axis=1))))
+    # A band that moves so fast all the time, as in wind, is not struck at its start.
+    lag = min(LATER, later.shape[1] // 2)
+    within = np.abs(later[:, lag:] - later[:, :-lag])
+    usual = np.std(later, axis=1) + np.percentile(within, 75.0, axis=1)
+    return float(np.max(over / (1.0 + 0.5 * usual)))
 
 
 def _blip(channels: list[Channel]) -> float:
     """Largest rise of a band that is over within a tenth of a second."""
-    bands = _bands(channels, BLIP_EDGES_HZ, BLIP_WINDOW, HOP)
-    level_db = _lifted_db(bands, BLIP_RANGE_DB)
+    bands = band_power(channels, BLIP_EDGES_HZ, BLIP_WINDOW, BLIP_HOP)
+    level_db = lifted_db(bands, BLIP_RANGE_DB)
     # What an opening takes off is what is narrower than it, and higher than both sides.
     over = level_db - ndimage.grey_opening(level_db, size=(1, BLIP_HOPS))
     usual = np.percentile(over, 95.0, axis=1, keepdims=True)
     return float(np.max(over / (4.0 + usual)))
 
 
-def _lifted_db(power: NDArray[np.float64], range_db: float) -> NDArray[np.float64]:
-    """Levels of bands over a floor that is added to all: weak ones hardly waver."""
-    floor = np.max(np.mean(power, axis=1)) * 10.0 ** (-range_db / 10.0)
-    levels: NDArray[np.float64] = 10.0 * np.log10(power + floor + 1e-20)
-    return levels
-
-
-def _bands(
-    channels: list[Channel], edges_hz: NDArray[np.float64], window: int, hop: int
-) -> NDArray[np.float64]:
-    """Power of all channels in bands over time, shape (n_bands, n_frames)."""
-    edges = np.unique(np.round(edges_hz * window / SAMPLE_RATE).astype(np.intp))
-    bands: NDArray[np.float64] = np.sum(
-        [
-            np.add.reduceat(_frame_power(channel, window, hop), edges, axis=1)[:, :-1]
-            for channel in channels
-        ],
-        axis=0,
-    ).T
-    return bands
-
-
 def _change(channel: Channel) -> float:
-    power = _frame_power(channel, CHANGE_WINDOW, CHANGE_HOP)
+    power = frame_power(channel, CHANGE_WINDOW, CHANGE_HOP)
     bands = np.add.reduceat(power, CHANGE_BINS, axis=1)[:, :-1]
     floor = np.max(bands) * 10.0 ** (-CHANGE_RANGE_DB / 10.0)
     level_db = 10.0 * np.log10(np.maximum(bands, floor + 1e-20))
-    sums = np.cumsum(np.pad(level_db, ((1, 0), (0, 0))), axis=0)
-    means = (sums[SIDE:] - sums[:-SIDE]) / SIDE
-    apart = np.mean(np.abs(means[SIDE + GAP :] - means[: -SIDE - GAP]), axis=1)
+    apart = np.mean(apart_db(level_db, GAP, SIDE), axis=1)
     return float(np.max(apart) / (1.0 + np.median(apart)))
 
 
-def _frame_power(channel: Channel, window: int, hop: int) -> NDArray[np.float64]:
-    """Power spectra of frames that lie within the clip, shape (n_frames, n_bins)."""
-    frames = np.lib.stride_tricks.sliding_window_view(channel, window)[::hop]
-    spectra = np.fft.rfft(frames * np.hanning(window), axis=1)
-    power: NDArray[np.float64] = spectra.real**2 + spectra.imag**2
-    return power
+def _tone(channel: Channel) -> float:
+    """Largest change of the partials, in windows that tell those of low tones apart."""
+    bands = band_power([channel], TONE_EDGES_HZ, TONE_WINDOW, TONE_HOP)
+    apart = apart_db(lifted_db(bands, TONE_RANGE_DB).T, TONE_GAP, TONE_SIDE)
+    apart /= 1.0 + 0.3 * np.median(apart, axis=0)  # partials beat, and noise wavers
+    most = np.mean(np.sort(apart, axis=1)[:, -N_TONES:], axis=1)
+    return float(np.max(most) / (2.0 + np.median(most)))
 
 
 def _step(channel: Channel) -> float:
-    level_db = _block_levels_db(channel, STEP_BLOCK)
+    level_db = block_levels_db(channel, STEP_BLOCK)
     return float(np.max(np.abs(level_db[2:] - level_db[:-2])))
 
 
 def _fade(channel: Channel) -> float:
-    level_db = _block_levels_db(channel, FADE_BLOCK)
+    level_db = block_levels_db(channel, FADE_BLOCK)
     return float(np.max(level_db) - np.percentile(level_db, 20.0))
-
-
-def _block_levels_db(channel: Channel, length: int) -> NDArray[np.float64]:
-    power = np.mean(_blocks(channel, length) ** 2, axis=1)
-    levels: NDArray[np.float64] = 10.0 * np.log10(power + 1e-12)
-    return levels
-
-
-def _blocks(values: Channel, length: int) -> NDArray[np.float64]:
-    n = len(values) // length
-    return values[: n * length].reshape(n, length)

@@ -58,6 +58,36 @@ def noise_band(low: float, high: float, seed: int = 3) -> Samples:
     return column(0.2 * filtered / filtered.std())
 
 
+def wind(octaves: float = 0.7) -> Samples:
+    """Noise whose band moves up and down by so many octaves, once in a second."""
+    rng = np.random.default_rng(11)
+    hertz, _, cells = signal.stft(rng.standard_normal(N), SAMPLE_RATE, nperseg=2_048)
+    moving = np.sin(2.0 * np.pi * np.linspace(0.0, 2.0, cells.shape[1]))
+    middle = 500.0 * 2.0 ** (octaves * moving)
+    octaves_off = np.log2((hertz[:, None] + 20.0) / middle)
+    wave = signal.istft(cells * np.exp(-((octaves_off / 0.8) ** 2)), SAMPLE_RATE)[1]
+    return column(0.2 * wave[:N] / wave.std())
+
+
+def chord_of_strings(transposition: float) -> Samples:
+    """Many harmonics, each of two tones that beat."""
+    waves = [
+        np.sin(2.0 * np.pi * hertz * transposition * h * detune * TIME) / h
+        for hertz in (220.0, 277.2, 329.6)
+        for h in range(1, 9)
+        for detune in (1.0, 1.002)
+    ]
+    return column(0.05 * np.sum(waves, axis=0))
+
+
+def crossfaded(before: Samples, after: Samples, seconds: float) -> Samples:
+    share = np.clip((TIME - 1.0) / seconds + 0.5, 0.0, 1.0)
+    return (
+        column(np.cos(0.5 * np.pi * share)) * before
+        + column(np.sin(0.5 * np.pi * share)) * after
+    )
+
+
 def tremolo(rate_hz: float, depth: float) -> Samples:
     return column(1.0 + depth * np.sin(2.0 * np.pi * rate_hz * TIME)) * pad()
 
@@ -72,6 +102,8 @@ SUSTAINED = {
     "gusts": column(0.6 + 0.4 * np.sin(2 * np.pi * 0.7 * TIME)) * noise_band(300, 900),
     "low noise": noise_band(60.0, 300.0),
     "swell": column(10.0 ** (0.3 * TIME)) * pad(),
+    "wind": wind(),
+    "beating strings": chord_of_strings(1.0),
     "beating": signals.chord([220.0, 222.0], 2.0, SAMPLE_RATE),
     "silent channel": np.hstack([pad(), 0.0 * pad()]),
     "inverted stereo": np.hstack([pad(), -pad()]),
@@ -100,6 +132,10 @@ HITS = {
     "blip among the tones of a pad": pad() + 0.4 * blip(300.0),
     "crossfade of 30 ms": column(np.clip((1.0 - TIME) / 0.03 + 0.5, 0, 1)) * pad()
     + column(np.clip((TIME - 1.0) / 0.03 + 0.5, 0, 1)) * pad(1.26),
+    "next chord of a legato": crossfaded(
+        chord_of_strings(1.0), chord_of_strings(1.122), 0.1
+    ),
+    "struck bass under strings": chord_of_strings(0.5) + 0.3 * struck(55.0, 0.9),
     "impulse": pad() + column(0.4 * (np.arange(N) == 40_000)),
     "splice": np.where(TIME[:, None] < 1.0, pad(), pad(1.26)),
     "stop": pad() * column((TIME < 1.6).astype(float)),
@@ -196,3 +232,53 @@ def test_the_pulses_of_a_low_reed_are_no_clicks() -> None:
     one = 0.02 * rng.standard_normal(pulses.shape)
     one[SAMPLE_RATE] = 0.5
     assert transient_scores(one.astype(np.float32)).click > LIMITS.click
+
+
+def bursts_of_a_string(at_s: float, periods: int) -> Samples:
+    """Noise, with peaks at each of so many periods of a tone of 130 Hz."""
+    wave = 0.02 * np.random.default_rng(8).standard_normal(N)
+    wave[round(at_s * SAMPLE_RATE) :: SAMPLE_RATE // 130][:periods] += 0.5
+    return column(wave)
+
+
+def test_peaks_that_come_back_with_the_pitch_are_no_clicks() -> None:
+    """A string bowed hard for a tenth of a second; one such peak alone is a click."""
+    assert transient_scores(bursts_of_a_string(0.8, 14)).click < 0.5 * LIMITS.click
+    assert transient_scores(bursts_of_a_string(0.8, 1)).click > LIMITS.click
+
+
+def test_an_impulse_among_the_pulses_of_a_reed_is_a_click() -> None:
+    """It is four times as high as they are."""
+    reed = bursts_of_a_string(0.0, N)
+    assert transient_scores(reed).click < 0.5 * LIMITS.click
+    reed[SAMPLE_RATE + 150] = 2.0
+    assert transient_scores(reed).click > LIMITS.click
+
+
+def test_both_edges_of_a_gap_are_clicks() -> None:
+    """Two, so near to each other that one might be taken for the next period."""
+    gap = column((np.abs(TIME - 1.0) > 0.01).astype(float))
+    assert transient_scores((pad() * gap).astype(np.float32)).click > LIMITS.click
+
+
+def test_a_band_that_moves_all_the_time_is_no_attack_and_no_start() -> None:
+    """It rises faster than the band of a pad does under a hit, but over and over."""
+    moving = transient_scores(wind())
+    assert moving.attack < LIMITS.attack
+    assert moving.start < LIMITS.start
+    hit = transient_scores((wind() + 2.0 * struck(60.0, 0.9)).astype(np.float32))
+    assert hit.attack > LIMITS.attack
+
+
+def test_the_next_note_is_found_by_its_partials() -> None:
+    """In a crossfade of 0.1 s there is neither an attack nor a step of the level."""
+    legato = transient_scores(HITS["next chord of a legato"].astype(np.float32))
+    assert legato.tone > LIMITS.tone
+    assert legato.attack < LIMITS.attack
+    assert legato.step < LIMITS.step
+    held = transient_scores(chord_of_strings(1.0).astype(np.float32))
+    assert held.tone < 0.6 * LIMITS.tone
+
+
+def test_half_a_second_is_measured() -> None:
+    assert transient_scores(pad()[: SAMPLE_RATE // 2].astype(np.float32)).onset > 0.0
