@@ -63,7 +63,7 @@ def listed(corpus: Path, capsys: pytest.CaptureFixture[str], *words: str) -> lis
         (["--song", "雨"], [4, 5]),
         (["--score", "onset>=1.7"], [3, 4, 5]),
         (["--score", "onset>0.5", "--score", "onset < 2"], [1, 2, 3]),
-        (["--score", "transient>0.9"], [5]),
+        (["--score", "transient>1"], [5]),
         (["--licence", "by"], [2, 3, 4, 5]),
         (["--song", "nothing of the kind"], []),
     ],
