@@ -19,6 +19,7 @@ from engine.live.metrics import Metrics
 
 BLOCK_S = 0.02
 SHORT_BLOCK_S = 0.01  # for a device that asks for less at a time: controls act sooner
+MOST_BLOCK_S = 0.1  # a device that asks for so much at once gets it in one block
 FADE_IN_S = 0.05  # on a device that comes back while music plays
 STALLED_S = 0.3  # a device that takes nothing for so long has stopped
 RESTART_AFTER_S = 1.0  # farther behind than this, the clock starts anew
@@ -40,13 +41,14 @@ class Pacer:
     def __init__(
         self, sample_rate: int, render: Callable[[Samples], int], metrics: Metrics
     ) -> None:
-        self._whole = np.zeros((round(BLOCK_S * sample_rate), 2), np.float32)
-        self._short = self._whole[: round(SHORT_BLOCK_S * sample_rate)]
+        self._most = np.zeros((round(MOST_BLOCK_S * sample_rate), 2), np.float32)
+        self._whole = self._most[: round(BLOCK_S * sample_rate)]
+        self._short = round(SHORT_BLOCK_S * sample_rate)
         self._period = len(self._whole) / sample_rate
         self._ramp = np.linspace(
             0.0, 1.0, round(FADE_IN_S * sample_rate), dtype=np.float32
         )[:, None]
-        self._mono = np.zeros(len(self._whole), np.float32)
+        self._mono = np.zeros(len(self._most), np.float32)
         self._risen = 0  # samples of the ramp that were used
         self._render, self._metrics = render, metrics
         self._ring: MixerEnd | None = None
@@ -103,10 +105,13 @@ class Pacer:
                 continue
             if ring.count(Counter.READ) != taken:
                 taken, taken_at = ring.count(Counter.READ), now
-            if ring.lacks > 0:
+            if (lacks := ring.lacks) > 0:
                 asked = ring.count(Counter.BLOCK)
                 is_short = 0 < asked < len(self._whole)
-                self._turn(ring, self._short if is_short else self._whole)
+                least = self._short if is_short else len(self._whole)
+                # All of it is wanted now: several blocks would act on no control
+                # sooner, and cost as many times what each of them does.
+                self._turn(ring, self._most[: max(least, lacks)])
                 self._due = now + self._period
             elif now - taken_at < STALLED_S:
                 ring.wait(LOOK_S)
