@@ -15,7 +15,6 @@ from engine.compose.composer import ComposedSong
 from engine.compose.path import SYMBOLS
 from engine.compose.schedule import Slot, SongSchedule, mix_weight
 from engine.control.controls import Snapshot
-from engine.sound import foreground
 from engine.sound.cast import SongCast, cast_song
 from engine.sound.decoding import BATCH, Decoded, Nodes, combine, decode
 from engine.sound.frames import HOP_S, Frames
@@ -135,6 +134,13 @@ class NodeSource:
             }
         return self._batches[number]
 
+    def room_db(self, slot: Slot) -> float:
+        """By how much sounds and notes of a song are lowered, to be at its level."""
+        cast = self.cast(slot)
+        kinds = (cast.foreground, cast.arpeggio)
+        power = sum(kind.mean_power(self._controls) for kind in kinds)
+        return float(10.0 * np.log10(1.0 + power))
+
     def _combine(self, number: int, slot: Slot, share: Powers) -> Nodes:
         cast = self.cast(slot)
         lags = cast.lags(self.step_s)
@@ -148,7 +154,7 @@ class NodeSource:
         level = self._line(number, slot, 0.0)[:, -1]
         with np.errstate(divide="ignore"):
             levels = self._target_lufs + level + 10.0 * np.log10(share)
-        levels += MOVED_LU - 10.0 * np.log10(1.0 + self._notes_power(slot))
+        levels += MOVED_LU - self.room_db(slot)
         return combine(
             whole,
             n_before * BATCH,
@@ -233,11 +239,6 @@ class NodeSource:
         share = np.clip(progress, 0.0, 1.0)[:, None]
         glided = transport.glide_from + share * (goal - transport.glide_from)
         return np.where(progress[:, None] < 0.0, line, glided)
-
-    def _notes_power(self, slot: Slot) -> float:
-        """Power of a song's notes beside the music's own."""
-        figure = self.cast(slot).arpeggio.mean_power(self._controls)
-        return foreground.mean_power(self._controls) + figure
 
 
 def _make_room(kept: dict[Any, Any], most: int) -> None:

@@ -223,7 +223,8 @@ class Planner:
         begun = self._nodes.transport.positions_of(
             slot.start + notes.seconds, self._frames.sample_rate
         )
-        return notes, begun, held + self._target_lufs + notes.level_db
+        level = held + self._target_lufs - self._nodes.room_db(slot)
+        return notes, begun, level + notes.level_db
 
 
 @lru_cache(maxsize=1)

@@ -165,6 +165,25 @@ def make_tone(
     )
 
 
+def full_power_s(tone: Tone, space: float) -> float:
+    """How long a note's height would have to last to be as loud as the whole note is.
+
+    Args:
+        tone: of the note.
+        space: amplitude of its tail, 0..1.
+
+    Returns:
+        Seconds; a partial's power falls by a factor of e in half of its decay.
+    """
+    weighted = tone.amplitude**2 / 2.0 * k_weighting(place_hz()[tone.places])
+    weighted *= np.where(tone.is_space, space * space, 1.0)
+    lasting = float(np.sum(weighted * tone.decay / 2.0))
+    if tone.breath is not None:
+        breath = float(np.sum(tone.breath * k_weighting(AXIS.centres)))
+        lasting += breath * BREATH_DECAY_S / 2.0
+    return lasting / (_K_OFFSET / 2.0)
+
+
 def envelope(
     seconds: NDArray[np.float64], attack: Values, decay: Values
 ) -> NDArray[np.float32]:
