@@ -70,7 +70,10 @@ def _listening(pid: int) -> set[int]:
     """Ports of the Internet sockets that a process holds open for others."""
     nodes = set()
     for entry in Path(f"/proc/{pid}/fd").iterdir():
-        link = os.readlink(entry)
+        try:
+            link = os.readlink(entry)
+        except FileNotFoundError:  # closed since it was listed
+            continue
         if link.startswith("socket:["):
             nodes.add(link[8:-1])
     found = set()
