@@ -64,6 +64,7 @@ class Purpose(IntEnum):
     MODEL_SOUNDS = 112  # seed
     MODEL_MAP = 113
     AUDITION = 114
+    DISTILLING = 115  # seed
 
     ALBUM_SONG = 130  # seed, song
 

@@ -29,9 +29,9 @@ from model.training.fit_prior import fit_prior
 from model.training.lay_out import lay_out, write_map
 from model.training.model_card import write_model_card
 from model.training.onnx_files import (
-    HALF_FROM,
     ScaledDecoder,
     ScaledEncoder,
+    round_weights,
     write_networks,
 )
 from model.training.publish import move_into_place
@@ -81,26 +81,26 @@ def export(
         RunError: the export differs from the network, or the disk is full.
     """
     network.eval()
-    _round_weights(network)
+    round_weights(network)
     mean, scale, points = _aggregate_posterior(network, train, rng)
     encoder = ScaledEncoder(network, mean, scale)
     sharpness = 1.0 if held_out is None else _sharpness(network, encoder, held_out)
-    plain = ScaledDecoder(network, mean, scale, sharpness=sharpness)
+    plain = ScaledDecoder(network.decoder, mean, scale, sharpness=sharpness)
     prior = fit_prior(points, rng)
     lowered = _standing(plain, prior.sample(N_LEVELLED, rng), train)
-    decoder = ScaledDecoder(network, mean, scale, lowered, sharpness)
+    decoder = ScaledDecoder(network.decoder, mean, scale, lowered, sharpness)
     partial = out_dir.with_name(out_dir.name + ".partial")
     try:
         shutil.rmtree(partial, ignore_errors=True)
         partial.mkdir(parents=True)
         write_networks(decoder, encoder, partial)
         metadata = _metadata(partial, prior, name, about, sharpness)
-        _write_json(partial / "model.json", metadata)
+        write_model_json(partial / "model.json", metadata)
         model = TimbreModel.load(partial, unfinished=True)
         _check_parity(decoder, encoder, model, rng)
         metadata["statistics"] = _statistics(model, train, rng)
         metadata["files"][MAP_FILE] = write_map(partial, lay_out(model, len(train)))
-        _write_json(partial / "model.json", metadata)
+        write_model_json(partial / "model.json", metadata)
         write_model_card(partial / "CARD.md", metadata)
         move_into_place(partial, out_dir)
     except OSError as error:
@@ -128,7 +128,7 @@ def add_map(model_dir: Path, n_clips: int = MAX_POINTS) -> TimbreModel:
     stored = write_map(model_dir, lay_out(model, n_clips))
     metadata = json.loads((model_dir / "model.json").read_text())
     metadata["files"][MAP_FILE] = stored
-    _write_json(model_dir / "model.json", metadata)
+    write_model_json(model_dir / "model.json", metadata)
     write_model_card(model_dir / "CARD.md", metadata)
     return TimbreModel.load(model_dir)
 
@@ -148,16 +148,9 @@ def add_figures(model_dir: Path, figures: dict[str, Any]) -> TimbreModel:
     """
     metadata = json.loads((model_dir / "model.json").read_text())
     metadata["figures"] = figures
-    _write_json(model_dir / "model.json", metadata)
+    write_model_json(model_dir / "model.json", metadata)
     write_model_card(model_dir / "CARD.md", metadata)
     return TimbreModel.load(model_dir)
-
-
-def _round_weights(network: VAE) -> None:
-    with torch.no_grad():
-        for weight in network.parameters():
-            if weight.numel() >= HALF_FROM:
-                weight.copy_(weight.half().float())
 
 
 @torch.no_grad()
@@ -185,7 +178,7 @@ def _sharpness(
     network: VAE, encoder: ScaledEncoder, held_out: NDArray[np.float16]
 ) -> float:
     clips = held_out[:: -(-len(held_out) // N_SHARPENED)].astype(np.float32)
-    decoder = ScaledDecoder(network, encoder.mean, encoder.scale)
+    decoder = ScaledDecoder(network.decoder, encoder.mean, encoder.scale)
 
     def decode(points: Latents) -> Timbres:
         timbres: Timbres = decoder(torch.from_numpy(points)).numpy()
@@ -214,13 +207,7 @@ def _metadata(
     about: dict[str, Any],
     sharpness: float,
 ) -> dict[str, Any]:
-    files = {}
-    for file in ONNX_FILES:
-        content = (folder / file).read_bytes()
-        files[file] = {
-            "sha256": hashlib.sha256(content).hexdigest(),
-            "bytes": len(content),
-        }
+    files = {file: file_entry(folder / file) for file in ONNX_FILES}
     return {
         "format": FORMAT,
         "format_version": FORMAT_VERSION,
@@ -237,6 +224,12 @@ def _metadata(
         "statistics": {},
         "prior": fitted.to_json(),
     }
+
+
+def file_entry(path: Path) -> dict[str, Any]:
+    """What model.json says of a file."""
+    content = path.read_bytes()
+    return {"sha256": hashlib.sha256(content).hexdigest(), "bytes": len(content)}
 
 
 def _check_parity(
@@ -279,6 +272,19 @@ def _statistics(
         limit = float(np.quantile(values, LIMIT_QUANTILE)) + headroom
         limits[name] = max(limit, float(of_prior[name][anchor]) + 1e-3)
     return {
+        **distributions(of_prior),
+        "limits": limits,
+        "anchor": [float(value) for value in z[anchor]],
+    }
+
+
+def distributions(of_prior: dict[str, NDArray[np.float64]]) -> dict[str, Any]:
+    """How features of a prior's samples are distributed, as model.json has it.
+
+    Args:
+        of_prior: values of each feature, shape (N_STATISTICS,).
+    """
+    return {
         "n": N_STATISTICS,
         "quantiles_at": list(QUANTILES),
         "features": {
@@ -289,8 +295,6 @@ def _statistics(
             }
             for name, values in of_prior.items()
         },
-        "limits": limits,
-        "anchor": [float(value) for value in z[anchor]],
     }
 
 
@@ -303,7 +307,8 @@ def _anchor(z: Latents, features: dict[str, NDArray[np.float64]]) -> int:
     return int(farthest.argmin())
 
 
-def _write_json(path: Path, content: dict[str, Any]) -> None:
+def write_model_json(path: Path, content: dict[str, Any]) -> None:
+    """Write model.json, whole or not at all, a line for each part."""
     write_whole(path, _json_lines(content).encode())
 
 

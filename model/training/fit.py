@@ -193,7 +193,7 @@ class _Run:
         self.best_error = float("inf")
         self.best_weights = _copy(self.network)
         self.fast = settings.bfloat16 and (
-            self.device.type != "cpu" or _has_bfloat16_units()
+            self.device.type != "cpu" or has_bfloat16_units()
         )
 
     def epoch(self, train: Tensor, epoch: int) -> dict[str, float]:
@@ -376,6 +376,7 @@ def _floats(terms: Losses) -> dict[str, float]:
     return {name: float(value.detach()) for name, value in vars(terms).items()}
 
 
-def _has_bfloat16_units() -> bool:
+def has_bfloat16_units() -> bool:
+    """Whether this processor multiplies in bfloat16 by units of its own."""
     capabilities = torch.cpu.get_capabilities()
     return any(capabilities.get(name) for name in ("amx_bf16", "avx512_bf16"))

@@ -49,7 +49,7 @@ def model_card(metadata: dict[str, Any]) -> str:
         f"- Latents: {metadata['n_latents']}; bands: {metadata['axis']['n_bands']}, "
         f"{metadata['axis']['low_hz']:g} to {metadata['axis']['high_hz']:g} Hz",
     ]
-    for title in ("corpus", "training"):
+    for title in ("corpus", "training", "distilled"):
         facts = about.get(title, {})
         if facts:
             lines += ["", f"## {title.capitalize()}", ""]

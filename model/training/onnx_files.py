@@ -33,14 +33,14 @@ class ScaledDecoder(nn.Module):
 
     def __init__(
         self,
-        network: VAE,
+        decoder: nn.Module,
         mean: Tensor,
         scale: Tensor,
         lowered: Tensor | None = None,
         sharpness: float = 1.0,
     ) -> None:
         super().__init__()
-        self.decoder = network.decoder
+        self.decoder = decoder
         self.register_buffer("mean", mean)
         self.register_buffer("scale", scale)
         lowered = torch.zeros(AXIS.n_bands) if lowered is None else lowered
@@ -77,6 +77,14 @@ class ScaledEncoder(nn.Module):
         return (mean - self.mean) / self.scale, logvar - 2.0 * self.scale.log()
 
 
+def round_weights(network: nn.Module) -> None:
+    """Round the weights that are stored in half precision to it, in place."""
+    with torch.no_grad():
+        for weight in network.parameters():
+            if weight.numel() >= HALF_FROM:
+                weight.copy_(weight.half().float())
+
+
 def _surroundings(spectrum: Tensor) -> Tensor:
     """As `model.spectrum.surroundings`, in operators that ONNX has."""
     half = SURROUNDING_BANDS // 2
@@ -89,11 +97,16 @@ def write_networks(
     decoder: ScaledDecoder, encoder: ScaledEncoder, folder: Path
 ) -> None:
     """Write decoder.onnx and encoder.onnx into a folder; raises OSError."""
-    z = torch.zeros(EXPORT_BATCH, len(decoder.mean))
+    write_decoder(decoder, folder)
     spectrum = torch.full((EXPORT_BATCH, AXIS.n_bands), 0.5)
-    _write_onnx(decoder, z, ["z"], ["spectrum"], folder / "decoder.onnx")
     outputs = ["mean", "logvar"]
     _write_onnx(encoder, spectrum, ["spectrum"], outputs, folder / "encoder.onnx")
+
+
+def write_decoder(decoder: ScaledDecoder, folder: Path) -> None:
+    """Write decoder.onnx into a folder; raises OSError."""
+    z = torch.zeros(EXPORT_BATCH, len(decoder.mean))
+    _write_onnx(decoder, z, ["z"], ["spectrum"], folder / "decoder.onnx")
 
 
 def _write_onnx(

@@ -69,7 +69,7 @@ class Start:
         if self.folder is None:
             return suited(settings, n_clips)
         origin = TimbreModel.load(self.folder)
-        vae = _network_of(self.folder, settings.vae)
+        vae = network_of(self.folder, settings.vae)
         settings = replace(settings, start=origin.hash, vae=vae)
         if vae.arch == "dense":
             rate = FASTER * settings.learning_rate
@@ -147,29 +147,32 @@ def trial_epochs(epochs: int) -> int:
     return max(MIN_TRIAL, round(TRIAL * epochs))
 
 
-def _network_of(folder: Path, config: VAEConfig) -> VAEConfig:
+def network_of(folder: Path, config: VAEConfig) -> VAEConfig:
     """The configuration of an exported dense network, whatever its size.
 
     Args:
         folder: of a model that `TimbreModel.load` accepts.
         config: returned as it is if either network is of another kind.
     """
-    shapes = {name: values.shape for name, values in _stored(folder).items()}
+    shapes = {name: values.shape for name, values in stored_weights(folder).items()}
     blocks = {
         part: [n for n in shapes if n.startswith(part) and n.endswith("widen.weight")]
         for part in ("encoder", "decoder")
     }
     n_blocks = len(blocks["decoder"])
     last = f"decoder.{n_blocks + 2}.weight"  # after the blocks and a norm
-    if config.arch != "dense" or not n_blocks or last not in shapes:
+    if config.arch != "dense" or not all(blocks.values()) or last not in shapes:
         return config
+    hidden, width = shapes[blocks["encoder"][0]]
+    decoder_width = shapes[last][1]
     return replace(
         config,
-        width=shapes[last][1],
-        hidden=shapes[blocks["decoder"][0]][0],
+        width=width,
+        hidden=hidden,
         encoder_blocks=len(blocks["encoder"]),
         decoder_blocks=n_blocks,
         sources=shapes[last][0] // config.n_bands,
+        decoder_width=None if decoder_width == width else decoder_width,
     )
 
 
@@ -186,7 +189,7 @@ def start_weights(folder: Path, config: VAEConfig) -> dict[str, Tensor]:
     weights = dict(build(config).state_dict())
     stored = {
         name: torch.from_numpy(values)
-        for name, values in _stored(folder).items()
+        for name, values in stored_weights(folder).items()
         if name in weights
     }
     # Of weights that are alike, as zeros that never moved, an export keeps one.
@@ -200,7 +203,7 @@ def start_weights(folder: Path, config: VAEConfig) -> dict[str, Tensor]:
     return weights | stored
 
 
-def _stored(folder: Path) -> dict[str, np.ndarray[Any, Any]]:
+def stored_weights(folder: Path) -> dict[str, np.ndarray[Any, Any]]:
     """What a model's two files hold, float32, by its name in the network."""
     import onnx
 

@@ -32,6 +32,8 @@ class VAEConfig:
         sources: number of spectra that the dense decoder adds in power.
         n_bands: of a timbre.
         n_latents: of a point.
+        decoder_width: of the dense decoder's layers, where it is another than the
+            encoder's, as after `distil`; inside its blocks it is twice that.
     """
 
     arch: str = "dense"
@@ -42,6 +44,7 @@ class VAEConfig:
     sources: int = 3
     n_bands: int = AXIS.n_bands
     n_latents: int = N_LATENTS
+    decoder_width: int | None = None
 
 
 class VAE(nn.Module):
@@ -98,14 +101,22 @@ class DenseVAE(VAE):
             nn.LayerNorm(width),
             nn.Linear(width, 2 * config.n_latents),
         )
-        self.decoder = nn.Sequential(
-            nn.Linear(config.n_latents, width),
-            *[ResidualBlock(width, hidden) for _ in range(config.decoder_blocks)],
-            nn.LayerNorm(width),
-            nn.Linear(width, config.sources * config.n_bands),
-            PowerSum(config.sources),
-            Uncentre(),
-        )
+        self.decoder = dense_decoder(config)
+
+
+def dense_decoder(config: VAEConfig) -> nn.Sequential:
+    """The decoder of a `DenseVAE`."""
+    width, hidden = config.width, config.hidden
+    if config.decoder_width is not None:
+        width, hidden = config.decoder_width, 2 * config.decoder_width
+    return nn.Sequential(
+        nn.Linear(config.n_latents, width),
+        *[ResidualBlock(width, hidden) for _ in range(config.decoder_blocks)],
+        nn.LayerNorm(width),
+        nn.Linear(width, config.sources * config.n_bands),
+        PowerSum(config.sources),
+        Uncentre(),
+    )
 
 
 class PowerSum(nn.Module):

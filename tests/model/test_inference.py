@@ -17,7 +17,7 @@ from effects.base.errors import InputError
 from model import inference
 from model.config import AXIS, N_LATENTS
 from model.inference import TimbreModel
-from model.training.export import _write_json
+from model.training.export import write_model_json
 from tests.support.timbres import tiny_model
 
 
@@ -194,7 +194,7 @@ def test_numbers_that_do_not_fit_are_named(
 ) -> None:
     card = json.loads((copy / "model.json").read_text())
     card[key] = value
-    _write_json(copy / "model.json", card)
+    write_model_json(copy / "model.json", card)
     assert said in _refused(copy)
 
 
@@ -309,4 +309,4 @@ def _replace_decoder(folder: Path, content: bytes) -> None:
     (folder / "decoder.onnx").write_bytes(content)
     card = json.loads((folder / "model.json").read_text())
     card["files"]["decoder.onnx"]["sha256"] = sha256(content).hexdigest()
-    _write_json(folder / "model.json", card)
+    write_model_json(folder / "model.json", card)

@@ -48,8 +48,10 @@ def test_a_decoder_is_sharpened_as_the_measure_has_it(clips: Rows) -> None:
     zeros, ones = torch.zeros(N_LATENTS), torch.ones(N_LATENTS)
     z = torch.randn(20, N_LATENTS)
     with torch.no_grad():
-        plain = ScaledDecoder(network, zeros, ones)(z).numpy().astype(np.float64)
-        sharp = ScaledDecoder(network, zeros, ones, sharpness=1.2)(z).numpy()
+        plain = (
+            ScaledDecoder(network.decoder, zeros, ones)(z).numpy().astype(np.float64)
+        )
+        sharp = ScaledDecoder(network.decoder, zeros, ones, sharpness=1.2)(z).numpy()
     around = surroundings(plain)
     wanted = np.clip(around + 1.2 * (plain - around), 0.0, 1.0)
     assert np.allclose(sharp, wanted, atol=1e-5)
@@ -59,7 +61,7 @@ def test_a_sharpened_model_is_accepted_where_nobody_knows_it(tmp_path: Path) -> 
     """Its networks hold no operator that the trial of a foreign model refuses."""
     network = build(TINY).eval()
     zeros, ones = torch.zeros(N_LATENTS), torch.ones(N_LATENTS)
-    decoder = ScaledDecoder(network, zeros, ones, sharpness=1.2)
+    decoder = ScaledDecoder(network.decoder, zeros, ones, sharpness=1.2)
     write_networks(decoder, ScaledEncoder(network, zeros, ones), tmp_path)
     files = [(tmp_path / name).read_bytes() for name in ONNX_FILES]
     wrong = check_trial(*files, n_latents=N_LATENTS, n_bands=AXIS.n_bands)
