@@ -64,7 +64,7 @@ class Purpose(IntEnum):
     MODEL_SOUNDS = 112  # seed
     MODEL_MAP = 113
     AUDITION = 114
-    DISTILLING = 115  # seed
+    DISTILLING = 115  # seed, and a number of what is drawn after the points
 
     ALBUM_SONG = 130  # seed, song
 

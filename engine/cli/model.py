@@ -116,7 +116,7 @@ def lay_out_map(folder: Path) -> None:
 @click.option(
     "--corpus",
     type=click.Path(path_type=Path, file_okay=False),
-    help="That the model was trained on: measure the copy by its held-out songs.",
+    help="That the model was trained on: measures the copy by its held-out songs.",
 )
 def distil(
     folder: Path | None,
@@ -131,22 +131,33 @@ def distil(
 
     The narrow decoder learns what the model's own makes of points, for eight minutes on
     two cores. Points keep their places in timbre space, and sound nearly as they did.
-    It pays for models of thousands of songs; those of few have narrow decoders already.
+    It pays for models with wide decoders, as training from random weights on thousands
+    of songs makes them, and for those of `--arch seed`.
 
     \b
     Example:
       latent model distil ~/models/large --out ~/models/small
     """
     check_packages("distilling", "model distil", TRAINING)
-    from model.training.distil import DistilSettings, measure
+    from model.training.distil import DistilSettings
     from model.training.distil import distil as run
 
-    settings = DistilSettings(width=width, steps=steps, points=points, seed=seed)
-    command = f"latent model distil --width {width} --steps {steps}"
+    settings = DistilSettings(width=width, steps=steps, n_points=points, seed=seed)
+    usual = DistilSettings()
+    given = {
+        "--width": (width, usual.width),
+        "--steps": (steps, usual.steps),
+        "--points": (points, usual.n_points),
+        "--seed": (seed, usual.seed),
+    }
+    options = [
+        f" {name} {value}"
+        for name, (value, default) in given.items()
+        if value != default
+    ]
+    command = "latent model distil" + "".join(options)
     with bar("distilling") as progress:
-        made = run(folder, out, settings, progress, command)
-    if corpus is not None:
-        measure(out, corpus, settings.seed)
+        made = run(folder, out, settings, progress, corpus_dir=corpus, command=command)
     apart = made.metadata["about"]["distilled"]
     click.echo(
         f"{out}: {apart['rmse_db']:.2f} dB from the model's own sounds, "

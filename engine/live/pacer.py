@@ -44,6 +44,7 @@ class Pacer:
         self._most = np.zeros((round(MOST_BLOCK_S * sample_rate), 2), np.float32)
         self._whole = self._most[: round(BLOCK_S * sample_rate)]
         self._short = round(SHORT_BLOCK_S * sample_rate)
+        self._rate = sample_rate
         self._period = len(self._whole) / sample_rate
         self._ramp = np.linspace(
             0.0, 1.0, round(FADE_IN_S * sample_rate), dtype=np.float32
@@ -111,8 +112,9 @@ class Pacer:
                 least = self._short if is_short else len(self._whole)
                 # All of it is wanted now: several blocks would act on no control
                 # sooner, and cost as many times what each of them does.
-                self._turn(ring, self._most[: max(least, lacks)])
-                self._due = now + self._period
+                block = self._most[: max(least, lacks)]
+                self._turn(ring, block)
+                self._due = now + len(block) / self._rate
             elif now - taken_at < STALLED_S:
                 ring.wait(LOOK_S)
             else:

@@ -12,11 +12,10 @@ from numpy.typing import NDArray
 
 from effects.base.streams import Purpose, stream
 from engine.compose.composer import ComposedSong
-from engine.compose.path import SYMBOLS
 from engine.control.controls import Snapshot
 from engine.sound.decoding import Decoded
 from engine.sound.partials import PLACES_PER_BAND, gather, place_hz
-from engine.sound.tones import Manner, Notes, Tone, full_power_s, make_tone
+from engine.sound.tones import Manner, Notes, Tone, make_tone
 from model.config import AXIS
 
 STEPS = (6, 8)  # of a figure, least and most
@@ -88,18 +87,6 @@ class Arpeggio:
             self._tone,
             MANNER.life_s,
         )
-
-    def mean_power(self, controls: Snapshot) -> float:
-        """Power that it adds on average, beside the music's own."""
-        if not self._is_there(controls):
-            return 0.0
-        space = float(controls["foreground/space"])
-        tones = [self._tone(symbol, 0) for symbol in range(len(SYMBOLS))]
-        seconds = np.array([full_power_s(tone, space) for tone in tones])
-        steps = np.where(self._rests, 0.0, 10.0 ** (self._accents_db / 10.0))
-        gain = 10.0 ** (float(controls["arpeggio/level"]) / 10.0)
-        each = float(np.mean(seconds * self._shares) * np.mean(steps)) * gain
-        return float(controls["arpeggio/rate"]) * float(each)
 
     def _is_there(self, controls: Snapshot) -> bool:
         return bool(self._rank < float(controls["arpeggio/share"]))

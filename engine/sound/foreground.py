@@ -17,7 +17,7 @@ from engine.compose.path import SYMBOLS, SongPath
 from engine.control.controls import Snapshot
 from engine.sound.decoding import Decoded
 from engine.sound.partials import PLACES_PER_BAND, gather, place_hz
-from engine.sound.tones import Manner, Notes, Tone, full_power_s, make_tone
+from engine.sound.tones import Manner, Notes, Tone, make_tone
 from model.config import AXIS
 
 MOMENTS = 16  # of a step, at which a note may begin
@@ -136,17 +136,6 @@ class Foreground:
             self._tone,
             MANNER.life_s,
         )
-
-    def mean_power(self, controls: Snapshot) -> float:
-        """Power that the notes add on average, beside the music's own."""
-        density = float(controls["foreground/density"])
-        if not density:
-            return 0.0
-        tones = [self._tone(symbol, 0) for symbol in range(len(SYMBOLS))]
-        space = float(controls["foreground/space"])
-        seconds = float(np.mean([full_power_s(tone, space) for tone in tones]))
-        level_db = float(controls["foreground/level"])
-        return float(density / 60.0 * seconds * 10.0 ** (level_db / 10.0))
 
     def _tone(self, symbol: int, moment: int) -> Tone:
         key = (symbol, moment)

@@ -20,6 +20,7 @@ from engine.sound.decoding import BATCH, Decoded, Nodes, combine, decode
 from engine.sound.frames import HOP_S, Frames
 from engine.sound.motion import N_COLOURS
 from engine.sound.partials import N_PLACES
+from engine.sound.tones import mean_power
 from engine.sound.transport import Transport
 from model.inference import TimbreModel
 
@@ -64,6 +65,7 @@ class NodeSource:
         self._decoded: dict[tuple[int, int], Decoded] = {}
         self._batches: dict[int, dict[Slot, Nodes]] = {}
         self._casts: dict[int, SongCast] = {}
+        self._rooms: dict[int, float] = {}
 
     def restart(self, transport: Transport, controls: Snapshot) -> None:
         """Forget all nodes; the next ones follow this transport and these controls."""
@@ -71,6 +73,7 @@ class NodeSource:
         self._decoded.clear()
         self._batches.clear()
         self._casts.clear()
+        self._rooms.clear()
 
     @property
     def step(self) -> int:
@@ -136,10 +139,16 @@ class NodeSource:
 
     def room_db(self, slot: Slot) -> float:
         """By how much sounds and notes of a song are lowered, to be at its level."""
-        cast = self.cast(slot)
-        kinds = (cast.foreground, cast.arpeggio)
-        power = sum(kind.mean_power(self._controls) for kind in kinds)
-        return float(10.0 * np.log10(1.0 + power))
+        if slot.index not in self._rooms:
+            _make_room(self._rooms, _KEPT_SONGS)
+            cast, seconds = self.cast(slot), self._schedule.song(slot).duration
+            space = float(self._controls["foreground/space"])
+            power = sum(
+                mean_power(kind.notes(self._controls), seconds, space)
+                for kind in (cast.foreground, cast.arpeggio)
+            )
+            self._rooms[slot.index] = float(10.0 * np.log10(1.0 + power))
+        return self._rooms[slot.index]
 
     def _combine(self, number: int, slot: Slot, share: Powers) -> Nodes:
         cast = self.cast(slot)

@@ -9,6 +9,7 @@ beside its own that swell late and decay slowly, is its space.
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -165,23 +166,48 @@ def make_tone(
     )
 
 
+def mean_power(notes: Notes, seconds: float, space: float) -> float:
+    """Power of notes on average, beside the sounds at whose level they are.
+
+    Args:
+        notes: of a song.
+        seconds: that the song lasts.
+        space: amplitude of their tails, 0..1.
+    """
+    lasting: dict[int, float] = {}  # by symbol: its tones are much alike
+    for symbol, number in notes.keys:
+        if symbol not in lasting:
+            lasting[symbol] = full_power_s(notes.tone(symbol, number), space)
+    each = np.array([lasting[symbol] for symbol, _ in notes.keys])
+    return float(np.sum(each * 10.0 ** (notes.level_db / 10.0))) / seconds
+
+
 def full_power_s(tone: Tone, space: float) -> float:
     """How long a note's height would have to last to be as loud as the whole note is.
 
     Args:
         tone: of the note.
         space: amplitude of its tail, 0..1.
-
-    Returns:
-        Seconds; a partial's power falls by a factor of e in half of its decay.
     """
     weighted = tone.amplitude**2 / 2.0 * k_weighting(place_hz()[tone.places])
     weighted *= np.where(tone.is_space, space * space, 1.0)
-    lasting = float(np.sum(weighted * tone.decay / 2.0))
+    lasting = float(np.sum(weighted * _energy_s(tone.attack, tone.decay)))
     if tone.breath is not None:
         breath = float(np.sum(tone.breath * k_weighting(AXIS.centres)))
-        lasting += breath * BREATH_DECAY_S / 2.0
+        shape = np.array([BREATH_ATTACK_S]), np.array([BREATH_DECAY_S])
+        lasting += breath * float(_energy_s(*shape)[0])
     return lasting / (_K_OFFSET / 2.0)
+
+
+def _energy_s(attack: NDArray[Any], decay: NDArray[Any]) -> NDArray[np.float64]:
+    """Integral over time of an envelope's square, seconds.
+
+    Power falls by a factor of e in half of a decay. The square of the rise has an area
+    of 13/35, with its centre at 0.77 of the attack.
+    """
+    after = decay / 2.0 * np.exp(-2.0 * attack / decay)
+    rising = 13.0 / 35.0 * attack * np.exp(-2.0 * 0.77 * attack / decay)
+    return np.asarray(after + rising, np.float64)
 
 
 def envelope(

@@ -358,7 +358,7 @@ def _change(channel: Channel) -> float:
 
 
 def _tone(channel: Channel) -> float:
-    """Largest change of the partials, in windows that tell those of low tones apart."""
+    """Largest change of partials, by semitones; below 300 Hz, several at once."""
     bands = band_power([channel], TONE_EDGES_HZ, TONE_WINDOW, TONE_HOP)
     apart = apart_db(lifted_db(bands, TONE_RANGE_DB).T, TONE_GAP, TONE_SIDE)
     apart /= 1.0 + 0.3 * np.median(apart, axis=0)  # partials beat, and noise wavers

@@ -23,11 +23,12 @@ from effects.base.errors import InputError, RunError
 from effects.base.streams import Purpose, stream
 from model import guard
 from model.config import AXIS
-from model.inference import BUNDLED, TimbreModel
+from model.inference import BUNDLED, ONNX_FILES, TimbreModel
 from model.prior import Latents
 from model.spectrum import surroundings
 from model.timbre_map import MAP_FILE, load_map
-from model.training.dataset import load
+from model.training.comparison import check_standing_peak
+from model.training.dataset import Split, load
 from model.training.evaluate import evaluate
 from model.training.export import (
     N_STATISTICS,
@@ -53,6 +54,7 @@ STRAYING = 0.85  # share that lies beside that, as wiggled paths do
 FARTHEST = 1.0  # standard deviation of a latent at most, by which it does
 N_BEGUN = 8192  # points by which the last layer is begun
 N_COMPARED = 2048  # points by which the decoders are compared
+MOST_APART_DB = 3.0  # a copy that is farther from its model is not written
 TOLD = 50  # steps between two words of progress
 
 
@@ -63,14 +65,14 @@ class DistilSettings:
     Attributes:
         width: of the narrow decoder's layers.
         steps: of training, of 512 points each.
-        points: that are drawn, and used again and again.
+        n_points: that are drawn, and used again and again.
         learning_rate: highest one of AdamW; it falls to 0 as a cosine.
         seed: of everything random.
     """
 
     width: int = 256
     steps: int = 20_000
-    points: int = 1 << 18
+    n_points: int = 1 << 18
     learning_rate: float = 2e-3
     seed: int = 0
 
@@ -80,57 +82,55 @@ def distil(
     out_dir: Path,
     settings: DistilSettings,
     progress: Callable[[int, int], None] | None = None,
+    *,
+    corpus_dir: Path | None = None,
     command: str = "latent model distil",
 ) -> TimbreModel:
-    """Write a copy of a model whose decoder is a narrow one.
+    """Write a copy of a model whose decoder is a narrow one, whole or not at all.
 
     Args:
         folder: of the model; None for the bundled one.
         out_dir: of the copy; a model in it is replaced.
         settings: of the training.
         progress: called with the steps that are done, and with all.
+        corpus_dir: that the model was trained on; the copy is measured by its held-out
+            songs. Without it the copy has no figures: those of the model are not its.
         command: added to what the card says of how the model was made.
 
     Returns:
-        The copy, loaded. Its card says how far its sounds are from the model's own;
-        the figures of the model are not those of the copy, and are left out.
+        The copy, loaded. Its card says how far its sounds are from the model's own.
 
     Raises:
-        InputError: the model cannot be read, its decoder is narrow already, or
-            `out_dir` is its own folder.
-        RunError: the training failed, or the disk is full.
+        InputError: the model or the corpus cannot be used, its decoder is narrow
+            already, or `out_dir` is its own folder.
+        RunError: the copy is too far from the model, the training failed, or the folder
+            cannot be written.
     """
-    folder = BUNDLED if folder is None else folder
+    folder, out_dir = (BUNDLED if folder is None else folder), out_dir.resolve()
     origin = TimbreModel.load(folder)
-    if out_dir.exists() and out_dir.samefile(folder):
+    partial = out_dir.with_name(f".{out_dir.name}.distil")
+    if folder.resolve() in (out_dir, partial):
         raise InputError(f"{out_dir}: holds the model itself; give another folder")
+    split = None if corpus_dir is None else _corpus_of(origin, corpus_dir)
     config, wide = _wide_decoder(folder, settings.width)
-    stored = stored_weights(folder)
-    mean, scale = (torch.from_numpy(stored[name]) for name in ("mean", "scale"))
-    z = points(origin, settings.points, stream(Purpose.DISTILLING, settings.seed))
-    latents = torch.from_numpy(z) * scale + mean
-    torch.manual_seed(settings.seed)
-    network = dense_decoder(replace(config, decoder_width=settings.width))
-    if wide is not None:
-        _begin_as(wide, network, latents[:N_BEGUN])
-    _learn(network, latents, torch.from_numpy(_in_half(origin, z)), settings, progress)
-    decoder = ScaledDecoder(network.eval(), mean, scale)
-    round_weights(decoder)
-    partial = out_dir.with_name(out_dir.name + ".partial")
     try:
         shutil.rmtree(partial, ignore_errors=True)
-        shutil.copytree(folder, partial)
+        partial.mkdir(parents=True)
+        shutil.copyfile(folder / "encoder.onnx", partial / "encoder.onnx")
+        decoder = _distilled(origin, folder, config, wide, settings, progress)
         write_decoder(decoder, partial)
-        metadata = _metadata(origin, partial, settings, command)
-        write_model_json(partial / "model.json", metadata)
-        made = TimbreModel.load(partial)
-        z = made.sample(N_STATISTICS, stream(Purpose.DISTILLING, settings.seed, 1))
-        metadata["statistics"] |= distributions(guard.point_features(made, z))
-        metadata["about"]["distilled"] |= apart(origin, made, settings.seed)
+        metadata = _metadata(origin, out_dir.name, settings, command)
+        _write_with_files(partial, metadata)
+        made = TimbreModel.load(partial, unfinished=True)
+        _check(origin, made, metadata, settings.seed)
         n_points = len(load_map(origin, folder).z)
         metadata["files"][MAP_FILE] = write_map(partial, lay_out(made, n_points))
-        write_model_json(partial / "model.json", metadata)
-        write_model_card(partial / "CARD.md", metadata)
+        _write_with_files(partial, metadata)
+        if split is not None:
+            rng = stream(Purpose.DISTILLING, settings.seed, 3)
+            made = TimbreModel.load(partial)
+            found = evaluate(made, split.train, split.test, split.test_groups, rng)
+            add_figures(partial, found)
         move_into_place(partial, out_dir)
     except OSError as error:
         raise RunError(f"cannot write the model to {out_dir}: {error}") from error
@@ -139,26 +139,7 @@ def distil(
     return TimbreModel.load(out_dir)
 
 
-def measure(folder: Path, corpus_dir: Path, seed: int) -> TimbreModel:
-    """Write the figures of a copy into its folder.
-
-    Args:
-        folder: of the copy.
-        corpus_dir: that the model was trained on; its held-out songs are measured.
-        seed: of everything random.
-
-    Raises:
-        InputError: the corpus cannot be used.
-        RunError: the figures cannot be written.
-    """
-    split, _ = load(corpus_dir)
-    rng = stream(Purpose.DISTILLING, seed, 3)
-    model = TimbreModel.load(folder)
-    figures = evaluate(model, split.train, split.test, split.test_groups, rng)
-    return add_figures(folder, figures)
-
-
-def points(model: TimbreModel, n: int, rng: np.random.Generator) -> Latents:
+def draw_points(model: TimbreModel, n: int, rng: np.random.Generator) -> Latents:
     """Points where songs are: between draws of the prior, and beside that.
 
     Args:
@@ -185,7 +166,7 @@ def apart(model: TimbreModel, other: TimbreModel, seed: int) -> dict[str, float]
         `rmse_db`; and `detail`, how far bands stand out of their surroundings in the
         sounds of the second over those of the first.
     """
-    z = points(model, N_COMPARED, stream(Purpose.DISTILLING, seed, 2))
+    z = draw_points(model, N_COMPARED, stream(Purpose.DISTILLING, seed, 2))
     ours, theirs = (m.decode(z).astype(np.float64) for m in (model, other))
     rmse_db = AXIS.range_db * float(np.sqrt(np.mean((theirs - ours) ** 2)))
     details = [np.sqrt(np.mean((t - surroundings(t)) ** 2)) for t in (ours, theirs)]
@@ -196,24 +177,93 @@ def apart(model: TimbreModel, other: TimbreModel, seed: int) -> dict[str, float]
 def _wide_decoder(folder: Path, width: int) -> tuple[VAEConfig, nn.Sequential | None]:
     """The decoder of a model, and the configuration that a narrow one is to have.
 
-    The decoder is None if it is no dense one.
+    The decoder is None if it is of another kind than the narrow one.
 
     Raises:
         InputError: it is not wider than `width`.
     """
-    config = network_of(folder, VAEConfig())
-    try:
-        weights = start_weights(folder, config)
-    except InputError:  # another kind
-        return VAEConfig(), None
+    usual = VAEConfig()
+    config = network_of(folder, usual)
+    if config is usual:
+        return config, None
     own = config.decoder_width or config.width
     if own <= width:
         raise InputError(
             f"{folder}: its decoder is of width {own}, no wider than {width}"
         )
     network = build(config)
-    network.load_state_dict(weights)
+    network.load_state_dict(start_weights(folder, config))
     return config, cast(nn.Sequential, network.eval().decoder)
+
+
+def _corpus_of(model: TimbreModel, corpus_dir: Path) -> Split:
+    """The corpus that a model was trained on, divided as it was then.
+
+    Raises:
+        InputError: it cannot be used, or is another one.
+    """
+    split, facts = load(corpus_dir)
+    theirs = model.metadata.get("about", {}).get("corpus")
+    if facts != theirs:
+        raise InputError(
+            f"{corpus_dir}: is not the corpus that {model.name} was trained on, or has "
+            "changed since; its songs would not be held out"
+        )
+    return split
+
+
+def _distilled(
+    origin: TimbreModel,
+    folder: Path,
+    config: VAEConfig,
+    wide: nn.Sequential | None,
+    settings: DistilSettings,
+    progress: Callable[[int, int], None] | None,
+) -> ScaledDecoder:
+    """Train the narrow decoder of a model."""
+    rng = stream(Purpose.DISTILLING, settings.seed)
+    z = draw_points(origin, settings.n_points, rng)
+    stored = stored_weights(folder)  # of a model made elsewhere: standardised latents
+    mean = torch.from_numpy(stored.get("mean", np.zeros(z.shape[1], np.float32)))
+    scale = torch.from_numpy(stored.get("scale", np.ones(z.shape[1], np.float32)))
+    latents = torch.from_numpy(z) * scale + mean
+    torch.manual_seed(settings.seed)
+    network = dense_decoder(replace(config, decoder_width=settings.width))
+    if wide is not None:
+        _begin_as(wide, network, latents[:N_BEGUN])
+    timbres = torch.from_numpy(_in_half(origin, z))
+    _learn(network, latents, timbres, settings, progress)
+    decoder = ScaledDecoder(network.eval(), mean, scale)
+    round_weights(decoder)
+    return decoder
+
+
+def _check(
+    origin: TimbreModel, made: TimbreModel, metadata: dict[str, Any], seed: int
+) -> None:
+    """Compare a copy with its model, and write the outcome into its metadata.
+
+    Raises:
+        RunError: it is too far from it, or a tone stands out of all its sounds.
+    """
+    found = apart(origin, made, seed)
+    if found["rmse_db"] > MOST_APART_DB:
+        raise RunError(
+            f"the copy is {found['rmse_db']:.1f} dB from the model, over "
+            f"{MOST_APART_DB:.0f}: nothing was written; take more steps, or more width"
+        )
+    metadata["about"]["distilled"] |= found
+    rng = stream(Purpose.DISTILLING, seed, 1)
+    z = made.sample(N_STATISTICS, rng)
+    check_standing_peak(made, origin.decode(z[:N_COMPARED]), rng)
+    statistics = metadata["statistics"]
+    statistics |= distributions(guard.point_features(made, z))
+    # The guard draws points back to the anchor, which has to be within the limits.
+    anchor = np.asarray(statistics["anchor"], np.float32)[None]
+    for name, values in guard.point_features(made, anchor).items():
+        limits = statistics["limits"]
+        if name in limits:
+            limits[name] = max(limits[name], float(values[0]) + 1e-3)
 
 
 @torch.no_grad()
@@ -230,7 +280,8 @@ def _begin_as(wide: nn.Sequential, network: nn.Sequential, latents: Tensor) -> N
     last, ours = cast(nn.Linear, wide[-3]), cast(nn.Linear, network[-3])
     n = ours.in_features
     deviation = sizes[:n] / math.sqrt(len(latents))
-    ours.weight.copy_(last.weight @ (components[:n].T * deviation))
+    begun = components[:n].T * deviation  # of few points there are fewer components
+    ours.weight[:, : begun.shape[1]] = last.weight @ begun
     ours.bias.copy_(last.bias + last.weight @ mean)
 
 
@@ -272,8 +323,9 @@ def _learn(
         for group in optimiser.param_groups:
             group["lr"] = share * settings.learning_rate
         optimiser.step()
-        if progress is not None and step % TOLD == 0:
-            progress(step, settings.steps)
+        done = step + 1
+        if progress is not None and (done % TOLD == 0 or done == settings.steps):
+            progress(done, settings.steps)
 
 
 def _in_half(model: TimbreModel, z: Latents) -> NDArray[np.float16]:
@@ -285,16 +337,26 @@ def _in_half(model: TimbreModel, z: Latents) -> NDArray[np.float16]:
 
 
 def _metadata(
-    origin: TimbreModel, folder: Path, settings: DistilSettings, command: str
+    origin: TimbreModel, name: str, settings: DistilSettings, command: str
 ) -> dict[str, Any]:
+    """What model.json says of a copy before it is measured."""
     metadata: dict[str, Any] = json.loads(json.dumps(origin.metadata))
-    metadata["files"]["decoder.onnx"] = file_entry(folder / "decoder.onnx")
-    about = metadata["about"]
+    metadata |= {"name": name, "figures": {}, "files": {}}
+    about = metadata.setdefault("about", {})
     about["command"] = f"{about.get('command', 'latent train')} && {command}"
     about["distilled"] = {
         "from": f"the decoder of model {origin.name}, hash {origin.hash}",
         "width": settings.width,
         "steps": settings.steps,
+        "points": settings.n_points,
+        "seed": settings.seed,
     }
-    metadata["figures"] = {}
     return metadata
+
+
+def _write_with_files(folder: Path, metadata: dict[str, Any]) -> None:
+    """Write model.json and the card, with the networks as they are."""
+    for file in ONNX_FILES:
+        metadata["files"][file] = file_entry(folder / file)
+    write_model_json(folder / "model.json", metadata)
+    write_model_card(folder / "CARD.md", metadata)

@@ -109,7 +109,6 @@ def test_some_songs_have_one_and_others_keep_their_loudness() -> None:
         assert len(arpeggio.notes(everywhere).keys) > 200
         assert not arpeggio.notes(nowhere).keys
         is_there = bool(arpeggio.notes(some).keys)
-        assert (arpeggio.mean_power(some) > 0.0) == is_there
         there += is_there
     assert 2 <= there <= 10
 

@@ -151,6 +151,7 @@ class Counting:
 
     def __init__(self) -> None:
         self.position = 0
+        self.sizes: list[int] = []
         self.threads: set[int] = set()
         self.fails = False
 
@@ -160,6 +161,7 @@ class Counting:
             raise RuntimeError("a fault of the mixer")
         out[:] = music(self.position, len(out))
         self.position += len(out)
+        self.sizes.append(len(out))
         return len(out)
 
 
@@ -181,7 +183,12 @@ def test_the_pacer_gives_a_device_every_sample_and_hurries_to_do_so(n: int) -> N
         block = round(RATE * (SHORT_BLOCK_S if n < 960 else BLOCK_S))
         assert source.position - (len(heard) - first) <= AHEAD + block
     assert metrics.errors == 0
-    assert metrics.block == max(n, block)
+    # On a busy machine more may be lacking than was asked for at once.
+    assert max(n, block) <= metrics.block <= max(n, block) + AHEAD
+    n_callbacks = len(heard) / n
+    if n > block:  # two blocks at most for what is taken at once, not one each 20 ms
+        assert max(source.sizes) > block
+        assert len(source.sizes) < 2.2 * n_callbacks + 3
 
 
 def test_the_clock_goes_on_where_a_device_stands_still_and_it_comes_back() -> None:
