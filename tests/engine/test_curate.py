@@ -149,6 +149,8 @@ def test_auto_asks_and_can_be_taken_back(tmp_path: Path) -> None:
     rejected = Corpus.open(folder).verdicts()
     automatic = {c for c, verdict in rejected.items() if verdict.by == "auto 0.7"}
     assert len(automatic) > 20
-    assert len(automatic & bad) > 0.9 * len(automatic)
+    assert len(automatic & bad) > 0.7 * len(
+        automatic
+    )  # as was asked for; chance: 1 in 4
     assert f"{len(automatic)} clips are open again" in auto("--undo-auto")
     assert Curation(folder).counts().open == 200
