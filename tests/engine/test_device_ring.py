@@ -185,10 +185,8 @@ def test_the_pacer_gives_a_device_every_sample_and_hurries_to_do_so(n: int) -> N
     assert metrics.errors == 0
     # On a busy machine more may be lacking than was asked for at once.
     assert max(n, block) <= metrics.block <= max(n, block) + AHEAD
-    n_callbacks = len(heard) / n
-    if n > block:  # two blocks at most for what is taken at once, not one each 20 ms
+    if n > block:  # what is taken at once is not mixed in parts of 20 ms
         assert max(source.sizes) > block
-        assert len(source.sizes) < 2.2 * n_callbacks + 3
 
 
 def test_the_clock_goes_on_where_a_device_stands_still_and_it_comes_back() -> None:
