@@ -123,7 +123,7 @@ def test_200_keys_on_45000_clips_are_fluent_and_on_the_disk(tmp_path: Path) -> N
 
 def test_auto_asks_and_can_be_taken_back(tmp_path: Path) -> None:
     folder = tmp_path / "corpus"
-    corpus = planted_corpus(folder, 400)
+    corpus = planted_corpus(folder, 800)
     early = latent(
         "corpus", "curate", "--corpus", folder, "--auto", "0.7", home=tmp_path
     )
@@ -131,7 +131,7 @@ def test_auto_asks_and_can_be_taken_back(tmp_path: Path) -> None:
     assert "--auto needs 100" in early.stderr
     bad = {row["id"] for row in corpus.rows() if row["scores"]["start"] > 3.0}
     curation = Curation(folder)
-    for clip in range(200):
+    for clip in range(400):
         (curation.reject if clip in bad else curation.keep)(clip)
 
     def auto(*options: str, typed: str = "") -> str:
@@ -142,15 +142,13 @@ def test_auto_asks_and_can_be_taken_back(tmp_path: Path) -> None:
         return done.stdout
 
     said = auto("--auto", "0.7", typed="n\n")
-    assert "learned from 200 decisions" in said
+    assert "learned from 400 decisions" in said
     assert "nothing was rejected" in said
-    assert Curation(folder).counts().open == 200
+    assert Curation(folder).counts().open == 400
     assert "clips rejected" in auto("--auto", "0.7", "--yes")
     rejected = Corpus.open(folder).verdicts()
     automatic = {c for c, verdict in rejected.items() if verdict.by == "auto 0.7"}
     assert len(automatic) > 20
-    assert len(automatic & bad) > 0.7 * len(
-        automatic
-    )  # as was asked for; chance: 1 in 4
+    assert len(automatic & bad) > 0.9 * len(automatic)
     assert f"{len(automatic)} clips are open again" in auto("--undo-auto")
-    assert Curation(folder).counts().open == 200
+    assert Curation(folder).counts().open == 400
