@@ -8,7 +8,7 @@ from engine.control.controls import snapshot_of
 from engine.sound.arpeggio import LADDER, LOWEST_HZ, Arpeggio
 from engine.sound.music import Music
 from engine.sound.partials import PLACES_PER_BAND, gather, place_hz
-from engine.sound.tones import Notes
+from engine.sound.tones import Notes, mean_power
 from model.config import AXIS
 from tests.support.music import RATE, music, taken
 from tests.support.slabs import stereo
@@ -109,6 +109,8 @@ def test_some_songs_have_one_and_others_keep_their_loudness() -> None:
         assert len(arpeggio.notes(everywhere).keys) > 200
         assert not arpeggio.notes(nowhere).keys
         is_there = bool(arpeggio.notes(some).keys)
+        power = mean_power(arpeggio.notes(some), 180.0, 0.5)
+        assert (power > 0.0) == is_there
         there += is_there
     assert 2 <= there <= 10
 
