@@ -129,8 +129,8 @@ def distil(
 ) -> None:
     """Copy a model with a narrow decoder, which costs a fraction of a wide one.
 
-    The narrow decoder learns what the model's own makes of points, for eight minutes on
-    two cores. Points keep their places in timbre space, and sound nearly as they did.
+    The narrow decoder learns what the model's own makes of points, for twelve minutes
+    on two cores. Points keep their places in timbre space, and nearly their sounds.
     It pays for models with wide decoders, as training from random weights on thousands
     of songs makes them, and for those of `--arch seed`.
 
@@ -158,10 +158,10 @@ def distil(
     command = "latent model distil" + "".join(options)
     with bar("distilling") as progress:
         made = run(folder, out, settings, progress, corpus_dir=corpus, command=command)
-    apart = made.metadata["about"]["distilled"]
+    told = made.metadata["about"]["distilled"]
     click.echo(
-        f"{out}: {apart['rmse_db']:.2f} dB from the model's own sounds, "
-        f"{apart['detail']:.0%} of their detail",
+        f"{out}: {told['rmse_db']:.2f} dB from the model's own sounds, "
+        f"{told['detail']:.0%} of their detail",
         err=True,
     )
 

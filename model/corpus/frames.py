@@ -38,7 +38,7 @@ def lifted_db(power: NDArray[np.float64], range_db: float) -> NDArray[np.float64
     return levels
 
 
-def apart_db(level_db: NDArray[np.float64], gap: int, side: int) -> NDArray[np.float64]:
+def sides_db(level_db: NDArray[np.float64], gap: int, side: int) -> NDArray[np.float64]:
     """How far the means of `side` frames are apart, before and after a gap of frames.
 
     Args:

@@ -36,12 +36,12 @@ from effects.audio.levels import Samples
 from model.config import SAMPLE_RATE
 from model.corpus.frames import (
     Channel,
-    apart_db,
     band_power,
     block_levels_db,
     frame_power,
     in_blocks,
     lifted_db,
+    sides_db,
 )
 
 QUIETER_DB = 40.0  # a channel that lies so far under the other is not heard
@@ -353,14 +353,14 @@ def _change(channel: Channel) -> float:
     bands = np.add.reduceat(power, CHANGE_BINS, axis=1)[:, :-1]
     floor = np.max(bands) * 10.0 ** (-CHANGE_RANGE_DB / 10.0)
     level_db = 10.0 * np.log10(np.maximum(bands, floor + 1e-20))
-    apart = np.mean(apart_db(level_db, GAP, SIDE), axis=1)
+    apart = np.mean(sides_db(level_db, GAP, SIDE), axis=1)
     return float(np.max(apart) / (1.0 + np.median(apart)))
 
 
 def _tone(channel: Channel) -> float:
     """Largest change of partials, by semitones; below 300 Hz, several at once."""
     bands = band_power([channel], TONE_EDGES_HZ, TONE_WINDOW, TONE_HOP)
-    apart = apart_db(lifted_db(bands, TONE_RANGE_DB).T, TONE_GAP, TONE_SIDE)
+    apart = sides_db(lifted_db(bands, TONE_RANGE_DB).T, TONE_GAP, TONE_SIDE)
     apart /= 1.0 + 0.3 * np.median(apart, axis=0)  # partials beat, and noise wavers
     most = np.mean(np.sort(apart, axis=1)[:, -N_TONES:], axis=1)
     return float(np.max(most) / (2.0 + np.median(most)))

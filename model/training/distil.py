@@ -35,13 +35,12 @@ from model.training.export import (
     add_figures,
     distributions,
     file_entry,
-    write_model_json,
+    write_metadata,
 )
 from model.training.fit import has_bfloat16_units
 from model.training.lay_out import lay_out, write_map
-from model.training.model_card import write_model_card
 from model.training.onnx_files import ScaledDecoder, round_weights, write_decoder
-from model.training.publish import move_into_place
+from model.training.publish import whole_model
 from model.training.start import network_of, start_weights, stored_weights
 from model.training.vae import VAEConfig, build, dense_decoder
 
@@ -113,16 +112,14 @@ def distil(
         raise InputError(f"{out_dir}: holds the model itself; give another folder")
     split = None if corpus_dir is None else _corpus_of(origin, corpus_dir)
     config, wide = _wide_decoder(folder, settings.width)
-    try:
-        shutil.rmtree(partial, ignore_errors=True)
-        partial.mkdir(parents=True)
+    with whole_model(partial, out_dir):
         shutil.copyfile(folder / "encoder.onnx", partial / "encoder.onnx")
         decoder = _distilled(origin, folder, config, wide, settings, progress)
         write_decoder(decoder, partial)
         metadata = _metadata(origin, out_dir.name, settings, command)
         _write_with_files(partial, metadata)
         made = TimbreModel.load(partial, unfinished=True)
-        _check(origin, made, metadata, settings.seed)
+        _take_measures(origin, made, metadata, settings.seed)
         n_points = len(load_map(origin, folder).z)
         metadata["files"][MAP_FILE] = write_map(partial, lay_out(made, n_points))
         _write_with_files(partial, metadata)
@@ -131,11 +128,6 @@ def distil(
             made = TimbreModel.load(partial)
             found = evaluate(made, split.train, split.test, split.test_groups, rng)
             add_figures(partial, found)
-        move_into_place(partial, out_dir)
-    except OSError as error:
-        raise RunError(f"cannot write the model to {out_dir}: {error}") from error
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
     return TimbreModel.load(out_dir)
 
 
@@ -159,7 +151,7 @@ def draw_points(model: TimbreModel, n: int, rng: np.random.Generator) -> Latents
     return found
 
 
-def apart(model: TimbreModel, other: TimbreModel, seed: int) -> dict[str, float]:
+def compare(model: TimbreModel, other: TimbreModel, seed: int) -> dict[str, float]:
     """How far the sounds of two decoders are from each other, at the same points.
 
     Returns:
@@ -238,7 +230,7 @@ def _distilled(
     return decoder
 
 
-def _check(
+def _take_measures(
     origin: TimbreModel, made: TimbreModel, metadata: dict[str, Any], seed: int
 ) -> None:
     """Compare a copy with its model, and write the outcome into its metadata.
@@ -246,7 +238,7 @@ def _check(
     Raises:
         RunError: it is too far from it, or a tone stands out of all its sounds.
     """
-    found = apart(origin, made, seed)
+    found = compare(origin, made, seed)
     if found["rmse_db"] > MOST_APART_DB:
         raise RunError(
             f"the copy is {found['rmse_db']:.1f} dB from the model, over "
@@ -358,5 +350,4 @@ def _write_with_files(folder: Path, metadata: dict[str, Any]) -> None:
     """Write model.json and the card, with the networks as they are."""
     for file in ONNX_FILES:
         metadata["files"][file] = file_entry(folder / file)
-    write_model_json(folder / "model.json", metadata)
-    write_model_card(folder / "CARD.md", metadata)
+    write_metadata(folder, metadata)

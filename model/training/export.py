@@ -6,7 +6,6 @@ corpus. Weights are stored in half precision and multiplied in single.
 
 import hashlib
 import json
-import shutil
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -34,7 +33,7 @@ from model.training.onnx_files import (
     round_weights,
     write_networks,
 )
-from model.training.publish import move_into_place
+from model.training.publish import whole_model
 from model.training.sharpness import find_sharpness
 from model.training.standing import standing_curve
 from model.training.vae import VAE
@@ -90,23 +89,15 @@ def export(
     lowered = _standing(plain, prior.sample(N_LEVELLED, rng), train)
     decoder = ScaledDecoder(network.decoder, mean, scale, lowered, sharpness)
     partial = out_dir.with_name(out_dir.name + ".partial")
-    try:
-        shutil.rmtree(partial, ignore_errors=True)
-        partial.mkdir(parents=True)
+    with whole_model(partial, out_dir):
         write_networks(decoder, encoder, partial)
         metadata = _metadata(partial, prior, name, about, sharpness)
-        write_model_json(partial / "model.json", metadata)
+        write_metadata(partial, metadata)
         model = TimbreModel.load(partial, unfinished=True)
         _check_parity(decoder, encoder, model, rng)
         metadata["statistics"] = _statistics(model, train, rng)
         metadata["files"][MAP_FILE] = write_map(partial, lay_out(model, len(train)))
-        write_model_json(partial / "model.json", metadata)
-        write_model_card(partial / "CARD.md", metadata)
-        move_into_place(partial, out_dir)
-    except OSError as error:
-        raise RunError(f"cannot write the model to {out_dir}: {error}") from error
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
+        write_metadata(partial, metadata)
     return TimbreModel.load(out_dir)
 
 
@@ -128,8 +119,7 @@ def add_map(model_dir: Path, n_clips: int = MAX_POINTS) -> TimbreModel:
     stored = write_map(model_dir, lay_out(model, n_clips))
     metadata = json.loads((model_dir / "model.json").read_text())
     metadata["files"][MAP_FILE] = stored
-    write_model_json(model_dir / "model.json", metadata)
-    write_model_card(model_dir / "CARD.md", metadata)
+    write_metadata(model_dir, metadata)
     return TimbreModel.load(model_dir)
 
 
@@ -148,8 +138,7 @@ def add_figures(model_dir: Path, figures: dict[str, Any]) -> TimbreModel:
     """
     metadata = json.loads((model_dir / "model.json").read_text())
     metadata["figures"] = figures
-    write_model_json(model_dir / "model.json", metadata)
-    write_model_card(model_dir / "CARD.md", metadata)
+    write_metadata(model_dir, metadata)
     return TimbreModel.load(model_dir)
 
 
@@ -305,6 +294,12 @@ def _anchor(z: Latents, features: dict[str, NDArray[np.float64]]) -> int:
         distance = np.abs(values - np.median(values)) / (values.std() + 1e-9)
         farthest = np.maximum(farthest, distance)
     return int(farthest.argmin())
+
+
+def write_metadata(folder: Path, metadata: dict[str, Any]) -> None:
+    """Write model.json and the card of a model."""
+    write_model_json(folder / "model.json", metadata)
+    write_model_card(folder / "CARD.md", metadata)
 
 
 def write_model_json(path: Path, content: dict[str, Any]) -> None:

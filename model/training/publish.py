@@ -2,7 +2,8 @@
 
 import os
 import shutil
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from effects.base.errors import RunError
@@ -28,6 +29,28 @@ def publish(made: Path, out_dir: Path, others: Iterable[str] = ()) -> None:
         shutil.rmtree(made, ignore_errors=True)
     except OSError as error:
         raise RunError(f"cannot write the model to {out_dir}: {error}") from error
+
+
+@contextmanager
+def whole_model(partial: Path, out_dir: Path) -> Iterator[None]:
+    """Move a model folder into its place when the block has made it, or remove it.
+
+    Args:
+        partial: folder to make it in, beside `out_dir`; one that is there is removed.
+        out_dir: its place; a model in it is replaced.
+
+    Raises:
+        RunError: a file cannot be written.
+    """
+    try:
+        shutil.rmtree(partial, ignore_errors=True)
+        partial.mkdir(parents=True)
+        yield
+        move_into_place(partial, out_dir)
+    except OSError as error:
+        raise RunError(f"cannot write the model to {out_dir}: {error}") from error
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
 
 
 def move_into_place(partial: Path, out_dir: Path) -> None:

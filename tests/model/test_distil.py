@@ -16,7 +16,7 @@ from model.inference import TimbreModel
 from model.timbre_map import load_map, spectra_of
 from model.training import comparison
 from model.training import distil as distilling
-from model.training.distil import DistilSettings, apart, distil, draw_points
+from model.training.distil import DistilSettings, compare, distil, draw_points
 from model.training.export import export
 from model.training.fit import TrainSettings, fit
 from model.training.start import Start
@@ -61,9 +61,9 @@ def test_the_sounds_are_nearly_the_same_at_the_same_points(
         for steps in (1, 400)
     )
     model = TimbreModel.load(origin)
-    assert apart(model, many, 9)["rmse_db"] < 0.4 * apart(model, one, 9)["rmse_db"]
+    assert compare(model, many, 9)["rmse_db"] < 0.4 * compare(model, one, 9)["rmse_db"]
     told = many.metadata["about"]["distilled"]
-    assert told["rmse_db"] == pytest.approx(apart(model, many, 9)["rmse_db"], rel=0.2)
+    assert told["rmse_db"] == pytest.approx(compare(model, many, 9)["rmse_db"], rel=0.2)
     assert 0.5 < told["detail"] < 1.1
     assert f"- rmse db: {told['rmse_db']}" in (tmp_path / "400/CARD.md").read_text()
 
