@@ -24,7 +24,7 @@ from model.model_json import parse_model_json
 from model.onnx_session import open_session
 from model.prior import Latents, Prior
 from model.refinement import refine
-from model.spectrum import sharpened
+from model.spectrum import raised
 from model.trial import check_trial, remember
 
 Timbres = NDArray[np.float32]  # (n, n_bands), 0..1
@@ -45,7 +45,7 @@ class TimbreModel:
         n_latents: dimensions of `z`.
         n_refinements: steps by which what the encoder says is refined; models from
             before there were any have none.
-        sharpness: factor by which the decoder makes bands stand out farther.
+        raised_db: by which the decoder makes bands stand out farther.
         name: as model.json has it.
         hash: SHA-256 over model.json and both networks, in hexadecimal.
         metadata: content of model.json.
@@ -67,7 +67,7 @@ class TimbreModel:
         self.n_latents = int(self.metadata["n_latents"])
         self.name = str(self.metadata.get("name", folder.name))
         self.n_refinements = int(self.metadata.get("refinements", 0))
-        self.sharpness = float(self.metadata.get("sharpness", 1.0))
+        self.raised_db = float(self.metadata.get("raised_db", 0.0))
         self.prior = _prior(folder, self.metadata)
         self.hash = digest
         _check_hashes(folder, self.metadata, files)
@@ -161,8 +161,8 @@ class TimbreModel:
             )
         if refined and self.n_refinements:
             # Or it would find points whose sounds are blurred as much as they are
-            # sharpened.
-            wanted = sharpened(timbres, self.sharpness)
+            # raised.
+            wanted = raised(timbres, self.raised_db, self.axis)
             mean = refine(self.decode, mean, wanted, self.n_refinements)
         return mean, logvar
 

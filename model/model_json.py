@@ -15,7 +15,7 @@ from model.refinement import MAX_STEPS
 FORMAT = "latent-model"
 FORMAT_VERSION = 1
 MAX_COMPONENTS = 256  # of the prior
-MAX_SHARPNESS = 2.0
+MAX_RAISED_DB = 6.0
 
 Values: TypeAlias = Annotated[list[float], Meta(max_length=1 << 12)]
 Point: TypeAlias = Annotated[
@@ -72,7 +72,7 @@ class _ModelJson:
     files: dict[str, _FileFields]
     name: Annotated[str, Meta(max_length=200)] = ""
     refinements: Annotated[int, Meta(ge=0, le=MAX_STEPS)] = 0
-    sharpness: Annotated[float, Meta(ge=1.0, le=MAX_SHARPNESS)] = 1.0
+    raised_db: Annotated[float, Meta(ge=0.0, le=MAX_RAISED_DB)] = 0.0
 
 
 def parse_model_json(

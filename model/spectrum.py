@@ -18,6 +18,7 @@ from model.config import AXIS, CLIP_SECONDS, SAMPLE_RATE, Axis
 CLIP_LENGTH = int(CLIP_SECONDS * SAMPLE_RATE)
 N_TAPERS = 3
 SURROUNDING_BANDS = 41  # a third of an octave
+RAISED_FROM_DB = 4.0  # what stands out by so much is raised nearly as far as all above
 PADDING = 2  # FFT length over clip length: interpolates for the narrow low bands
 
 
@@ -156,18 +157,22 @@ def moving_mean(
     return means
 
 
-def sharpened(timbres: NDArray[np.float32], factor: float) -> NDArray[np.float32]:
-    """Timbres in which bands stand out of their surroundings `factor` times as far.
+def raised(
+    timbres: NDArray[np.float32], by_db: float, axis: Axis
+) -> NDArray[np.float32]:
+    """Timbres in which bands stand farther out of their surroundings, up or down.
 
     Args:
         timbres: shape (..., n_bands).
-        factor: 1.0 changes nothing.
+        by_db: how much farther those do that stand out by more than `RAISED_FROM_DB`;
+            the others by less, in proportion. 0.0 changes nothing.
+        axis: the bands.
 
     Returns:
         The same shape, not clipped to 0..1.
     """
-    around = surroundings(timbres.astype(np.float64))
-    farther = around + factor * (timbres - around)
+    out = prominence_db(timbres, axis)
+    farther = timbres + by_db / axis.range_db * np.tanh(out / RAISED_FROM_DB)
     return farther.astype(np.float32)
 
 

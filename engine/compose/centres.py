@@ -16,12 +16,16 @@ from numpy.typing import NDArray
 from effects.base.streams import Purpose, stream
 from engine.compose.distance import apart_db
 from engine.compose.pool import Pool, centre_pool
-from engine.compose.ranking import n_top, rank
+from engine.compose.ranking import n_top, quantiles, rank
 from model.inference import TimbreModel
 
 RUN_SONGS = 12  # an hour of songs; the period in which a radio brightens and dims
 RUN_END = 3  # of them, the last, which the next run keeps away from
 APART_DB = 12.0  # between centres, if the ranking's upper half has such a sound
+# Of the candidates, the purest: hardly two of their partials are close enough to beat,
+# and a song around one of them would be smoother than any recording. None, where the
+# ranking asks for the smoothest with all its weight.
+PUREST = 0.12
 ARC_DEPTH = 0.35  # by which a radio's weight of brightness swings
 
 _END = RUN_SONGS - RUN_END
@@ -124,11 +128,26 @@ def _picked(run: SongRun, places: range, avoided: NDArray[np.float64]) -> list[i
     for place in places:
         index = run.number * RUN_SONGS + place
         weights = arc_weights(run.weights, index, is_endless=run.is_endless)
-        scores = rank(pool.features, dict(weights))
+        rest = np.arange(len(pool.z))
+        if not run.like:  # or what was asked for might be left out
+            rest = _without_purest(pool, dict(weights).get("dissonance", 0.0))
+        scores = rank(pool.features, dict(weights))[rest]
         rng = stream(Purpose.SONG_CENTRE, run.seed, index, run.preset)
-        rows.append(pick_centre(scores, pool.spectra, avoided, rng))
+        picked = pick_centre(scores, pool.spectra[rest], avoided, rng)
+        rows.append(int(rest[picked]))
         avoided = np.concatenate([avoided, pool.spectra[rows[-1:]]])
     return rows
+
+
+def _without_purest(pool: Pool, weight: float) -> NDArray[np.intp]:
+    """Rows of the candidates that may be centres.
+
+    Args:
+        pool: all candidates.
+        weight: of dissonance in the ranking, -1..1.
+    """
+    share = PUREST * min(1.0, 1.0 + weight)
+    return np.flatnonzero(quantiles(pool.features["dissonance"]) >= share)
 
 
 def pick_centre(

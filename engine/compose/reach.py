@@ -3,6 +3,7 @@
 Where sounds change fast from point to point, the same circles in timbre space are a
 restless song, and elsewhere hardly a movement. So a song's circles are made smaller or
 larger, within bounds, by how far the sounds on them lie from those in their middles.
+Bright sounds have more bands that are heard to change: in them it is a little less far.
 """
 
 from functools import lru_cache
@@ -15,8 +16,12 @@ from engine.compose.distance import apart_db, coarse_spectra
 from engine.compose.face import FiveSounds
 from engine.compose.wiggler import PERIOD, Wiggler, draw_wiggler
 from model.inference import TimbreModel
+from model.spectrum import brightness_octaves
 
-REACH_DB = 7.0  # mean distance of sounds on the circles from those in the middle
+# Mean distance of sounds on the circles from those in the middle, at a brightness in
+# octaves above 20 Hz; of each octave more, such a share less far.
+REACH_DB, MIDDLE_OCTAVES = 7.0, 4.5
+BRIGHTER = 0.08
 AMOUNT = 0.6  # at which that is so, with all circles
 LEAST, MOST = 0.7, 1.4  # times the circles as drawn
 
@@ -49,9 +54,15 @@ def reaching(model: TimbreModel, sounds: FiveSounds, drawn: Wiggler) -> Wiggler:
         sounds: of a song, which the circles are around.
         drawn: what chance gave the song.
     """
-    times = REACH_DB / max(reach_db(model, sounds, drawn, _TURNS), 1e-3)
+    times = wanted_db(model, sounds) / max(reach_db(model, sounds, drawn, _TURNS), 1e-3)
     times = float(np.clip(times, LEAST, MOST))
     return Wiggler(times * drawn.sine, times * drawn.cosine)
+
+
+def wanted_db(model: TimbreModel, sounds: FiveSounds) -> float:
+    """How far the circles of a song are to reach, dB."""
+    octaves = brightness_octaves(sounds.power, model.axis).mean()
+    return float(REACH_DB * (1.0 - BRIGHTER * (octaves - MIDDLE_OCTAVES)))
 
 
 def reach_db(

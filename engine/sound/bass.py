@@ -20,7 +20,7 @@ from model.spectrum import moving_mean
 # high the same note an octave down, a fourth below. A fifth below would be a new root.
 NOTES_HZ = (80.0, 165.0)
 ALONE_DB = (5.0, 11.0)  # by which the first note leads by itself
-LEAD_DB = (5.0, 3.0)  # by which it then leads the second
+LEAD_DB = (3.5, 2.0)  # by which it then leads the second
 CROWDED_BY = 0.25  # of the second's power, close to where it is to be: none is added
 _FIFTH_UP, _FOURTH_DOWN = 71, -51  # bands
 

@@ -20,13 +20,14 @@ LONGEST_LAG_S = 3.0
 NOISE_STEPS = 0.3  # over which the noise is a mean, within bounds too
 NOISE_S = 3.0
 _NOISE_TAPS = 4
-# Over which the bass is a mean: quick circles of the wiggle would change its note. Of
-# nodes more than a second apart it takes one alone: they do not follow quick circles.
-BASS_S = 1.5
+# Over which the bass is a mean, and over which where its notes come and go too often,
+# as quick circles of the wiggle make them.
+BASS_S = 0.75
+HELD_BASS_S = 4.0
 
 # Share of tones in the power of a song's sounds, on average: with less, nothing would
 # be held in it, so its noise is lowered, by 8 dB at most.
-LEAST_TONAL = 0.55
+LEAST_TONAL = 0.6
 NOISE_GAINS_DB = np.arange(0.0, -8.5, -0.5)
 
 
@@ -56,10 +57,16 @@ class SongCast:
         bass, body, noise = (round(place * reach / node_s) for place in self.order)
         stretch = min(NOISE_STEPS * self.step, NOISE_S)
         apart = max(1, round(stretch / node_s / (_NOISE_TAPS - 1)))
-        n_bass = max(1, round(BASS_S / node_s))
-        bass = max(0, bass - (n_bass - 1) // 2)  # the mean is around it, if it can be
+
+        def around(seconds: float) -> tuple[int, ...]:
+            """So many seconds, the bass's own lag in their middle if it can be."""
+            n = max(1, round(seconds / node_s))
+            first = max(0, bass - (n - 1) // 2)
+            return tuple(range(first, first + n))
+
         return Lags(
-            tuple(bass + tap for tap in range(n_bass)),
+            around(BASS_S),
+            around(HELD_BASS_S),
             body,
             tuple(noise + tap * apart for tap in range(_NOISE_TAPS)),
         )

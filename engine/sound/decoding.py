@@ -6,7 +6,8 @@ decoded before, a node comes out the same to the bit.
 
 Bass, body and noise change at times of their own: each is read from nodes before, as
 many as the song has it lag behind; bass and noise are means of several. So there is
-something held while something moves.
+something held while something moves. A bass whose notes come and go quickly is a mean
+of more nodes, or it would change as often as the wiggle turns.
 """
 
 from dataclasses import dataclass
@@ -33,7 +34,11 @@ from model.spectrum import bin_power, loudness
 BATCH = 32  # nodes decoded at once: with 64, a turned control takes 25 ms more
 QUIETEST_LUFS = -90.0  # what is softer as decoded is not raised to its level
 
-BASS_HZ = 160.0
+BASS_HZ = 190.0
+BASS_NOTES_HZ = (60.0, 185.0)  # within which the bass's notes are
+# How often its whole power may go from some notes to others within the time over which
+# it is held: from the first number on it is held, at the second altogether.
+BUSY = (3.6, 7.2)
 _BASS_SLOPE = 8.0  # the power of frequency by which bass gives way to body
 
 # Noise as low as this is narrower than a bin of a frame, and would flutter: it is made
@@ -88,16 +93,18 @@ class Lags:
     Attributes:
         body: of one node.
         bass, noise: of several, of which each is the mean.
+        held_bass: of more, of which a bass that changes quickly is the mean.
     """
 
     bass: tuple[int, ...]
+    held_bass: tuple[int, ...]
     body: int
     noise: tuple[int, ...]
 
     @property
     def longest(self) -> int:
         """How many nodes of the past are needed."""
-        return max(self.body, *self.bass, *self.noise)
+        return max(self.body, *self.bass, *self.held_bass, *self.noise)
 
 
 def decode(
@@ -156,9 +163,12 @@ def combine(
     tonal = mean(rows.tonal, (lags.body,))
     noise = mean(rows.noise, lags.noise)
     share = _bass_share()
+    held = bass_held(rows.tonal, first, lags.held_bass)
     for part, all_rows in ((tonal, rows.tonal), (noise, rows.noise)):
-        low = part[:, : len(share)]
-        low += share * (mean(all_rows[:, : len(share)], lags.bass) - low)
+        low, all_low = part[:, : len(share)], all_rows[:, : len(share)]
+        bass = mean(all_low, lags.bass)
+        bass += held * (mean(all_low, lags.held_bass) - bass)
+        low += share * (bass - low)
     part_close_notes(tonal)
     add_second(tonal)
     add_low_octaves(noise, tonal)
@@ -179,6 +189,27 @@ def combine(
         bands,
         weighted_power(bands),
     )
+
+
+def bass_held(tonal: Powers, first: int, lags: tuple[int, ...]) -> Powers:
+    """How far the bass is held at each node of a batch: 0 where its notes stay, or 1.
+
+    Args:
+        tonal: band powers of partials at successive nodes, shape (n, n_bands).
+        first: row of the batch's first node.
+        lags: successive ones, over which is added up what share of the bass's power
+            goes from some bands to others.
+
+    Returns:
+        Shape (BATCH, 1).
+    """
+    low, high = np.searchsorted(AXIS.centres, BASS_NOTES_HZ)
+    notes = tonal[first - lags[-1] : first - lags[0] + BATCH, low:high]
+    shares = notes / (notes.sum(axis=1, keepdims=True) + 1e-20)
+    moved = 0.5 * np.abs(np.diff(shares, axis=0)).sum(axis=1)
+    sums = np.concatenate([[0.0], np.cumsum(moved)])
+    moves = sums[len(lags) - 1 :] - sums[:BATCH]
+    return np.asarray(np.interp(moves, BUSY, (0.0, 1.0)))[:, None]
 
 
 def _add_groups(bands: Powers, places: Values, n_bands: int) -> None:

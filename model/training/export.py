@@ -26,6 +26,7 @@ from model.refinement import Timbres, refine
 from model.timbre_map import MAP_FILE, MAX_POINTS
 from model.training.fit_prior import fit_prior
 from model.training.lay_out import lay_out, write_map
+from model.training.lost_detail import find_raise_db, wanted_share
 from model.training.model_card import write_model_card
 from model.training.onnx_files import (
     ScaledDecoder,
@@ -34,14 +35,13 @@ from model.training.onnx_files import (
     write_networks,
 )
 from model.training.publish import whole_model
-from model.training.sharpness import find_sharpness
 from model.training.standing import standing_curve
 from model.training.vae import VAE
 
 PARITY_BATCH = 5  # another than the example of the export, to find a fixed size
 PARITY = 2e-4  # of 0..1, that is 0.02 dB: largest difference from torch
 N_LEVELLED = 4096  # draws from the prior in which standing tones are looked for
-N_SHARPENED = 300  # clips by which the sharpness is chosen
+N_RAISED = 300  # clips by which the raise is chosen
 N_REFINEMENTS = 3  # steps; another lowers the error by a hundredth of a dB
 MIN_DRAWS = 4096  # from posteriors, to which the prior is fitted
 N_STATISTICS = 10_000  # prior samples of which statistics are taken
@@ -70,8 +70,8 @@ def export(
         rng: draws from the posteriors and the prior, and fits the prior.
         name: of the model.
         about: provenance for model.json and the card, any JSON values.
-        held_out: timbres of other songs, (m, n_bands), by which the decoder's sharpness
-            is chosen; without any, it decodes as the network does.
+        held_out: timbres of other songs, (m, n_bands), by which is chosen how far
+            what the decoder makes is raised; without any, it is not.
 
     Returns:
         The exported model, loaded from the folder.
@@ -83,15 +83,17 @@ def export(
     round_weights(network)
     mean, scale, points = _aggregate_posterior(network, train, rng)
     encoder = ScaledEncoder(network, mean, scale)
-    sharpness = 1.0 if held_out is None else _sharpness(network, encoder, held_out)
-    plain = ScaledDecoder(network.decoder, mean, scale, sharpness=sharpness)
+    raised_db = 0.0
+    if held_out is not None:
+        raised_db = _raise_db(network, encoder, held_out, train)
+    plain = ScaledDecoder(network.decoder, mean, scale, raised_db=raised_db)
     prior = fit_prior(points, rng)
     lowered = _standing(plain, prior.sample(N_LEVELLED, rng), train)
-    decoder = ScaledDecoder(network.decoder, mean, scale, lowered, sharpness)
+    decoder = ScaledDecoder(network.decoder, mean, scale, lowered, raised_db)
     partial = out_dir.with_name(out_dir.name + ".partial")
     with whole_model(partial, out_dir):
         write_networks(decoder, encoder, partial)
-        metadata = _metadata(partial, prior, name, about, sharpness)
+        metadata = _metadata(partial, prior, name, about, raised_db)
         write_metadata(partial, metadata)
         model = TimbreModel.load(partial, unfinished=True)
         _check_parity(decoder, encoder, model, rng)
@@ -163,10 +165,15 @@ def _aggregate_posterior(
 
 
 @torch.no_grad()
-def _sharpness(
-    network: VAE, encoder: ScaledEncoder, held_out: NDArray[np.float16]
+def _raise_db(
+    network: VAE,
+    encoder: ScaledEncoder,
+    held_out: NDArray[np.float16],
+    train: NDArray[np.float16],
 ) -> float:
-    clips = held_out[:: -(-len(held_out) // N_SHARPENED)].astype(np.float32)
+    few = held_out[:: -(-len(held_out) // N_RAISED)]
+    share = wanted_share(few, train)
+    clips = few.astype(np.float32)
     decoder = ScaledDecoder(network.decoder, encoder.mean, encoder.scale)
 
     def decode(points: Latents) -> Timbres:
@@ -174,7 +181,8 @@ def _sharpness(
         return timbres
 
     z = encoder(torch.from_numpy(clips))[0].numpy()
-    return find_sharpness(decode(refine(decode, z, clips, N_REFINEMENTS)), clips)
+    decoded = decode(refine(decode, z, clips, N_REFINEMENTS))
+    return find_raise_db(decoded, clips, share)
 
 
 @torch.no_grad()
@@ -186,7 +194,7 @@ def _standing(plain: ScaledDecoder, z: Latents, train: NDArray[np.float16]) -> T
             for start in range(0, len(z), 1024)
         ]
     )
-    return torch.from_numpy(standing_curve(sounds, train, plain.sharpness))
+    return torch.from_numpy(standing_curve(sounds, train, plain.raised_db))
 
 
 def _metadata(
@@ -194,7 +202,7 @@ def _metadata(
     fitted: Prior,
     name: str,
     about: dict[str, Any],
-    sharpness: float,
+    raised_db: float,
 ) -> dict[str, Any]:
     files = {file: file_entry(folder / file) for file in ONNX_FILES}
     return {
@@ -207,7 +215,7 @@ def _metadata(
         "axis": asdict(AXIS),
         "files": files,
         "refinements": N_REFINEMENTS,
-        "sharpness": sharpness,
+        "raised_db": raised_db,
         "about": about,
         "figures": {},
         "statistics": {},

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from model.config import AXIS, N_LATENTS, SAMPLE_RATE
 from model.model_json import FORMAT, FORMAT_VERSION
-from model.spectrum import SURROUNDING_BANDS
+from model.spectrum import RAISED_FROM_DB, SURROUNDING_BANDS
 from model.training.vae import VAE
 
 OPSET = 18
@@ -23,8 +23,9 @@ HALF_FROM = 1024  # numbers from which a weight is stored in half precision
 class ScaledDecoder(nn.Module):
     """Decoder from standardised latents to timbres within 0..1.
 
-    What stands out of its surroundings does so `sharpness` times as far as the network
-    has it; then `lowered` is taken off all timbres, where it is not zero.
+    What stands out of its surroundings does so farther by `raised_db`, as
+    `model.spectrum.raised` has it; then `lowered` is taken off all timbres, where it is
+    not zero.
     """
 
     mean: Tensor
@@ -37,7 +38,7 @@ class ScaledDecoder(nn.Module):
         mean: Tensor,
         scale: Tensor,
         lowered: Tensor | None = None,
-        sharpness: float = 1.0,
+        raised_db: float = 0.0,
     ) -> None:
         super().__init__()
         self.decoder = decoder
@@ -46,14 +47,15 @@ class ScaledDecoder(nn.Module):
         lowered = torch.zeros(AXIS.n_bands) if lowered is None else lowered
         self.register_buffer("lowered", lowered)
         self.is_lowered = bool(lowered.any())
-        self.sharpness = sharpness
+        self.raised_db = raised_db
 
     def forward(self, z: Tensor) -> Tensor:
         """Map (n, n_latents) to (n, n_bands)."""
         spectrum: Tensor = self.decoder(z * self.scale + self.mean)
-        if self.sharpness != 1.0:
-            around = _surroundings(spectrum)
-            spectrum = around + self.sharpness * (spectrum - around)
+        if self.raised_db:
+            out = spectrum - _surroundings(spectrum)
+            raised = torch.tanh(out * (AXIS.range_db / RAISED_FROM_DB))
+            spectrum = spectrum + self.raised_db / AXIS.range_db * raised
         if self.is_lowered:
             spectrum = spectrum - self.lowered
         return spectrum.clamp(0.0, 1.0)

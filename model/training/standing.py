@@ -20,14 +20,14 @@ ROUNDS = 6  # since a band that is lowered lowers its surroundings, too
 
 
 def standing_curve(
-    sounds: NDArray[Any], clips: NDArray[Any], sharpness: float = 1.0
+    sounds: NDArray[Any], clips: NDArray[Any], raised_db: float = 0.0
 ) -> NDArray[np.float32]:
     """Find by how much to lower each band so that no tone stands in all sounds.
 
     Args:
         sounds: timbres that a network decodes from draws of its prior, (n, n_bands).
         clips: timbres that it was trained on, (m, n_bands).
-        sharpness: factor by which the sounds stand out farther than the network has it.
+        raised_db: by which the sounds stand out farther than the network has it.
 
     Returns:
         In the units of timbres, 0 or more, shape (n_bands,); 0 wherever the sounds
@@ -39,6 +39,6 @@ def standing_curve(
         lowered = np.clip(sounds - curve_db / AXIS.range_db, 0.0, 1.0)
         curve_db += np.maximum(mean_detail_db(lowered) - allowed, 0.0)
     curve: NDArray[np.float32] = (
-        np.minimum(curve_db, MOST_DB * sharpness) / AXIS.range_db
+        np.minimum(curve_db, MOST_DB + raised_db) / AXIS.range_db
     ).astype(np.float32)
     return curve

@@ -75,6 +75,26 @@ def test_centres_keep_away_from_those_heard_shortly_before(model: TimbreModel) -
             assert apart_db(before, spectra[i]).min() >= LEAST_APART_DB, (name, i)
 
 
+def test_no_song_is_around_one_of_the_purest_sounds(model: TimbreModel) -> None:
+    for name in PRESETS:
+        weights = rank_weights(snapshot_of(preset.load(name).controls))
+        candidates = pool.centre_pool(model, 6, 0, "", name)
+        purest = np.argsort(candidates.features["dissonance"])[:35]  # of 384
+        for index in range(RUN_SONGS):
+            centre = song_centre(model, 6, index, weights, preset=name)
+            row = int(np.flatnonzero((candidates.z == centre).all(axis=1))[0])
+            assert row not in purest, (name, index)
+
+
+def test_the_purest_can_be_asked_for(model: TimbreModel) -> None:
+    weights = rank_weights(snapshot_of({"rank/dissonance": -1.0}))
+    candidates = pool.centre_pool(model, 6, 0)
+    purest = np.argsort(candidates.features["dissonance"])[:35]
+    found = [song_centre(model, 6, index, weights) for index in range(RUN_SONGS)]
+    rows = [int(np.flatnonzero((candidates.z == z).all(axis=1))[0]) for z in found]
+    assert set(rows) & set(purest.tolist())
+
+
 def test_a_song_is_computed_from_its_index_alone(model: TimbreModel) -> None:
     weights = rank_weights(defaults())
     in_order = [five_sounds(model, 8, i, weights, "", True).points for i in range(26)]

@@ -18,7 +18,14 @@ from engine.sound.cast import (
     NOISE_GAINS_DB,
     noise_gain,
 )
-from engine.sound.decoding import BASS_HZ, BATCH, Decoded, Lags, combine
+from engine.sound.decoding import (
+    BASS_HZ,
+    BATCH,
+    Decoded,
+    Lags,
+    bass_held,
+    combine,
+)
 from engine.sound.partials import place_hz
 from model.config import AXIS
 from tests.support.music import RATE, music, taken
@@ -88,7 +95,7 @@ def test_each_part_changes_at_its_own_time() -> None:
     tonal[half, 280], tonal[half, 700] = 1e-4, 1e-4
     tonal[half, 330], tonal[half, 600] = 0.0, 0.0
     noise[half] *= 100.0
-    lags = Lags((0,), 3, (6, 7, 8))
+    lags = Lags((0,), (0,), 3, (6, 7, 8))
     levels = np.full(BATCH, -20.0)
     nodes = [
         combine(Decoded(noise, tonal, 0), first, lags, levels, 1.0, 513, RATE)
@@ -110,7 +117,7 @@ def test_the_bass_is_a_mean_over_its_stretch() -> None:
     n = 3 * BATCH
     noise, tonal = np.full((n, AXIS.n_bands), 1e-9), np.zeros((n, AXIS.n_bands))
     tonal[:, 600], tonal[2 * BATCH :, 250] = 1e-4, 1e-4
-    lags = Lags((1, 2, 3, 4), 0, (0,))
+    lags = Lags((1, 2, 3, 4), (1, 2, 3, 4), 0, (0,))
     levels = np.full(BATCH, -20.0)
     rows = Decoded(noise, tonal, 0)
     node = combine(rows, 2 * BATCH, lags, levels, 1.0, 513, RATE)
@@ -120,20 +127,49 @@ def test_the_bass_is_a_mean_over_its_stretch() -> None:
     np.testing.assert_allclose(share[:6], [0.0, 0.25, 0.5, 0.75, 1.0, 1.0], atol=0.01)
 
 
-@pytest.mark.parametrize(("node_s", "n"), [(0.1, 15), (0.24, 6), (0.5, 3), (2.0, 1)])
-def test_the_bass_is_a_mean_over_a_second_and_a_half(node_s: float, n: int) -> None:
+@pytest.mark.parametrize(
+    ("node_s", "n", "n_held"), [(0.1, 8, 40), (0.24, 3, 17), (0.5, 2, 8), (2.0, 1, 2)]
+)
+def test_the_bass_is_a_mean_over_seconds(node_s: float, n: int, n_held: int) -> None:
     stream = music(1)
     cast = stream._nodes.cast(stream._schedule.at(0.0)[-1])
     orders: tuple[tuple[int, ...], ...] = ((0, 1, 2), (1, 0, 2), (2, 1, 0))
     for order in orders:
         lags = replace(cast, order=order).lags(node_s)
-        assert len(lags.bass) == n
-        assert min(lags.bass) >= 0
+        assert (len(lags.bass), len(lags.held_bass)) == (n, n_held)
+        assert min(*lags.bass, *lags.held_bass) >= 0
         assert lags.longest <= 4 * BATCH
         if order[0] == 2:
-            middle = float(np.mean(lags.bass)) * node_s
             reach = 2 * min(LAG_STEPS * cast.step, LONGEST_LAG_S)
-            assert middle == pytest.approx(reach, abs=node_s)
+            for taps in (lags.bass, lags.held_bass):
+                middle = float(np.mean(taps)) * node_s
+                assert middle == pytest.approx(reach, abs=node_s)
+
+
+def test_a_bass_that_changes_quickly_is_held() -> None:
+    """Two notes take turns: of half a second, or of ten."""
+    n = 4 * BATCH
+    noise, held = np.full((n, AXIS.n_bands), 1e-9), tuple(range(16))
+    levels = np.full(BATCH, -20.0)
+    spread = []
+    for turn in (2, 40):  # nodes
+        tonal = np.zeros((n, AXIS.n_bands))
+        first = (np.arange(n) // turn) % 2 == 0
+        tonal[first, 250], tonal[~first, 300] = 1e-4, 1e-4
+        tonal[:, 600] = 1e-4
+        rows = Decoded(noise, tonal, 0)
+        basses = []
+        for batch in (BATCH, 2 * BATCH, 3 * BATCH):
+            busy = bass_held(tonal, batch, held)
+            assert busy.shape == (BATCH, 1)
+            assert np.all(busy > 0.9 if turn == 2 else busy == 0.0)
+            lags = Lags((0,), held, 0, (0,))
+            node = combine(rows, batch, lags, levels, 1.0, 513, RATE)
+            basses.append(node.bands[:, 246:255].sum(axis=1))
+        notes = np.concatenate(basses)
+        spread.append(float(np.ptp(notes) / notes.max()))
+    assert spread[0] < 0.5
+    assert spread[1] > 0.9
 
 
 def test_the_lowest_of_what_is_combined_is_held() -> None:
@@ -142,7 +178,7 @@ def test_the_lowest_of_what_is_combined_is_held() -> None:
     tonal[:, 130], tonal[:, 600] = 1e-3, 1e-5  # 42 Hz, 20 dB over the rest
     rows = Decoded(np.full((n, AXIS.n_bands), 1e-9), tonal, 0)
     levels = np.full(BATCH, -20.0)
-    node = combine(rows, BATCH, Lags((0,), 0, (0,)), levels, 1.0, 513, RATE)
+    node = combine(rows, BATCH, Lags((0,), (0,), 0, (0,)), levels, 1.0, 513, RATE)
     low = node.bands[0, AXIS.centres < 66.0].sum()
     rest = node.bands[0, AXIS.centres >= 66.0].sum()
     assert low / rest == pytest.approx(10.0, rel=0.2), "lowered by 10 dB"
@@ -226,9 +262,9 @@ def _sounds(tonal_shares: list[float]) -> Decoded:
     [
         ([0.9] * 5, 0.0),
         ([LEAST_TONAL + 0.01] * 5, 0.0),
-        ([0.4] * 5, -3.0),
+        ([0.4] * 5, -4.0),
         ([0.1, 0.9, 0.9, 0.9], 0.0),
-        ([0.1, 0.1, 0.9], -7.0),
+        ([0.15, 0.15, 0.9], -6.5),
         ([0.02] * 5, NOISE_GAINS_DB[-1]),
     ],
 )
