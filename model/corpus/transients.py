@@ -45,6 +45,7 @@ from model.corpus.frames import (
 )
 
 QUIETER_DB = 40.0  # a channel that lies so far under the other is not heard
+SAME = 1e-4  # of full scale: channels that differ by no more are one
 SHORTEST_S = 0.5  # of a sound in which starts can be told from its own movement
 
 HOP = 220  # samples, 5 ms
@@ -199,7 +200,7 @@ def _heard_channels(clip: Samples) -> list[Channel]:
     heard = power > np.max(power) * 10.0 ** (-QUIETER_DB / 10.0)
     found: list[Channel] = []
     for channel in channels.T[heard]:
-        if not any(np.allclose(channel, other, atol=1e-4) for other in found):
+        if not any(np.abs(channel - other).max() <= SAME for other in found):
             found.append(channel)
     return found
 
@@ -263,8 +264,8 @@ def _mean_of_strongest(rises: NDArray[np.float32], axis: int) -> NDArray[np.floa
 def _click(channel: Channel) -> float:
     """Peaks of what a linear predictor does not foresee, over the peaks around them."""
     n = len(channel)
-    spectrum = np.fft.rfft(channel, 2 * n)
-    correlation = np.fft.irfft(np.abs(spectrum) ** 2)[: LPC_ORDER + 1]
+    lags = range(LPC_ORDER + 1)
+    correlation = np.array([channel[: n - lag] @ channel[lag:] for lag in lags])
     correlation[0] *= 1.0 + 1e-9  # or pure tones make the equations singular
     predictor = linalg.solve_toeplitz(correlation[:-1], correlation[1:])
     residual = signal.lfilter(np.r_[1.0, -predictor], [1.0], channel)[LPC_ORDER:]
