@@ -39,8 +39,8 @@ class GatingBlocks:
         frequencies = np.abs(np.fft.fftfreq(n_fft, 1.0 / sample_rate))
         window = np.sin(np.pi * (np.arange(self._length) + 0.5) / self._length)
         self._window = np.repeat(window.astype(np.float32)[:, None], channels, axis=1)
-        # What is transformed are the steps from sample to sample: of the samples, rumble
-        # would leak past the weighting's high-pass.
+        # What is transformed are the steps from sample to sample: of the samples
+        # themselves, rumble would leak past the weighting's high-pass.
         of_steps = 4.0 * np.sin(np.pi * frequencies / sample_rate) ** 2
         of_steps[0] = 1.0  # the weighting leaves nothing at 0 Hz
         # Spectrum to the share of a block's mean square that a piece has.

@@ -7,7 +7,7 @@ import sys
 import threading
 from multiprocessing import connection
 
-from effects.base.memory import give_memory_back
+from effects.base.memory import give_memory_back, keep_memory
 
 
 def end_with_parent() -> None:
@@ -25,15 +25,20 @@ def end_with_parent() -> None:
 def begin_worker() -> None:
     """In a worker of a pool: leave interrupts to the parent, and end when it ends.
 
-    Memory of freed arrays goes back to the system.
+    Memory of freed arrays is kept for the next job.
     """
     _begin()
+    keep_memory()
     end_with_parent()
 
 
 def begin_child() -> None:
-    """The same in a child whose standard input is a pipe that the parent holds open."""
+    """The same in a child whose standard input is a pipe that the parent holds open.
+
+    Memory of freed arrays goes back to the system.
+    """
     _begin()
+    give_memory_back()
 
     def watch() -> None:
         sys.stdin.buffer.read()
@@ -45,4 +50,3 @@ def begin_child() -> None:
 def _begin() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)  # ends it in a native call, too
-    give_memory_back()
