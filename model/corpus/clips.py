@@ -1,4 +1,8 @@
-"""Taking clips of a song: places drawn by chance, and drawn again where one is bad."""
+"""Taking clips of a song: places drawn by chance, and drawn again where one is bad.
+
+Of those that pass, the ones close to a limit are the most likely to be mistakes. So a
+place that hardly passes is compared with one or two others, and the surest is taken.
+"""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -23,12 +27,14 @@ from model.corpus.faults import (
     fault_and_scores,
     is_sound,
 )
-from model.corpus.transients import TransientScores
+from model.corpus.transients import TransientScores, transience
 
 TRIES = 12  # draws from a part of a song until it is given up
 NEAR_TRIES = 12  # then draws from around the clips that were taken
 MORE_TRIES = 24  # and then draws from anywhere
 NEAR_S = 10.0  # how far around
+SURE = 0.75  # of the limits: a clip whose scores are under it is taken at once
+COMPARED = 3  # clips that pass, at most, of which the surest is taken
 # Where hardly any draw is good, those that pass are the mistakes of the tests.
 FEWEST_GOOD = 1.0 / 30.0  # share of the draws
 LONGEST_S = 24 * 3600.0  # a longer duration in a header is taken for damage
@@ -118,18 +124,13 @@ def draw_clips(
         raise RefusedError(TOO_SHORT, f"{seconds:.1f} s, a clip is {CLIP_SECONDS:g} s")
     clips: list[Clip] = []
     reasons: list[str] = []
+    n_good = 0
 
     def draw(first_s: float, last_s: float, tries: int) -> None:
-        for _ in range(tries):
-            start_s = float(rng.uniform(first_s, last_s))
-            if any(abs(start_s - other.start_s) < CLIP_SECONDS for other in clips):
-                continue
-            samples = song.read(start_s)
-            reason, scores = fault_and_scores(samples)
-            if reason is None:
-                clips.append(Clip(samples, start_s, scores))
-                return
-            reasons.append(reason)
+        nonlocal n_good
+        passed = _draw(song, (first_s, last_s), tries, clips, rng, reasons)
+        n_good += len(passed)
+        clips.extend(sorted(passed, key=lambda clip: transience(clip.scores))[:1])
 
     n_parts = min(n_clips, int(seconds / CLIP_SECONDS))
     part = seconds / n_parts
@@ -143,9 +144,43 @@ def draw_clips(
         draw(max(0.0, near - NEAR_S), min(latest, near + NEAR_S), NEAR_TRIES)
         if len(clips) == n_before:
             draw(0.0, latest, MORE_TRIES)
-    if len(clips) < FEWEST_GOOD * (len(clips) + len(reasons)):
+    if n_good < FEWEST_GOOD * (n_good + len(reasons)):
         clips = []
     return sorted(clips, key=lambda clip: clip.start_s), reasons
+
+
+def _draw(
+    song: OpenSong,
+    within_s: tuple[float, float],
+    tries: int,
+    taken: list[Clip],
+    rng: np.random.Generator,
+    reasons: list[str],
+) -> list[Clip]:
+    """Draw clips until one surely passes, or some hardly do.
+
+    Args:
+        song: that is open.
+        within_s: first and last start, in seconds.
+        tries: draws at most.
+        taken: clips that none may overlap.
+        rng: draws the starts.
+        reasons: the reason for each draw that is refused is added.
+    """
+    passed: list[Clip] = []
+    for _ in range(tries):
+        start_s = float(rng.uniform(*within_s))
+        if any(abs(start_s - other.start_s) < CLIP_SECONDS for other in taken):
+            continue
+        samples = song.read(start_s)
+        reason, scores = fault_and_scores(samples)
+        if reason is not None:
+            reasons.append(reason)
+            continue
+        passed.append(Clip(samples, start_s, scores))
+        if transience(scores) <= SURE or len(passed) == COMPARED:
+            break
+    return passed
 
 
 def _reader(path: Path, file: Any) -> tuple[float, Callable[[float], Samples]]:

@@ -137,7 +137,7 @@ LIMITS = TransientScores(
     change=2.7,
     tone=1.85,
     step=20.0,
-    fade=18.0,
+    fade=16.0,
     unrest=3.0,
 )
 

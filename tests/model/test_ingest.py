@@ -12,6 +12,7 @@ from effects.audio.levels import Samples
 from effects.audio.sound_formats import SoundError
 from model.config import SAMPLE_RATE
 from model.corpus import faults
+from model.corpus.clips import SURE, OpenSong, draw_clips
 from model.corpus.corpus import Corpus
 from model.corpus.faults import (
     CLIP_LENGTH,
@@ -20,7 +21,7 @@ from model.corpus.faults import (
     fault_and_scores,
 )
 from model.corpus.ingest import IngestReport
-from model.corpus.transients import LIMITS
+from model.corpus.transients import LIMITS, transience
 from model.spectrum import analyse
 from tests.support import signals
 from tests.support.music_files import add, song, write
@@ -330,3 +331,31 @@ def test_the_centre_of_a_surround_recording_is_taken_as_mono(tmp_path: Path) -> 
         left, right = soundfile.read(clip)[0].T
         assert np.array_equal(left, right)
     assert len(Corpus.open(tmp_path / "corpus")) == 3
+
+
+def test_of_clips_that_hardly_pass_the_surest_is_taken() -> None:
+    """A pad wavers now less, now more: a clip's place says how near a limit it is."""
+    n = 60 * SAMPLE_RATE
+    rng = np.random.default_rng(2)
+    noise = rng.standard_normal((n, 1)).astype(np.float32)
+    steps = np.interp(
+        np.arange(n), np.arange(0, n, n // 240), rng.normal(0, 3, 241)[:-1]
+    )
+    pad = 0.05 * noise * (10.0 ** (steps / 20.0)).astype(np.float32)[:, None]
+
+    def read(start_s: float) -> Samples:
+        first = int(start_s * SAMPLE_RATE)
+        return pad[first : first + 2 * SAMPLE_RATE]
+
+    taken, plain = [], []
+    for seed in range(4):
+        song_clips, _ = draw_clips(
+            OpenSong(60.0, {}, read), 5, np.random.default_rng(seed)
+        )
+        taken += [transience(clip.scores) for clip in song_clips]
+        for start_s in np.random.default_rng(seed).uniform(0.0, 58.0, 12):
+            reason, scores = fault_and_scores(read(float(start_s)))
+            plain += [transience(scores)] if reason is None else []
+    assert len(taken) >= 10
+    assert max(taken) <= 1.0
+    assert np.mean(np.array(taken) > SURE) < 0.6 * np.mean(np.array(plain) > SURE)
