@@ -135,17 +135,19 @@ def make_song(folder: Path, plan: AlbumPlan, number: int, draw: bool) -> SongRow
     graph = build(settings)
     card = card_of(settings, graph)
     pure = moments(graph)
-    blocks: list[Samples] = []
+    samples = np.empty((graph.music.n_samples or 0, 2), np.float32)
+    done = 0
     tags = {"title": card.title, "comment": card.text()}
     part = work / f"{stem}.flac"
     with whole_sound_file(part, RENDER_RATE, tags) as write:
 
         def keep(block: Samples) -> None:
-            blocks.append(block.copy())
+            nonlocal done
+            samples[done : done + len(block)] = block
+            done += len(block)
             write(block)
 
         render(graph, keep)
-    samples = np.concatenate(blocks)
     timbres = timbres_of(samples)
     measures = measure(samples, timbres, graph.model)
     why = reasons(measures)
