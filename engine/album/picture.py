@@ -17,7 +17,7 @@ from effects.audio.transforms import real_fft
 from effects.base.whole_file import whole_file
 
 FFT = 4096
-COLUMNS = 1200
+COLUMNS = 1092  # pixels of the axes
 ROWS = 420
 LOW_HZ = 30.0
 TICKS_HZ = (50, 100, 200, 500, 1000, 2000, 5000, 10_000, 20_000)
