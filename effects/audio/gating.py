@@ -4,7 +4,8 @@ Both the loudness of a recording and the meters are made of them (ITU-R BS.1770-
 blocks of 0.4 s that overlap by three quarters. Each is put together of three pieces of
 0.2 s, weighted by their spectra: under a window that is half of a sine, the powers of
 pieces that overlap by half add up to that of the whole. So each sample is transformed
-twice, and nothing has to be kept but the samples that two pieces share.
+twice, and nothing has to be kept but the samples that two pieces share. What a stream
+begins with abruptly lies at the edge of the window, and counts little.
 """
 
 import numpy as np

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from effects.base.errors import InputError
+from effects.base.memory import keep_memory
 from engine.cli.options import like_from
 from engine.cli.progress import bar
 
@@ -100,6 +101,7 @@ def make_album(
     draw = can_draw()
     if not draw:
         _say("no spectrograms without matplotlib; 'bin/latent album' installs it")
+    keep_memory()  # with one worker, songs are made here
     with bar("making") as progress:
         made = make(
             folder, check(wanted), workers=workers, draw=draw, progress=progress

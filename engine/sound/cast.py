@@ -69,6 +69,7 @@ class SongCast:
             around(HELD_BASS_S),
             body,
             tuple(noise + tap * apart for tap in range(_NOISE_TAPS)),
+            node_s,
         )
 
 

@@ -39,6 +39,7 @@ BASS_NOTES_HZ = (60.0, 185.0)  # within which the bass's notes are
 # How often its whole power may go from some notes to others within the time over which
 # it is held: from the first number on it is held, at the second altogether.
 BUSY = (3.6, 7.2)
+BUSY_S = 0.24  # between nodes that are compared, if they are not farther apart
 _BASS_SLOPE = 8.0  # the power of frequency by which bass gives way to body
 
 # Noise as low as this is narrower than a bin of a frame, and would flutter: it is made
@@ -94,12 +95,14 @@ class Lags:
         body: of one node.
         bass, noise: of several, of which each is the mean.
         held_bass: of more, of which a bass that changes quickly is the mean.
+        node_s: seconds between nodes.
     """
 
     bass: tuple[int, ...]
     held_bass: tuple[int, ...]
     body: int
     noise: tuple[int, ...]
+    node_s: float = BUSY_S
 
     @property
     def longest(self) -> int:
@@ -163,7 +166,7 @@ def combine(
     tonal = mean(rows.tonal, (lags.body,))
     noise = mean(rows.noise, lags.noise)
     share = _bass_share()
-    held = bass_held(rows.tonal, first, lags.held_bass)
+    held = bass_held(rows.tonal, first, lags.held_bass, lags.node_s)
     for part, all_rows in ((tonal, rows.tonal), (noise, rows.noise)):
         low, all_low = part[:, : len(share)], all_rows[:, : len(share)]
         bass = mean(all_low, lags.bass)
@@ -191,25 +194,36 @@ def combine(
     )
 
 
-def bass_held(tonal: Powers, first: int, lags: tuple[int, ...]) -> Powers:
-    """How far the bass is held at each node of a batch: 0 where its notes stay, or 1.
+def bass_held(
+    tonal: Powers, first: int, lags: tuple[int, ...], node_s: float
+) -> Powers:
+    """How far the bass is held at each node of a batch, 0 to 1.
 
     Args:
         tonal: band powers of partials at successive nodes, shape (n, n_bands).
         first: row of the batch's first node.
         lags: successive ones, over which is added up what share of the bass's power
             goes from some bands to others.
+        node_s: seconds between nodes.
 
     Returns:
         Shape (BATCH, 1).
     """
+    if len(lags) < 2:
+        return np.zeros((BATCH, 1))
     low, high = np.searchsorted(AXIS.centres, BASS_NOTES_HZ)
-    notes = tonal[first - lags[-1] : first - lags[0] + BATCH, low:high]
-    shares = notes / (notes.sum(axis=1, keepdims=True) + 1e-20)
-    moved = 0.5 * np.abs(np.diff(shares, axis=0)).sum(axis=1)
+    rows = tonal[first - lags[-1] : first - lags[0] + BATCH]
+    bass = rows[:, low:high]
+    # What is left of a bass that is not heard may change as it likes.
+    whole = bass.sum(axis=1) + _FAINT * rows.sum(axis=1) + 1e-20
+    shares = bass / whole[:, None]
+    apart = min(max(1, round(BUSY_S / node_s)), len(lags) - 1)
+    moved = 0.5 / apart * np.abs(shares[apart:] - shares[:-apart]).sum(axis=1)
+    n_pairs = len(lags) - apart
     sums = np.concatenate([[0.0], np.cumsum(moved)])
-    moves = sums[len(lags) - 1 :] - sums[:BATCH]
-    return np.asarray(np.interp(moves, BUSY, (0.0, 1.0)))[:, None]
+    moves = sums[n_pairs:] - sums[:BATCH]
+    limits = np.minimum(BUSY, (0.6 * n_pairs, 0.9 * n_pairs))  # of nodes far apart
+    return np.asarray(np.interp(moves, limits, (0.0, 1.0)))[:, None]
 
 
 def _add_groups(bands: Powers, places: Values, n_bands: int) -> None:

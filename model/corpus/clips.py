@@ -34,6 +34,7 @@ NEAR_TRIES = 12  # then draws from around the clips that were taken
 MORE_TRIES = 24  # and then draws from anywhere
 NEAR_S = 10.0  # how far around
 SURE = 0.75  # of the limits: a clip whose scores are under it is taken at once
+ONE_PLACE_S = 0.1  # where starts lie so close together, one is as good as another
 COMPARED = 3  # clips that pass, at most, of which the surest is taken
 # Where hardly any draw is good, those that pass are the mistakes of the tests.
 FEWEST_GOOD = 1.0 / 30.0  # share of the draws
@@ -178,7 +179,8 @@ def _draw(
             reasons.append(reason)
             continue
         passed.append(Clip(samples, start_s, scores))
-        if transience(scores) <= SURE or len(passed) == COMPARED:
+        is_one_place = within_s[1] - within_s[0] < ONE_PLACE_S
+        if is_one_place or transience(scores) <= SURE or len(passed) == COMPARED:
             break
     return passed
 

@@ -77,6 +77,7 @@ def export(
         The exported model, loaded from the folder.
 
     Raises:
+        InputError: the bundled model, beside which `held_out` is looked at, is missing.
         RunError: the export differs from the network, or the disk is full.
     """
     network.eval()

@@ -2,9 +2,10 @@
 
 With 32 latents for all music, a network is often unsure of the place or the level of a
 partial, and what it decodes then is the mean of what may be, in which partials stand
-out less. Taught to decode them at full height, it puts some in the wrong places. High
-partials keep their height as they are; what is lost is what stands out by a few dB. So
-everything is raised by the same amount, which adds the least error for a wanted mean.
+out less. Taught to decode them at full height, it puts some in the wrong places.
+Raising what stands out costs less. By a factor, high partials, which lack nothing,
+would be raised most; by the same number of dB, the mean comes with the least error.
+What hardly stands out is raised in proportion, or noise would become rougher.
 """
 
 import numpy as np
@@ -16,9 +17,10 @@ from model.spectrum import raised
 from model.training.evaluate import detail_db
 
 WANTED = 0.865  # share of the detail of songs that no model was trained on
-# Added to it over the root of the number of clips by which it is measured: the fewer,
-# the less certain, and a little too much costs less than too little.
+# Added to it over the root of the number of clips, mostly three of a song, by which it
+# is measured: the fewer, the less certain, and too little is heard more than too much.
 UNCERTAIN = 0.08
+EASE = (0.8, 1.25)  # how far songs are taken to differ
 MOST_DB = 4.0
 CLOSE_DB = 0.02  # to the raise that is looked for
 N_CLIPS = 900  # at most, evenly spaced, that stand for a whole corpus
@@ -28,7 +30,8 @@ def wanted_share(held_out: NDArray[np.float16], corpus: NDArray[np.float16]) -> 
     """The share of the detail of some clips that a model is to keep.
 
     Of some songs every model keeps more than of others. How much more these clips are
-    like that than the others of a corpus, the bundled model tells, which knows none.
+    like that than the others of a corpus, the bundled model tells, which was trained on
+    neither; on its own clips it knows the others better, and the share comes out lower.
 
     Args:
         held_out: timbres by which a model's detail will be measured, (n, n_bands).
@@ -40,7 +43,8 @@ def wanted_share(held_out: NDArray[np.float16], corpus: NDArray[np.float16]) -> 
     bundled = TimbreModel.load(None)
     few = corpus[:: -(-len(corpus) // N_CLIPS)]
     ease = _kept(bundled, held_out) / _kept(bundled, few)
-    return (WANTED + UNCERTAIN / float(np.sqrt(len(held_out)))) * ease
+    share = WANTED + UNCERTAIN / float(np.sqrt(len(held_out)))
+    return min(1.0, share * float(np.clip(ease, *EASE)))
 
 
 def find_raise_db(

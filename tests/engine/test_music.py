@@ -160,7 +160,7 @@ def test_a_bass_that_changes_quickly_is_held() -> None:
         rows = Decoded(noise, tonal, 0)
         basses = []
         for batch in (BATCH, 2 * BATCH, 3 * BATCH):
-            busy = bass_held(tonal, batch, held)
+            busy = bass_held(tonal, batch, held, 0.24)
             assert busy.shape == (BATCH, 1)
             assert np.all(busy > 0.9 if turn == 2 else busy == 0.0)
             lags = Lags((0,), held, 0, (0,))
@@ -170,6 +170,32 @@ def test_a_bass_that_changes_quickly_is_held() -> None:
         spread.append(float(np.ptp(notes) / notes.max()))
     assert spread[0] < 0.5
     assert spread[1] > 0.9
+
+
+@pytest.mark.parametrize("node_s", [0.1, 0.24, 0.5, 1.0, 2.0])
+@pytest.mark.parametrize("first_lag", [0, 5])
+def test_how_far_a_bass_is_held_hardly_depends_on_the_nodes(
+    node_s: float, first_lag: int
+) -> None:
+    n = 4 * BATCH
+    lags = tuple(range(first_lag, first_lag + max(2, round(4.0 / node_s))))
+    turns = {"quick": max(1, round(0.5 / node_s)), "slow": n // 2}
+    for name, turn in turns.items():
+        tonal = np.zeros((n, AXIS.n_bands))
+        first = (np.arange(n) // turn) % 2 == 0
+        tonal[first, 250], tonal[~first, 300] = 1e-4, 1e-4
+        busy = bass_held(tonal, 2 * BATCH + BATCH // 2, lags, node_s)
+        assert busy.shape == (BATCH, 1)
+        if name == "quick":
+            assert busy.min() > 0.8
+        elif node_s < 1.0:  # or the one change there is, is half of what can be seen
+            assert not busy.any()
+
+
+def test_a_bass_that_is_not_heard_holds_nothing() -> None:
+    tonal = np.random.default_rng(4).uniform(0.0, 1e-9, (4 * BATCH, AXIS.n_bands))
+    tonal[:, 600] = 1e-4
+    assert not bass_held(tonal, 2 * BATCH, tuple(range(16)), 0.24).any()
 
 
 def test_the_lowest_of_what_is_combined_is_held() -> None:

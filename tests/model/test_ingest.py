@@ -359,3 +359,19 @@ def test_of_clips_that_hardly_pass_the_surest_is_taken() -> None:
     assert len(taken) >= 10
     assert max(taken) <= 1.0
     assert np.mean(np.array(taken) > SURE) < 0.6 * np.mean(np.array(plain) > SURE)
+
+
+def test_a_song_of_one_clip_is_read_once() -> None:
+    noise = np.random.default_rng(3).standard_normal((2 * SAMPLE_RATE, 1))
+    rise = 10.0 ** (np.linspace(0.0, 17.0, len(noise)) / 20.0)[:, None]
+    pad = (0.02 * noise * rise).astype(np.float32)
+    starts: list[float] = []
+
+    def read(start_s: float) -> Samples:
+        starts.append(start_s)
+        return pad
+
+    taken, _ = draw_clips(OpenSong(2.0, {}, read), 3, np.random.default_rng(0))
+    assert len(taken) == 1
+    assert transience(taken[0].scores) > SURE
+    assert starts == [0.0]
