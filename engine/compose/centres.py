@@ -22,10 +22,11 @@ from model.inference import TimbreModel
 RUN_SONGS = 12  # an hour of songs; the period in which a radio brightens and dims
 RUN_END = 3  # of them, the last, which the next run keeps away from
 APART_DB = 12.0  # between centres, if the ranking's upper half has such a sound
-# Of the candidates, the purest: hardly two of their partials are close enough to beat,
-# and a song around one of them would be smoother than any recording. None, where the
-# ranking asks for the smoothest with all its weight.
-PUREST = 0.12
+# Share of the candidates that are too pure: hardly two of their partials are close
+# enough to beat, and a song around one of them is smoother than any recording. With
+# more left out, songs as a whole are less like recordings. None, where the ranking asks
+# for the smoothest with all its weight.
+PUREST = 0.05
 ARC_DEPTH = 0.35  # by which a radio's weight of brightness swings
 
 _END = RUN_SONGS - RUN_END
