@@ -23,7 +23,7 @@ def test_the_level_is_held_and_fades_at_the_end(home: Path, tmp_path: Path) -> N
     with playing(*asked, home=home) as player:
         assert player.wait() == 0, player.said
     samples, rate = audio.load(file)
-    assert 11.9 < len(samples) / rate < 14.0  # a busy machine ends it later
+    assert abs(len(samples) / rate - 12.3) < 0.4
     level = np.sqrt(np.mean(samples[: 12 * rate].reshape(12, -1, 2) ** 2, axis=(1, 2)))
     assert level[4:8].min() > 0.5 * level[4:8].max(), "held"
     assert np.all(np.diff(level[8:12]) < 0.0), "then it falls"
