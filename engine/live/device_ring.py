@@ -108,9 +108,13 @@ class MixerEnd:
 
     @property
     def lacks(self) -> int:
-        """Samples that should be written now; 0 or less when there are enough."""
+        """Samples that should be written now; 0 or less when there are enough.
+
+        A callback that waits for more than there is gets that and what is to lie in
+        the ring after it in one block: two would cost nearly twice as much.
+        """
         read, wanted = self._counters[Counter.READ], self._counters[Counter.WANTED]
-        return int(max(read + self._ahead, wanted)) - self._written
+        return int(max(read, wanted)) + self._ahead - self._written
 
     def write(self, block: Any) -> None:
         """Write a block, contiguous float32 of shape (n, 2), over the oldest."""
@@ -243,7 +247,8 @@ class DeviceEnd:
             lead -= part
             self._read += part
         self._counters[Counter.READ] = self._read
-        self._tell()
+        if self._counters[Counter.WRITTEN] < self._read + self._ahead:
+            self._tell()
         if done > first:
             if self._joined < self._join:
                 self._blend(out, first, done)

@@ -32,6 +32,7 @@ from engine.sound.splice import SPLICE_S, splice
 from engine.sound.synthesis import N_LAYERS
 from model.spectrum import loudness
 
+REFILL_S = 3.0  # are made at once: the caches are cold for the first hop only
 SPARE_HOPS = 2.0  # rendered with a splice, in times that a hop takes to make
 HOP_DECAY = 0.9  # of the longest time to make a hop, from one hop to the next
 MAX_SPARE_S = 1.0
@@ -96,6 +97,8 @@ class Producer:
         # Space is left for a hop that begins just before, and one after a splice.
         self._ahead = ring.capacity - 2 * round(CONTROLS["hop"].high * self._rate)
         self._enough = round(ENOUGH_S * self._rate)
+        self._refill = min(round(REFILL_S * self._rate), self._ahead // 2)
+        self._rests = False  # since the ring was full
         if self._ahead <= 0:
             raise ValueError(f"a ring of {ring.capacity} samples holds no two hops")
         self._plan = planned(controls.snapshot)
@@ -186,8 +189,13 @@ class Producer:
         return hop
 
     def _produce(self) -> bool:
-        """Render one hop ahead; False when there is no room or nothing more."""
-        if self._ring.available >= self._ahead:
+        """Render one hop ahead; False when the ring is full or nothing more comes.
+
+        A ring that was full is left alone until it lacks `REFILL_S`.
+        """
+        lacks = self._ahead - self._ring.available
+        self._rests = lacks <= (self._refill if self._rests else 0)
+        if self._rests:
             return False
         hop = self._next_hop()
         if hop is None:

@@ -24,12 +24,13 @@ from engine.live.fade import FadeKind, FadeRequest
 from engine.live.metrics import Metrics
 from engine.live.mixer import MAX_BLOCK, MasterSink, Mixer
 from engine.live.music_ring import MusicRing
-from engine.live.producer import Producer
+from engine.live.producer import REFILL_S, Producer
 from engine.live.ring_reader import RingReader
 from engine.sound.music import Now
 from engine.sound.synthesis import N_LAYERS
 
-AHEAD_S = 10.0  # how far the producer renders ahead: hides a stall of as much
+STALL_S = 10.0  # of the producer, which nobody hears
+AHEAD_S = STALL_S + REFILL_S  # how far it renders ahead
 PRIME_S = 3.0
 STOP_FADE_S = 0.15
 FADE_LEAD_S = 0.1  # at most, until the callback begins a fade

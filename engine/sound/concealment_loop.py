@@ -10,6 +10,7 @@ from numpy import fft
 from numpy.typing import NDArray
 
 from effects.audio.levels import Samples
+from effects.audio.transforms import inverse_real_fft
 from engine.sound.frames import mid_and_side
 from engine.sound.partials import peak_centres, split_tonal
 from engine.sound.synthesis import N_LAYERS
@@ -20,6 +21,8 @@ LOOP_S = 14.0
 LEVEL_S = 1.0  # over so long is the level even
 _STEP_S = 0.1
 _MOST = 4.0  # that a power is lifted or lowered for it
+_APART = 64  # bins between those for which the stereo field is computed
+_ONE = np.float32(1.0)
 _DEPTH_DB = 60.0  # below the highest band, what differs is not heard
 
 Powers = NDArray[np.float64]
@@ -64,22 +67,29 @@ def _layers(
     """One period of noise with this power in each bin, shape (length, 2)."""
     drawn = int(length / sample_rate * AXIS.high_hz) + 1  # the same at any rate
     n = min(drawn, len(power) - 1)
-    hertz = np.arange(n, dtype=np.float64) * (sample_rate / length)
     phases = rng.random(drawn, np.float32)[:n] * np.float32(2.0 * np.pi)
-    signs = np.where(rng.random(drawn, np.float32)[:n] < 0.5, -1.0, 1.0)
-    # A bin holding amplitude a*N/2 gives a sinusoid of amplitude a, power a²/2.
-    whole = (length / 2.0) * np.sqrt(2.0 * power[:n]) * np.exp(1j * phases)
-    whole[0] = 0.0
-    to_mid, to_side = mid_and_side(hertz)
+    signs = np.where(rng.random(drawn, np.float32)[:n] < 0.5, -_ONE, _ONE)
+    # A bin holding amplitude a*sqrt(N)/2 gives a sinusoid of a, power a²/2.
+    amplitude = np.sqrt(power[:n].astype(np.float32))
+    amplitude *= np.float32(np.sqrt(length / 2.0))
+    amplitude[0] = 0.0
+    cosine, sine = amplitude * np.cos(phases), amplitude * np.sin(phases)
+    # What goes to mid and side changes slowly over frequency.
+    places = np.arange(0.0, n + _APART, _APART)
+    mid, side = mid_and_side(places * (float(sample_rate) / length))
+    to_mid = np.interp(np.arange(n), places, mid).astype(np.float32)
+    to_side = np.interp(np.arange(n), places, side).astype(np.float32) * signs
     # The side stands at right angles to the mid, before or behind it: left and right
     # then have exactly the power asked for, in every bin. One layer at a time: a loop
     # is large, and this is done again and again while music plays.
-    layers = np.empty((length, N_LAYERS), np.float32)
+    layers = np.empty((N_LAYERS, length), np.float32)
     spectrum = np.zeros(length // 2 + 1, np.complex64)
-    for column, layer in enumerate((to_mid * whole, 1j * signs * to_side * whole)):
-        spectrum[:n] = layer
-        layers[:, column] = fft.irfft(spectrum, length)
-    return layers
+    parts = (cosine, sine, to_mid), (-sine, cosine, to_side)
+    for layer, (real, imaginary, weight) in zip(layers, parts, strict=True):
+        np.multiply(real, weight, out=spectrum.real[:n])
+        np.multiply(imaginary, weight, out=spectrum.imag[:n])
+        inverse_real_fft(spectrum, length, layer)
+    return layers.T
 
 
 def unlikeness(first: Powers, second: Powers) -> float:
@@ -97,15 +107,18 @@ def unlikeness(first: Powers, second: Powers) -> float:
 
 def _evened(loop: Samples, step: int) -> Samples:
     """The loop with an even level; `step` is a whole part of its length."""
-    steps = loop.reshape(-1, step * loop.shape[1])
-    power = np.einsum("ij,ij->i", steps, steps, dtype=np.float64) / steps.shape[1]
+    steps = loop.T.reshape(N_LAYERS, -1, step)
+    power = np.einsum("kij,kij->i", steps, steps).astype(np.float64)
     window = np.zeros(len(power))
     around = round(0.5 * LEVEL_S / _STEP_S)
     window[np.arange(-around, around + 1)] = 1.0 / (2 * around + 1)
     smooth = fft.irfft(fft.rfft(power) * fft.rfft(window), len(power))
     lift = np.clip(power.mean() / np.maximum(smooth, 1e-20), 1.0 / _MOST, _MOST)
-    middles = (np.arange(len(power)) + 0.5) * step
-    gain = np.interp(np.arange(len(loop)), middles, np.sqrt(lift), period=len(loop))
+    gain = np.sqrt(lift)
     gain /= np.sqrt(np.mean(lift * power) / max(power.mean(), 1e-300) + 1e-20)
-    loop *= gain.astype(np.float32)[:, None]
+    # From the middle of a step to the middle of the next, around the loop.
+    gain = gain.astype(np.float32)[:, None]
+    way = np.arange(step, dtype=np.float32) / np.float32(step)
+    from_middle = gain + (np.roll(gain, -1) - gain) * way
+    loop *= np.roll(from_middle.reshape(-1), step // 2)[:, None]
     return loop

@@ -12,7 +12,7 @@ from scipy import signal
 
 from effects.audio.levels import Samples
 from effects.audio.third_octaves import N_BANDS, Bands, band_sums, loop_power
-from effects.bed.ducking import DuckedBed
+from effects.bed.ducking import AHEAD, DuckedBed
 from effects.bed.frames import (
     BATCH,
     BedFrame,
@@ -199,6 +199,29 @@ def test_what_was_made_ahead_is_taken_and_made_once() -> None:
         bed.mix_into(out[at : at + 1024], at, envelope, 6.0)
     assert late == [-1]  # the frame before the first
     assert np.array_equal(out, expected)
+
+
+def test_frames_are_made_ahead_by_the_dozen() -> None:
+    """However often it is looked at: a few at a time cost each twice as much."""
+    bed, envelope = _bed([_layer(3.0, 1)]), BandEnvelope()
+    bed.make_ahead(0, envelope, 6.0)
+    maker = bed._ahead_maker
+    assert maker is not None
+    sizes: list[int] = []
+    make = maker.make
+
+    def noted(number: int, n: int, inputs: FrameInputs) -> list[BedFrame]:
+        sizes.append(n)
+        return make(number, n, inputs)
+
+    maker.make = noted  # type: ignore[method-assign]
+    late, out = _watched(bed), np.zeros((RATE // 10, 2), np.float32)
+    for at in range(0, 20 * RATE, len(out)):
+        bed.make_ahead(at, envelope, 6.0)
+        bed.mix_into(out, at, envelope, 6.0)
+    assert late == [-1]
+    assert min(sizes) >= AHEAD // 2 - 1
+    assert sum(sizes) == pytest.approx(20 * RATE / hop_length(RATE), abs=AHEAD)
 
 
 def test_what_no_longer_holds_is_made_again_from_its_position_on() -> None:

@@ -16,7 +16,7 @@ from engine.control.controls import Controls, Snapshot
 from engine.live import producer as producer_module
 from engine.live.metrics import Metrics
 from engine.live.music_ring import MusicRing, Splice
-from engine.live.producer import GUARD_S, Producer
+from engine.live.producer import GUARD_S, REFILL_S, Producer
 from engine.live.ring_reader import RingReader
 from engine.sound.concealment import Concealment
 from engine.sound.music import Now
@@ -25,6 +25,7 @@ from model.config import AXIS
 
 RATE = 1000
 HOP = 700
+REFILL = round(REFILL_S * RATE)
 
 
 @dataclass
@@ -189,13 +190,29 @@ def test_a_change_that_is_taken_back_at_once_leaves_nothing_of_an_old_plan(
     rig.controls.set("wiggle/amount", 0.3)
     rig.controls.set("wiggle/amount", 1.5)
     rig.producer.wake()
-    rig.read(2000)
+    rig.read(3500)
     rig.wait(lambda: rig.ring.available >= 5000)
     rig.producer.stop()
     assert rig.metrics.replans == 1
     out = rig.read(4096)
     np.testing.assert_array_equal(out[:, 0], 20.0)
-    np.testing.assert_allclose(out[:, 1], np.arange(2000, 6096), atol=0.1)
+    np.testing.assert_allclose(out[:, 1], np.arange(3500, 7596), atol=0.1)
+
+
+def test_a_full_ring_is_left_alone_until_it_lacks_seconds_and_then_filled(
+    rig: Rig,
+) -> None:
+    """Hops are made several at a time; a stall is hidden by what is left till then."""
+    rig.producer.prime(60.0)
+    full = rig.ring.written
+    assert full >= 6000
+    rig.read(REFILL - 100)
+    rig.producer.prime(60.0)
+    assert rig.ring.written == full, "it lacks too little"
+    rig.read(HOP)
+    rig.producer.prime(60.0)
+    assert rig.ring.available >= 6000
+    assert rig.ring.written - full >= REFILL
 
 
 def test_a_producer_that_is_far_behind_leaves_out_what_nobody_hears(rig: Rig) -> None:
