@@ -29,6 +29,7 @@ HEARD = 1e-5  # amplitude: the music fades in from nothing
 MAKE_S = 40.0
 SETTLE_S = 20.0  # after which a session does what it will do all the time
 GIVE_UP_S = 60.0
+RADIO, RECORDING = "playing", "playing and recording"
 
 
 def help_cpu_s(home: Path) -> float:
@@ -53,22 +54,23 @@ def first_sound_s(device: VirtualAudio, home: Path) -> float:
 
 
 def playing_costs(device: VirtualAudio, home: Path, seconds: float) -> dict[str, float]:
-    """Share of a core and memory, MB, of a session that records."""
+    """Shares of a core of two sessions, and memory, MB, of the one that records."""
     asked = ("--seed", 7)
-    with playing(*asked, home=home, env=device.env):
-        time.sleep(MAKE_S)  # loops, which the session that is measured finds made
+    with playing(*asked, home=home, env=device.env) as player:
+        time.sleep(MAKE_S)  # loops, which a session that is measured finds made
+        radio = _share_of_core(psutil.Process(player.process.pid), seconds)
+        player.stop()
     file = home / "session.flac"
     with playing(*asked, "--record", file, home=home, env=device.env) as player:
         time.sleep(SETTLE_S)
         session = psutil.Process(player.process.pid)
-        cpu, began = _cpu_s(session), time.monotonic()
-        time.sleep(seconds)
-        share = (_cpu_s(session) - cpu) / (time.monotonic() - began)
+        share = _share_of_core(session, seconds)
         whole = [session, *session.children(recursive=True)]
         memory = [each.memory_full_info() for each in whole]
         player.stop()
     return {
-        "of a core": 100.0 * share,
+        RADIO: 100.0 * radio,
+        RECORDING: 100.0 * share,
         "session's own": memory[0].uss / 2**20,
         "session with its share of what is mapped": memory[0].pss / 2**20,
         "session resident": memory[0].rss / 2**20,
@@ -89,6 +91,12 @@ def _first_heard(monitor: Monitor, silent_until: int) -> int:
 def _children_s() -> float:
     times = os.times()
     return times.children_user + times.children_system
+
+
+def _share_of_core(session: psutil.Process, seconds: float) -> float:
+    cpu, began = _cpu_s(session), time.monotonic()
+    time.sleep(seconds)
+    return (_cpu_s(session) - cpu) / (time.monotonic() - began)
 
 
 def _cpu_s(session: psutil.Process) -> float:
@@ -112,7 +120,7 @@ def main() -> None:
         figures += [
             Figure("first sound, loops made", statistics.median(warm), "s"),
             Figure("the same, at most", max(warm), "s"),
-            Figure("playing and recording", costs.pop("of a core"), "% of a core"),
+            *(Figure(n, costs.pop(n), "% of a core") for n in (RADIO, RECORDING)),
             *(Figure(f"memory, {name}", size, "MB") for name, size in costs.items()),
         ]
     console = Console()
