@@ -18,6 +18,11 @@ from model.spectrum import surroundings
 PLACES_PER_BAND = 2  # 4.9 cents apart
 N_PLACES = PLACES_PER_BAND * (AXIS.n_bands - 1) + 1
 
+# Partials stand at places that are at least so far apart. Nearer ones would beat so
+# slowly that the level goes up and down with them; and it is about the smallest
+# difference of low frequencies that is heard as one of pitch.
+NEAREST_HZ = 1.0
+
 _TONAL_FROM_DB = 3.0
 _TONAL_FULL_DB = 12.0
 # Halfway between two places, a partial belongs to both: without a jump when chance in
@@ -109,10 +114,23 @@ def gather(tonal_bands: Powers) -> NDArray[np.float32]:
     sound = (centre / (n_bands + 1)).astype(np.intp)
     place = PLACES_PER_BAND * (centre - sound * (n_bands + 1))
     below = np.minimum(place.astype(np.intp), N_PLACES - 2)
-    upper = np.clip((place - below - 0.5) / _SHARED + 0.5, 0.0, 1.0)
+    apart = _apart()[below]
+    below -= below % apart
+    upper = np.clip(((place - below) / apart - 0.5) / _SHARED + 0.5, 0.0, 1.0)
     at = sound * N_PLACES + below
     power = np.zeros((*shape, N_PLACES), np.float32)
     flat = power.reshape(-1)
     np.add.at(flat, at, (gathered * (1.0 - upper)).astype(np.float32))
-    np.add.at(flat, at + 1, (gathered * upper).astype(np.float32))
+    np.add.at(flat, at + apart, (gathered * upper).astype(np.float32))
     return power
+
+
+@lru_cache(maxsize=1)
+def _apart() -> NDArray[np.intp]:
+    """At which multiples of places partials stand around each, powers of two."""
+    ratio = 2.0 ** (1.0 / (PLACES_PER_BAND * AXIS.bands_per_octave))
+    step_hz = (ratio - 1.0) * place_hz()
+    apart = (2.0 ** np.ceil(np.log2(NEAREST_HZ / step_hz)).clip(0.0)).astype(np.intp)
+    # It changes at multiples of the largest, so that no step is cut short.
+    place = np.arange(N_PLACES)
+    return np.asarray(apart[place - place % apart[0]])

@@ -147,7 +147,7 @@ class Peer:
 PEERS = (
     Peer("Latent, with its bed", OURS, more=("bed",)),
     Peer("Latent, music alone", OURS, more=("alone",)),
-    Peer("two inverse FFTs of noise in numpy, overlapped", FLOOR),
+    Peer("for scale: noise by two inverse FFTs in numpy", FLOOR),
     Peer("paulstretch, stereo", PAULSTRETCH, "paulstretch==0.1.3"),
     Peer("librosa, Griffin-Lim, mono", GRIFFIN_LIM, "librosa==0.11.0"),
 )

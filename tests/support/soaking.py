@@ -41,7 +41,8 @@ class Hour:
 
     Attributes:
         number: of the hour, from 0.
-        own_mb: resident memory at its end, without that of files.
+        own_mb: resident memory without that of files, the median of its minutes: what
+            is held for a moment, as by a recording, comes and goes.
         threads: of the process then.
         descriptors: that were open then.
         lufs: loudness of the parts that were made in full.
@@ -96,6 +97,7 @@ class Soak:
         self._listener = SharedRing(os.dup(self.radio.descriptor), self.radio.capacity)
         self._radio_read = 0
         self._row = Hour(0)
+        self._held_mb: list[float] = []  # in each minute of the hour
         self._loudness, self._levels = LoudnessMeter(RATE), LevelMeter(RATE)
         live = self.session.session
         _keep_concealment(live.producer, self._is_full)
@@ -141,6 +143,7 @@ class Soak:
             seconds = session.session.seconds
             if seconds - turned_at > 60.0:
                 turned_at = seconds
+                self._held_mb.append(own_mb())
                 self._turn(session)
             if seconds >= HOUR_S * (self._row.number + 1):
                 self._end_hour(session)
@@ -173,7 +176,7 @@ class Soak:
     def _end_hour(self, session: SimulatedSession) -> None:
         row, now = self._row, session.session.now()
         gc.collect()
-        row.own_mb = own_mb()
+        row.own_mb = float(np.median(self._held_mb))
         row.threads = threading.active_count()
         row.descriptors = len(os.listdir("/proc/self/fd"))
         row.lufs = self._loudness.lufs()
@@ -181,6 +184,7 @@ class Soak:
         self.rows.append(row)
         self.on_hour(row)
         self._row = Hour(row.number + 1)
+        self._held_mb.clear()
         self._loudness = LoudnessMeter(RATE)
 
 
