@@ -185,7 +185,7 @@ def test_gathering_does_not_jump() -> None:
 
 def peak_at(band: float) -> NDArray[np.float64]:
     """Band powers of a peak that is some bands wide."""
-    return np.exp(-0.5 * ((np.arange(AXIS.n_bands) - band) / 1.2) ** 2)
+    return np.asarray(np.exp(-0.5 * ((np.arange(AXIS.n_bands) - band) / 1.2) ** 2))
 
 
 def test_no_two_places_of_partials_beat_slowly() -> None:
