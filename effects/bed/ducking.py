@@ -24,7 +24,7 @@ from effects.bed.frames import (
 from effects.bed.masking import BandEnvelope
 from effects.bed.published_layers import PublishedLayers
 
-AHEAD = 26  # frames that `make_ahead` looks ahead, some two seconds
+AHEAD = 26  # frames that `make_ahead` makes, two seconds; it begins when half are left
 
 _PLACES = 32  # of frames: a whole batch, or those ahead and a few that are being read
 

@@ -109,7 +109,7 @@ class Mixer:
         return self._limiter.latency
 
     def make_bed_ahead(self) -> None:
-        """Another thread: make the bed of the next two seconds, for `render` to add."""
+        """Another thread: make the bed up to two seconds ahead, for `render` to add."""
         if self._bed is not None:
             depth_db = float(self._snapshot()["effects/ducking"])
             envelope = self._source.band_envelope

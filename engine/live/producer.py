@@ -43,7 +43,7 @@ ENOUGH_S = 2.5  # are made of a new plan before the next change, however many wa
 BEHIND_S = 1.0  # of music that nobody will hear; farther behind, it is left out
 LEAD_HOPS = 5.0  # from the reader to where a late producer begins, in times of a hop
 MAX_LEAD_S = 2.0
-CONCEALMENT_EVERY_S = 60.0  # at most: a loop takes as long as some eight hops
+CONCEALMENT_EVERY_S = 60.0  # at most: a loop takes as long as some three hops
 CONCEALMENT_MOST = 4.0  # gain of a loop that was made in a softer place
 CONCEALMENT_LIKE_DB = 4.0  # a loop that differs by less is not made again
 SILENT = 1e-4  # peak, -80 dBFS: no music is so soft for long
@@ -161,10 +161,17 @@ class Producer:
         elif not self._produce():
             self._music.compose_ahead()
             self._keep_concealment()
-            idle_s = 0.1 * self._ahead / self._rate
             waits = self._has_changes()
-            self._clock.wait(self._wake, REPLAN_EVERY_S if waits else idle_s)
+            self._clock.wait(self._wake, REPLAN_EVERY_S if waits else self._idle_s())
             self._wake.clear()
+
+    def _idle_s(self) -> float:
+        """Until the ring may lack so much that it is filled, in seconds, at most."""
+        most = 0.1 * self._ahead / self._rate
+        if self._ring.finished:
+            return most
+        left = self._refill - (self._ahead - self._ring.available)
+        return min(most, max(REPLAN_EVERY_S, left / self._rate))
 
     @property
     def _rate(self) -> int:

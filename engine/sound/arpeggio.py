@@ -96,7 +96,7 @@ class Arpeggio:
         if key not in self._made:
             noise, tonal = self._sounds.noise[symbol], self._sounds.tonal[symbol]
             if symbol not in self._ladders:
-                self._ladders[symbol] = _ladder(gather(tonal))
+                self._ladders[symbol] = _ladder(gather(tonal, nearest_hz=0.0))
             root = int(self._ladders[symbol][key[1]])
             rng = stream(Purpose.ARPEGGIO_NOTE, self._seed, self._song.index, *key)
             self._made[key] = make_tone(noise, tonal, root, MANNER, rng)

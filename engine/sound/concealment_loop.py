@@ -80,7 +80,7 @@ def _layers(
     to_mid = np.interp(np.arange(n), places, mid).astype(np.float32)
     to_side = np.interp(np.arange(n), places, side).astype(np.float32) * signs
     # The side stands at right angles to the mid, before or behind it: left and right
-    # then have exactly the power asked for, in every bin. One layer at a time: a loop
+    # then have the power asked for, in every bin. One layer at a time: a loop
     # is large, and this is done again and again while music plays.
     layers = np.empty((N_LAYERS, length), np.float32)
     spectrum = np.zeros(length // 2 + 1, np.complex64)

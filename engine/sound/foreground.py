@@ -142,7 +142,7 @@ class Foreground:
         if key not in self._made:
             rng = stream(Purpose.NOTE, self._seed, self._song, symbol, moment)
             noise, tonal = self._sounds.noise[symbol], self._sounds.tonal[symbol]
-            root = _root(gather(tonal), rng)
+            root = _root(gather(tonal, nearest_hz=0.0), rng)
             self._made[key] = make_tone(noise, tonal, root, MANNER, rng)
         return self._made[key]
 

@@ -45,7 +45,7 @@ SLOWEST = 0.1  # rate of the low-pass, which opens over many bands at once
 # Shares of `motion/depth` in standard deviations.
 SWELL, TOGETHER, BRIGHTEN, TILT = 0.48, 0.34, 0.16, 0.2
 NOISE_SWELL = 0.36
-OWN = 1.2  # of a partial from 300 Hz up, where `motion/own` is 1; a bass has less
+OWN = 1.2  # of a partial from 220 Hz up, where `motion/own` is 1; a bass has less
 CARRIED = 0.3  # of its movement that a voice or partial lacks if it is all that is held
 TILT_PIVOT_HZ = 400.0
 TILT_LOW, TILT_HIGH = -1.0, 4.0  # octaves from the pivot within which tilt turns

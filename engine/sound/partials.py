@@ -18,8 +18,8 @@ from model.spectrum import surroundings
 PLACES_PER_BAND = 2  # 4.9 cents apart
 N_PLACES = PLACES_PER_BAND * (AXIS.n_bands - 1) + 1
 
-# Partials stand at places that are at least so far apart. Nearer ones would beat so
-# slowly that the level goes up and down with them; and it is about the smallest
+# Peaks are gathered to places at least so far apart. Nearer partials would beat
+# so slowly that the level goes up and down with them; and it is about the smallest
 # difference of low frequencies that is heard as one of pitch.
 NEAREST_HZ = 1.0
 
@@ -97,11 +97,13 @@ def peak_centres(
     return moment / np.maximum(power, 1e-300), power
 
 
-def gather(tonal_bands: Powers) -> NDArray[np.float32]:
+def gather(tonal_bands: Powers, nearest_hz: float = NEAREST_HZ) -> NDArray[np.float32]:
     """Power at each place with the peaks of tonal bands gathered there.
 
     Args:
         tonal_bands: of one sound or several, shape (..., n_bands).
+        nearest_hz: by which places that are used lie apart at least; 0 is all places,
+            for what needs the pitch and not the sound.
 
     Returns:
         Shape (..., N_PLACES), mean square; a sound's sum is its bands'.
@@ -114,7 +116,7 @@ def gather(tonal_bands: Powers) -> NDArray[np.float32]:
     sound = (centre / (n_bands + 1)).astype(np.intp)
     place = PLACES_PER_BAND * (centre - sound * (n_bands + 1))
     below = np.minimum(place.astype(np.intp), N_PLACES - 2)
-    apart = _apart()[below]
+    apart = _apart(nearest_hz)[below]
     below -= below % apart
     upper = np.clip(((place - below) / apart - 0.5) / _SHARED + 0.5, 0.0, 1.0)
     at = sound * N_PLACES + below
@@ -125,12 +127,14 @@ def gather(tonal_bands: Powers) -> NDArray[np.float32]:
     return power
 
 
-@lru_cache(maxsize=1)
-def _apart() -> NDArray[np.intp]:
-    """At which multiples of places partials stand around each, powers of two."""
+@lru_cache(maxsize=2)
+def _apart(nearest_hz: float) -> NDArray[np.intp]:
+    """Near each place, how many places those that are used lie apart: powers of two."""
     ratio = 2.0 ** (1.0 / (PLACES_PER_BAND * AXIS.bands_per_octave))
     step_hz = (ratio - 1.0) * place_hz()
-    apart = (2.0 ** np.ceil(np.log2(NEAREST_HZ / step_hz)).clip(0.0)).astype(np.intp)
+    apart = (2.0 ** np.ceil(np.log2(np.maximum(nearest_hz / step_hz, 1.0)))).astype(
+        np.intp
+    )
     # It changes at multiples of the largest, so that no step is cut short.
     place = np.arange(N_PLACES)
     return np.asarray(apart[place - place % apart[0]])

@@ -149,10 +149,19 @@ def test_a_callback_that_wants_more_than_there_is_gets_it_in_one_block() -> None
         assert blocks == [2400]
         assert mixer.lacks == 0
         assert np.array_equal(heard, music(0, 2400))
-        mixer.wait(1.0)  # one word of the callback's
+
+
+def test_a_callback_tells_only_when_something_is_lacking() -> None:
+    with both_ends() as (mixer, device):
+        mixer.write(music(0, 2 * AHEAD))
+        taken(device, AHEAD // 2)
         began = time.monotonic()
         mixer.wait(0.05)
-        assert time.monotonic() - began > 0.04, "and no other"
+        assert time.monotonic() - began > 0.04, "there is enough left"
+        taken(device, AHEAD)
+        began = time.monotonic()
+        mixer.wait(5.0)
+        assert time.monotonic() - began < 2.0, "it lacks half"
 
 
 class Driver:

@@ -215,6 +215,21 @@ def test_a_full_ring_is_left_alone_until_it_lacks_seconds_and_then_filled(
     assert rig.ring.written - full >= REFILL
 
 
+def test_the_ring_is_looked_at_when_it_may_lack_enough(rig: Rig) -> None:
+    """Not later: what it holds then is what a stall is hidden by."""
+    rig.producer.prime(60.0)
+    ahead = rig.ring.available
+    rig.producer.start()
+    least = ahead
+    for _ in range(45):  # 4.5 s of music in as much time
+        time.sleep(0.1)
+        rig.read(100)
+        least = min(least, rig.ring.available)
+    rig.producer.stop()
+    assert least > ahead - REFILL - HOP - 300
+    assert rig.ring.available > least + 2000, "it was filled"
+
+
 def test_a_producer_that_is_far_behind_leaves_out_what_nobody_hears(rig: Rig) -> None:
     rig.producer.prime(2.0)
     rig.read(3500)

@@ -99,7 +99,7 @@ def test_while_the_producer_stalls_the_sound_stays_and_is_replayed(
         return stall_s
 
     def act(session: SimulatedSession) -> None:
-        while session.session.seconds < stall_s + 8.0:
+        while session.session.seconds < stall_s + 12.0:
             played_s[0] = session.session.seconds
             session.sleep(0.1)
         session.session.stop()

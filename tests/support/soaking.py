@@ -143,6 +143,7 @@ class Soak:
             seconds = session.session.seconds
             if seconds - turned_at > 60.0:
                 turned_at = seconds
+                gc.collect()
                 self._held_mb.append(own_mb())
                 self._turn(session)
             if seconds >= HOUR_S * (self._row.number + 1):
@@ -175,7 +176,6 @@ class Soak:
 
     def _end_hour(self, session: SimulatedSession) -> None:
         row, now = self._row, session.session.now()
-        gc.collect()
         row.own_mb = float(np.median(self._held_mb))
         row.threads = threading.active_count()
         row.descriptors = len(os.listdir("/proc/self/fd"))
