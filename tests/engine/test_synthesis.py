@@ -174,6 +174,10 @@ def test_a_peak_is_gathered_to_its_own_frequency() -> None:
         cents = 1200.0 * np.log2(centre / hertz)
         off = f"{hertz} Hz came out at {centre:.1f}, {cents:.1f} cents off"
         assert abs(cents) < 5.0 or abs(centre - hertz) < 1.02, off
+        power = gather(tonal, nearest_hz=0.0)
+        centre = power @ place_hz() / power.sum()
+        cents = 1200.0 * np.log2(centre / hertz)
+        assert abs(cents) < 5.0, f"{hertz} Hz came out {cents:.1f} cents off"
 
 
 def test_gathering_does_not_jump() -> None:
