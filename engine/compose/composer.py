@@ -26,7 +26,7 @@ from model.inference import TimbreModel
 from model.spectrum import brightness_octaves
 
 # What songs differ by, beside their sounds: deviation and most.
-TILT_DB, TILT_MOST_DB = 1.6, 3.2  # an octave
+TILT_DB, TILT_MOST_DB = 1.9, 3.8  # an octave
 NOISE_DB, NOISE_MOST_DB = 2.5, 4.0
 
 

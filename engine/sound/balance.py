@@ -32,11 +32,11 @@ RECORDED_DB = (
 )  # fmt: skip
 
 # What songs as they are rendered have too little of, dB, though their sounds have it on
-# average: chords, voices and notes move power. Means of 24 songs.
+# average, or too much: chords, voices and notes move power. Means of 96 songs.
 RENDERED_DB = np.interp(
     np.log2(THIRDS_HZ),
-    np.log2([66.0, 79.0, 800.0, 3200.0, 8000.0]),
-    [-8.0, 0.0, 0.0, 2.0, 3.5],
+    np.log2([66.0, 79.0, 350.0, 680.0, 1360.0, 2700.0, 3200.0, 8000.0]),
+    [-8.0, 0.0, 0.0, -2.5, -0.5, 1.5, 2.0, 3.5],
 )
 
 MOST_DB = (-10.0, 12.0)  # that the balance changes

@@ -35,7 +35,7 @@ TABLE_HZ = 64.0  # entries of the table a second
 TABLE_LENGTH = MOVEMENT_LENGTH  # 34 minutes until all repeats, at other times for each
 SHARED = 0.40  # rate of what many partials share: fast, it would be heard as attacks
 ALONE = 1.6  # rate of what each band of noise does by itself
-PARTIALS, PARTIALS_SLOPE = 1.0, 0.25  # rate and slope of what each partial does
+PARTIALS, PARTIALS_SLOPE = 1.1, 0.25  # rate and slope of what each partial does
 # In standard deviations of the noise before it is limited, a second of the table; what
 # is read at a rate rises faster by that.
 MOST_RISE = 15.0
