@@ -29,6 +29,7 @@ BREATH_PIVOT_HZ = 800.0
 SPACE_RISE_S = 0.25
 
 _FAINT = 1e-3  # amplitude of a harmonic beside the fundamental
+_MEASURED = 4  # tones of a symbol, of which the mean stands for all of them
 _NOTHING = 1e-300  # in place of no power, where it is divided by
 _K_OFFSET = 10.0**0.0691  # 0 LUFS is a K-weighted mean square of this over two channels
 
@@ -174,11 +175,13 @@ def mean_power(notes: Notes, seconds: float, space: float) -> float:
         seconds: that the song lasts.
         space: amplitude of their tails, 0..1.
     """
-    lasting: dict[int, float] = {}  # by symbol: its tones are much alike
+    lasting: dict[int, dict[int, float]] = {}  # by symbol and number
     for symbol, number in notes.keys:
-        if symbol not in lasting:
-            lasting[symbol] = full_power_s(notes.tone(symbol, number), space)
-    each = np.array([lasting[symbol] for symbol, _ in notes.keys])
+        measured = lasting.setdefault(symbol, {})
+        if number not in measured and len(measured) < _MEASURED:
+            measured[number] = full_power_s(notes.tone(symbol, number), space)
+    means = {symbol: np.mean(list(some.values())) for symbol, some in lasting.items()}
+    each = np.array([means[symbol] for symbol, _ in notes.keys])
     return float(np.sum(each * 10.0 ** (notes.level_db / 10.0))) / seconds
 
 

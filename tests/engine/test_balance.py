@@ -10,6 +10,8 @@ from engine.sound.balance import (
     RECORDED_DB,
     RENDERED_DB,
     THIRDS_HZ,
+    TREBLE_FROM_HZ,
+    TREBLE_MOST_DB,
     balance_db,
     balanced,
     tilt_db,
@@ -75,6 +77,23 @@ def test_bass_is_raised_where_it_lacks_and_lowered_where_it_is_most(
     sound = two_tones(low_db, 0.0)
     change = ratio_db(balanced(sound, NONE)) - ratio_db(sound)
     assert change == pytest.approx(changed_db, abs=0.05)
+
+
+@pytest.mark.parametrize(
+    ("high_db", "changed_db"),
+    [(-20.0, 0.0), (-4.0, -5.0), (20.0, TREBLE_MOST_DB)],
+)
+def test_treble_is_lowered_where_there_is_more_than_in_recordings(
+    high_db: float, changed_db: float
+) -> None:
+    sound = np.full((1, AXIS.n_bands), 1e-12)
+    for hertz, level in ((400.0, 0.0), (6000.0, high_db)):
+        sound[0, np.searchsorted(AXIS.centres, hertz)] = 10.0 ** (level / 10.0)
+    after = balanced(sound, NONE)
+    high = AXIS.centres > TREBLE_FROM_HZ
+    change = after[0, high].sum() / sound[0, high].sum()
+    change *= sound[0, ~high].sum() / after[0, ~high].sum()
+    assert 10.0 * np.log10(change) == pytest.approx(changed_db, abs=0.05)
 
 
 def test_silence_stays_silent() -> None:

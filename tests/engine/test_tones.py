@@ -58,6 +58,7 @@ def test_notes_with_longer_tails_last_longer() -> None:
     [
         {},
         {"rank/brightness": 0.6},
+        {"foreground/density": 32.0, "foreground/level": 3.5},  # as in drift
         # A step of a long song has no room for as many notes as are asked for.
         {"song/minutes": 20.0, "foreground/density": 60.0, "foreground/level": 4.0},
         {"arpeggio/rate": 2.0, "arpeggio/level": 2.0},
