@@ -247,7 +247,8 @@ def test_a_sound_file_is_placed_and_started_from(
 ) -> None:
     page = opened(browser, session, touch=False)
     start = point(session)
-    goal = far_sound(model, timbre_map, start)
+    # Two sounds 17 dB apart, so that one is far from wherever the music just is.
+    goal = max((1815, 2091), key=lambda n: apart_db(model, timbre_map.z[n], start))
     space = Space(model)
     sound = space.sound(goal)
     assert sound is not None
@@ -266,8 +267,7 @@ def test_a_sound_file_is_placed_and_started_from(
     page.click(".found button:last-child")
     wait_until(lambda: asked(session, "song/like")["song/like"] != ("",))
     meant = point_of(str(asked(session, "song/like")["song/like"][0]), 32)
-    far = apart_db(model, start, timbre_map.z[goal])
-    assert apart_db(model, meant, timbre_map.z[goal]) < 0.5 * far
+    assert apart_db(model, meant, timbre_map.z[goal]) < 6.0
     time.sleep(8.0)
     assert apart_db(model, point(session), meant) < 0.6 * apart_db(model, start, meant)
     OscClient("127.0.0.1", session.osc).send("like")
