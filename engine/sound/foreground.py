@@ -21,17 +21,17 @@ from engine.sound.tones import Manner, Notes, Tone, make_tone
 from model.config import AXIS
 
 MOMENTS = 16  # of a step, at which a note may begin
-LOWEST_HZ, HIGHEST_HZ = 180.0, 1100.0  # of fundamentals
+LOWEST_HZ, HIGHEST_HZ = 100.0, 480.0  # of fundamentals
 STAGGER_S = 0.06  # standard deviation of a note's time against its moment
 
 MANNER = Manner(
-    attack_s=(0.015, 0.25),
-    decay_s=(1.2, 3.0),
+    attack_s=(0.05, 0.25),
+    decay_s=(0.7, 1.9),
     colour=1.0,
-    slope=0.6,
-    damping=0.35,
+    slope=0.9,
+    damping=0.25,
     pan=0.3,
-    breath_db=2.0,
+    breath_db=4.5,
     space_s=3.2,
     space_db=-3.0,
     life_s=14.0,

@@ -8,7 +8,6 @@ beside its own that swell late and decay slowly, is its space.
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -21,10 +20,8 @@ from model.spectrum import moving_mean
 
 HARMONICS = 20
 
-BREATH_ATTACK_S, BREATH_DECAY_S = 0.02, 0.09
+BREATH_ATTACK_S, BREATH_DECAY_S = 0.03, 0.09
 BREATH_LIFE_S = 0.8
-BREATH_TILT_DB = 3.0  # an octave, above the pivot
-BREATH_PIVOT_HZ = 800.0
 
 SPACE_RISE_S = 0.25
 
@@ -244,20 +241,11 @@ def _breath(
         return None
     floor = np.sqrt(colour * _colour(noise))
     loudness = _K_OFFSET / 2.0 * 10.0 ** (level_db / 10.0)
-    weighted = float(np.sum(floor * _breath_tilt() * k_weighting(AXIS.centres)))
-    breath: NDArray[np.float64] = floor * (
-        _breath_tilt() / max(weighted / loudness, _NOTHING)
-    )
-    return breath
+    weighted = float(np.sum(floor * k_weighting(AXIS.centres)))
+    return np.asarray(floor / max(weighted / loudness, _NOTHING))
 
 
 def _colour(power: NDArray[np.float64]) -> NDArray[np.float64]:
     """A sound's spectrum, smoothed over half an octave."""
     smooth: NDArray[np.float64] = moving_mean(power, 61)
     return np.asarray(np.maximum(smooth, 1e-9 * smooth.max()))
-
-
-@lru_cache(maxsize=1)
-def _breath_tilt() -> NDArray[np.float64]:
-    octaves = np.maximum(np.log2(AXIS.centres / BREATH_PIVOT_HZ), 0.0)
-    return np.asarray(10.0 ** (BREATH_TILT_DB * octaves / 10.0))
