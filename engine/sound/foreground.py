@@ -1,4 +1,4 @@
-"""Foreground: sparse notes with soft attacks and long decays, of the song's own sounds.
+"""Foreground: sparse notes with soft attacks and a breath, of the song's own sounds.
 
 Every step of a song's pattern has the same number of moments at which a note may begin.
 Which of them do, and which notes they are, is a motif of the step's symbol, with some
@@ -148,7 +148,7 @@ class Foreground:
 
 
 def _root(power: Values, rng: np.random.Generator) -> int:
-    """Place of a fundamental: a partial of a sound, by octaves in the middle range."""
+    """Place of a fundamental: a partial of a sound, by octaves within the range."""
     hertz = place_hz()
     octave = round(PLACES_PER_BAND * AXIS.bands_per_octave)
     low, high = np.searchsorted(hertz, (60.0, 2.0 * HIGHEST_HZ))

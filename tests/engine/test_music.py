@@ -260,6 +260,20 @@ def test_a_density_adds_notes_and_takes_none_away() -> None:
     assert not score.sounding(0.0).any()
 
 
+def test_notes_stand_within_their_range() -> None:
+    controls = {"foreground/density": 60.0}
+    for seed in (4, 5):
+        stream = music(seed, controls, seconds=240.0)
+        slot = stream._schedule.at(0.0)[-1]
+        notes = stream._nodes.cast(slot).foreground.notes(snapshot_of(controls))
+        places = [notes.tone(*key).places[0] for key in sorted(set(notes.keys))]
+        hertz = place_hz()[places]
+        assert len(hertz) > 20
+        assert hertz.min() >= 0.99 * foreground.LOWEST_HZ
+        assert hertz.max() <= 1.01 * foreground.HIGHEST_HZ
+        assert hertz.max() / hertz.min() > 2.0
+
+
 def test_the_same_section_brings_the_same_motif() -> None:
     path = music(4, seconds=240.0)._schedule
     song = path.song(path.at(0.0)[-1])

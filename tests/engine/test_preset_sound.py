@@ -72,8 +72,8 @@ def test_presets_sound_as_they_are_described() -> None:
     assert {"dark", "deep"} <= highest("dissonance", 3), "heavy and slightly rough"
     assert "drift" in highest("onsets", 3), "restless"
     assert "shoreline" in highest("tonalness", 3), "tonal waves"
-    assert {"airy", "deep"} == lowest("onsets", 2), "few notes"
-    assert {"airy", "deep", "meditative"} == lowest("onsets", 3), "soft notes"
+    assert {"airy", "deep"} == lowest("onsets", 2), "fewest notes"
+    assert {"airy", "deep", "meditative"} == lowest("onsets", 3), "no arpeggio"
 
 
 def test_a_song_tells_its_preset() -> None:

@@ -48,6 +48,16 @@ def test_a_note_is_as_loud_as_its_height_for_so_long(
     assert full_power_s(tone, space) == pytest.approx(lasts, rel=0.01)
 
 
+def test_a_breath_has_the_colour_of_its_sound() -> None:
+    breath = made(330.0).breath
+    assert breath is not None
+    sound = 1.0 / AXIS.centres
+    for hertz in (300.0, 1000.0, 3000.0):
+        above = slice(int(np.searchsorted(AXIS.centres, hertz)), None)
+        share = sound[above].sum() / sound.sum()
+        assert breath[above].sum() / breath.sum() == pytest.approx(share, rel=0.1)
+
+
 def test_notes_with_longer_tails_last_longer() -> None:
     dry, wet = (full_power_s(made(330.0), space) for space in (0.0, 1.0))
     assert 0.3 < dry < 0.75 * wet
@@ -58,7 +68,7 @@ def test_notes_with_longer_tails_last_longer() -> None:
     [
         {},
         {"rank/brightness": 0.6},
-        {"foreground/density": 32.0, "foreground/level": 3.5},  # as in drift
+        {"foreground/density": 32.0, "foreground/level": 3.5},
         # A step of a long song has no room for as many notes as are asked for.
         {"song/minutes": 20.0, "foreground/density": 60.0, "foreground/level": 4.0},
         {"arpeggio/rate": 2.0, "arpeggio/level": 2.0},
