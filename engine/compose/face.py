@@ -20,7 +20,7 @@ from engine.compose.ranking import rank
 from model.inference import TimbreModel
 from model.spectrum import loudness
 
-FACE_DB = 6.8  # mean distance of the five sounds as decoded, without motion
+FACE_DB = 6.4  # mean distance of the five sounds as decoded, without motion
 MOTION_OCTAVES = 0.5  # by which `rank/motion` multiplies it, at its ends
 NEAREST, FARTHEST = 0.2, 1.6  # shares of the way from the centre to a neighbour
 
