@@ -148,7 +148,7 @@ class Foreground:
 
 
 def _root(power: Values, rng: np.random.Generator) -> int:
-    """Place of a fundamental: a partial of a sound, by octaves within the range."""
+    """Place of a fundamental: a partial of a sound, moved by octaves into range."""
     hertz = place_hz()
     octave = round(PLACES_PER_BAND * AXIS.bands_per_octave)
     low, high = np.searchsorted(hertz, (60.0, 2.0 * HIGHEST_HZ))

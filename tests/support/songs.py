@@ -15,6 +15,7 @@ from effects.audio.levels import Samples
 from effects.audio.loudness import WINDOW_S, integrated_lufs, short_term_lufs
 from engine.album.gate import smoothed
 from engine.compose import grammar as grammars
+from engine.compose import preset as presets
 from engine.compose.composer import ComposedSong, compose
 from engine.compose.criteria import CRITERIA, Sounds, dissonance, measure
 from engine.compose.distance import apart_db, coarse_spectra, mean_apart_db
@@ -58,7 +59,10 @@ def settings(
     effects: tuple[str, ...] | None = None,
     preset: str = "",
 ) -> Settings:
-    """Of one song; without a bed unless effects are named."""
+    """Of one song; without a bed unless effects are named.
+
+    A preset named gives chance and the grammar; its controls are given as any others.
+    """
     minutes = max(0.5, seconds / 60.0)
     values = snapshot_of({"song/minutes": minutes, **(controls or {})})
     return Settings(
@@ -68,6 +72,7 @@ def settings(
         controls=values,
         effects=effects,
         preset=preset,
+        grammar=presets.load(preset).grammar if preset else "seed",
     )
 
 
