@@ -123,7 +123,12 @@ class SongSchedule:
             self.song(self._slot(last.index + 1, last.next_start))
 
     def recompose(self, tau: float, controls: Snapshot) -> None:
-        """From `tau` on, compose so; songs that have begun keep their length."""
+        """From `tau` on, compose so; songs that have begun keep their length.
+
+        They are placed as they were before, whether anybody has asked for them or not:
+        who starts in the middle of a session has not heard the songs before it.
+        """
+        self.at(tau)
         self._controls = controls
         self._songs.clear()
         self._slots = [slot for slot in self._slots if slot.start <= tau]

@@ -118,3 +118,17 @@ def test_composing_ahead_changes_nothing_that_is_heard(model: TimbreModel) -> No
             one, other = plain.song(slot), ahead.song(slot)
             np.testing.assert_array_equal(one.points, other.points)
             assert one.path.pattern == other.path.pattern
+
+
+def test_songs_that_have_begun_keep_their_length_whether_they_were_asked_for_or_not(
+    model: TimbreModel,
+) -> None:
+    shorter = snapshot_of({"song/minutes": 1.0})
+    asked, not_asked = schedule(model, None), schedule(model, None)
+    for tau in np.arange(0.0, 700.0, 7.0):
+        asked.at(float(tau))
+    for songs in (asked, not_asked):
+        songs.recompose(700.0, shorter)
+    for tau in (0.0, 650.0, 700.0, 760.0, 1_000.0):
+        assert asked.at(tau) == not_asked.at(tau), tau
+    assert not_asked.at(600.0)[0].duration > 200.0
