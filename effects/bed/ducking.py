@@ -13,6 +13,7 @@ import numpy as np
 
 from effects.audio.levels import Samples, planar
 from effects.audio.third_octaves import N_BANDS
+from effects.bed.filtering import BedFilter
 from effects.bed.frames import (
     CHANNELS,
     BedFrame,
@@ -55,7 +56,7 @@ class DuckedBed:
         self._scratch_ahead = np.zeros(N_BANDS)
 
     def mix_into(
-        self, out: Samples, position: int, envelope: BandEnvelope, depth_db: float
+        self, out: Samples, position: int, envelope: BandEnvelope, bed_filter: BedFilter
     ) -> None:
         """Callback: add the bed for positions [position, position + len(out)).
 
@@ -63,20 +64,20 @@ class DuckedBed:
             out: shape (n_samples, 2), added to in place.
             position: absolute sample that `out[0]` is.
             envelope: of the music's partials, known up to the end of `out`.
-            depth_db: by how much a band is turned down at most.
+            bed_filter: in force.
         """
         done = 0
         while done < len(out):
             chunk, start = divmod(position + done, self._hop)
             if chunk != self._chunk:
-                self._advance(chunk, envelope, depth_db)
+                self._advance(chunk, envelope, bed_filter)
             n = min(len(out) - done, self._hop - start)
             target = out[done : done + n]
             np.add(target, self._ready[start : start + n], out=target)
             done += n
 
     def make_ahead(
-        self, position: int, envelope: BandEnvelope, depth_db: float
+        self, position: int, envelope: BandEnvelope, bed_filter: BedFilter
     ) -> None:
         """Another thread: make the frames that come after a position, as far as known.
 
@@ -86,12 +87,12 @@ class DuckedBed:
         Args:
             position: that the callback has come to.
             envelope: of the music's partials.
-            depth_db: by how much a band is turned down at most.
+            bed_filter: in force.
         """
         if self._ahead_maker is None:
             self._ahead_maker = FrameMaker(self._sample_rate, AHEAD)
         maker = self._ahead_maker
-        inputs = FrameInputs(self._published.layers, envelope, depth_db)
+        inputs = FrameInputs(self._published.layers, envelope, bed_filter)
         number = position // self._hop
         stop = number + min(AHEAD, self._n_known(number, envelope, AHEAD))
         near = min(stop, number + AHEAD // 2)
@@ -109,14 +110,16 @@ class DuckedBed:
         frame = self._places[number % _PLACES]
         return _is_ready(frame, number * self._hop, inputs, self._scratch_ahead)
 
-    def _advance(self, chunk: int, envelope: BandEnvelope, depth_db: float) -> None:
+    def _advance(
+        self, chunk: int, envelope: BandEnvelope, bed_filter: BedFilter
+    ) -> None:
         """Make hop number `chunk` ready: the frame before fades out in it."""
         hop, fade, ready = self._hop, self._fade, self._ready
         goes_on = chunk == self._chunk + 1
         # The frame before is made, and fades out at the beginning of the hop.
         decided = chunk * hop + fade if goes_on else (chunk - 1) * hop
         layers = self._published.answer(decided)
-        inputs = FrameInputs(layers, envelope, depth_db)
+        inputs = FrameInputs(layers, envelope, bed_filter)
         before = self._last
         if before is None or not goes_on:
             before = self._frame(chunk - 1, inputs)

@@ -1,10 +1,10 @@
-"""Frames of the bed, ducked band by band under the music.
+"""Frames of the bed, filtered band by band: low-passed, and ducked under the music.
 
 A frame is a stretch of the bed as it will be there, since loops are known ahead, and is
 weighted in frequency by gains that are decided once for it. Frames begin one hop apart
 on a grid of absolute positions; each fades into the next over its last quarter. A frame
-depends on its number, the layers, the music's band envelope and the depth alone: to the
-bit, it is the same in any batch.
+depends on its number, the layers, the music's band envelope and the bed's filter alone:
+to the bit, it is the same in any batch.
 
 Safe in the callback: arrays of fixed size but for the frames themselves, numpy only.
 """
@@ -17,9 +17,10 @@ from numpy.typing import NDArray
 from effects.audio.levels import Samples
 from effects.audio.third_octaves import N_BANDS, Bands, band_places
 from effects.audio.transforms import inverse_real_fft, quick_length, real_fft
+from effects.bed.filtering import BedFilter, gains_into
 from effects.bed.layer_mixer import LayerMixer
 from effects.bed.loop_layer import LoopLayer, powers_into
-from effects.bed.masking import BandEnvelope, duck_into
+from effects.bed.masking import BandEnvelope
 
 FADE_S = 0.0265  # about: from one frame to the next; bins are 9 Hz apart
 HOP_FADES = 3  # fades in a hop; a frame has four, so a third of a bed is made twice
@@ -46,12 +47,12 @@ class FrameInputs:
     Attributes:
         layers: of the bed.
         envelope: of the music's partials.
-        depth_db: by how much a band is turned down at most.
+        bed_filter: in force.
     """
 
     layers: tuple[LoopLayer, ...]
     envelope: BandEnvelope
-    depth_db: float
+    bed_filter: BedFilter
 
 
 @dataclass(frozen=True, eq=False)
@@ -78,7 +79,7 @@ class BedFrame:
             scratch: shape (N_BANDS,), overwritten.
         """
         made = self.inputs
-        if inputs.depth_db != made.depth_db:
+        if inputs.bed_filter != made.bed_filter:
             return False
         if inputs.envelope is not made.envelope:
             inputs.envelope.read_into(scratch, self.begin)
@@ -143,15 +144,15 @@ class FrameMaker:
             inputs.envelope.read_into(row, begin)
         powers_into(self._bed[:n], inputs.layers, begins)
         gains = self._gains[:n]
-        ducked = duck_into(gains, music, self._bed[:n], inputs.depth_db)
+        filtered = gains_into(gains, music, self._bed[:n], inputs.bed_filter)
         for first in range(0, n, _FFT_FRAMES):
             last = min(n, first + _FFT_FRAMES)
             part = frames[first:last]
             np.copyto(part[..., :hop], begun[first:last])
             np.copyto(part[..., hop:], ended[first:last])
             self._fade_ends(part)
-            if ducked[first:last].any():
-                self._filter(part, gains[first:last], ducked[first:last])
+            if filtered[first:last].any():
+                self._filter(part, gains[first:last], filtered[first:last])
             self._fade_ends(part)
         return [
             BedFrame(begin, frames[i].T, inputs, music[i])
@@ -166,9 +167,9 @@ class FrameMaker:
         self,
         frames: Samples,
         gains: Bands,
-        ducked: NDArray[np.bool_],
+        filtered: NDArray[np.bool_],
     ) -> None:
-        """Weigh the spectra of those frames that are ducked; the others stay."""
+        """Weigh the spectra of those frames that are filtered; the others stay."""
         n = len(frames)
         spectra = self._spectra[:n]
         bins, slopes, steps = self._bins[:n], self._slopes[:n], self._steps[:n]
@@ -181,10 +182,10 @@ class FrameMaker:
         real_fft(frames, spectra)
         parts = spectra.view(np.float32)
         np.multiply(parts, bins[:, None, :], out=parts)
-        wet = frames if ducked.all() else self._wet[:n]
+        wet = frames if filtered.all() else self._wet[:n]
         inverse_real_fft(spectra, frames.shape[-1], wet)
         if wet is not frames:
-            np.copyto(frames, wet, where=ducked[:, None, None])
+            np.copyto(frames, wet, where=filtered[:, None, None])
 
 
 def _heard(layers: tuple[LoopLayer, ...], begin: int, end: int) -> list[object]:

@@ -142,12 +142,23 @@ TABLE: tuple[Control, ...] = (
     Control("width", 1.0, "Stereo width: 0 mono, 1 as made.", "block", 0.0, 2.0),
     Control(
         "effects/gain",
-        0.0,
-        "Level of the bed; 0 is -30 LUFS.",
+        -6.0,
+        "Level of the bed; 0 is -30 LUFS before its low-pass.",
         "block",
         -60.0,
         12.0,
         "dB",
+    ),
+    Control(
+        "effects/cutoff",
+        700.0,
+        "Cutoff of the bed's low-pass, 12 dB an octave: lower is farther off; at 20000 "
+        "there is none.",
+        "block",
+        100.0,
+        20_000.0,
+        "Hz",
+        "log",
     ),
     Control(
         "effects/ducking",

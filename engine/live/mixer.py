@@ -20,6 +20,7 @@ from effects.audio.levels import Samples, db_to_amplitude, peak_of, planar
 from effects.audio.limiter import Limiter
 from effects.audio.low_pass import LowPass
 from effects.bed.ducking import DuckedBed
+from effects.bed.filtering import BedFilter
 from effects.bed.masking import BandEnvelope
 from engine.control.controls import Snapshot
 from engine.live.callback_log import CallbackLog
@@ -111,9 +112,9 @@ class Mixer:
     def make_bed_ahead(self) -> None:
         """Another thread: make the bed up to two seconds ahead, for `render` to add."""
         if self._bed is not None:
-            depth_db = float(self._snapshot()["effects/ducking"])
+            bed_filter = bed_filter_of(self._snapshot())
             envelope = self._source.band_envelope
-            self._bed.make_ahead(self.position, envelope, depth_db)
+            self._bed.make_ahead(self.position, envelope, bed_filter)
 
     def render(self, out: Samples) -> int:
         """Fill `out`, shape (n, 2), with the next block of the master.
@@ -150,9 +151,9 @@ class Mixer:
         if self._bed is not None:
             bed = self._bed_block[:n]
             bed.fill(0.0)
-            depth_db = float(self._seen["effects/ducking"]) if self._seen else 0.0
+            bed_filter = bed_filter_of(self._seen) if self._seen else BedFilter()
             envelope = self._source.band_envelope
-            self._bed.mix_into(bed, self.position, envelope, depth_db)
+            self._bed.mix_into(bed, self.position, envelope, bed_filter)
             if is_weighed:
                 self._weigh(bed[:, 0], _BED)
                 self._weigh(bed[:, 1], _BED)
@@ -224,6 +225,14 @@ class Mixer:
         ramp *= stop - start
         ramp += start
         return gain
+
+
+def bed_filter_of(snapshot: Snapshot) -> BedFilter:
+    """The bed's filter under these controls."""
+    return BedFilter(
+        ducking_db=float(snapshot["effects/ducking"]),
+        cutoff_hz=float(snapshot["effects/cutoff"]),
+    )
 
 
 def _held(tilt: float, width: float) -> float:

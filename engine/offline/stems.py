@@ -18,7 +18,7 @@ from effects.bed.frames import BATCH
 from engine.control.controls import Snapshot
 from engine.graph import Graph
 from engine.live.metrics import Metrics
-from engine.live.mixer import MAX_BLOCK
+from engine.live.mixer import MAX_BLOCK, bed_filter_of
 from engine.offline.render import Progress, render
 
 
@@ -115,7 +115,7 @@ class _BedReader:
     def __init__(self, graph: Graph) -> None:
         self._bed = graph.ducked_bed(batch=BATCH)
         self._music = graph.music
-        self._depth_db = float(graph.controls.snapshot["effects/ducking"])
+        self._filter = bed_filter_of(graph.controls.snapshot)
         self._gain = _bed_gain(graph.controls.snapshot)
         self._position = 0
         self._pending = np.zeros((0, 2), np.float32)
@@ -124,7 +124,7 @@ class _BedReader:
         block = np.zeros((MAX_BLOCK, 2), np.float32)
         if self._bed is not None:
             room = self._music.band_envelope
-            self._bed.mix_into(block, self._position, room, self._depth_db)
+            self._bed.mix_into(block, self._position, room, self._filter)
             block *= self._gain
         self._position += MAX_BLOCK
         self._pending = np.concatenate([self._pending, block])

@@ -13,6 +13,7 @@ from scipy import signal
 from effects.audio.levels import Samples
 from effects.audio.third_octaves import N_BANDS, Bands, band_sums, loop_power
 from effects.bed.ducking import AHEAD, DuckedBed
+from effects.bed.filtering import NO_CUTOFF_HZ, BedFilter
 from effects.bed.frames import (
     BATCH,
     BedFrame,
@@ -59,11 +60,19 @@ def _bed(layers: list[LoopLayer], batch: int = 1) -> DuckedBed:
 
 
 def _mixed(
-    bed: DuckedBed, n: int, envelope: BandEnvelope, depth_db: float, start: int = 0
+    bed: DuckedBed,
+    n: int,
+    envelope: BandEnvelope,
+    depth_db: float,
+    *,
+    start: int = 0,
+    cutoff_hz: float = NO_CUTOFF_HZ,
 ) -> Samples:
     out = np.zeros((n, 2), np.float32)
     for at in range(0, n, 512):
-        bed.mix_into(out[at : at + 512], start + at, envelope, depth_db)
+        bed.mix_into(
+            out[at : at + 512], start + at, envelope, BedFilter(depth_db, cutoff_hz)
+        )
     return out
 
 
@@ -94,6 +103,52 @@ def test_the_bed_is_ducked_by_the_depth_at_the_partials_and_nowhere_else(
     assert np.max(np.abs(change[outside])) < 0.2
 
 
+@pytest.mark.parametrize("cutoff_hz", [200.0, 700.0, 3_000.0])
+@pytest.mark.parametrize("rate", [44_100, 48_000])
+def test_the_low_pass_takes_twelve_db_an_octave_above_the_cutoff(
+    cutoff_hz: float, rate: int
+) -> None:
+    layer = _layer(20.0)
+    published = PublishedLayers()
+    published.replace([layer])
+    plain, out = (np.zeros((20 * rate, 2), np.float32) for _ in range(2))
+    for mixed, bed_filter in ((plain, BedFilter()), (out, BedFilter(0.0, cutoff_hz))):
+        DuckedBed(published, rate, batch=16).mix_into(
+            mixed, 0, BandEnvelope(), bed_filter
+        )
+    hz, before = signal.welch(plain[:, 0], rate, nperseg=4096)
+    after = signal.welch(out[:, 0], rate, nperseg=4096)[1]
+    heard = (hz > 40.0) & (hz < 10_000.0)
+    change = 10 * np.log10(after[heard] / before[heard])
+    expected = -10 * np.log10(1.0 + (hz[heard] / cutoff_hz) ** 4)
+    # Gains lie on steps that are a third of an octave apart: up to 2 dB beside it.
+    assert np.max(np.abs(change - expected)) < 2.5
+    assert abs(np.mean(change - expected)) < 0.3
+
+
+def test_partials_duck_what_the_low_pass_leaves() -> None:
+    layer = _layer(20.0)
+    far = _mixed(_bed([layer]), 20 * RATE, BandEnvelope(), 6.0, cutoff_hz=700.0)
+    out = _mixed(_bed([layer]), 20 * RATE, _held(_partials()), 6.0, cutoff_hz=700.0)
+    hz, before = signal.welch(far[:, 0], RATE, nperseg=8192)
+    change = 10 * np.log10(signal.welch(out[:, 0], RATE, nperseg=8192)[1] / before)
+    for partial in PARTIALS_HZ:
+        at = np.abs(hz - partial) < 0.03 * partial
+        assert np.mean(change[at]) == pytest.approx(-6.0, abs=0.4), partial
+
+
+def test_a_turned_cutoff_makes_no_click() -> None:
+    layer = _layer(4.0)
+    bed, out = _bed([layer]), np.zeros((6 * RATE, 2), np.float32)
+    for at in range(0, len(out), 512):
+        cutoff_hz = 300.0 if RATE < at < 3 * RATE else NO_CUTOFF_HZ
+        bed.mix_into(out[at : at + 512], at, BandEnvelope(), BedFilter(3.0, cutoff_hz))
+    assert len(clicks(out)) == 0
+    level = np.sqrt(np.mean(out.reshape(6, -1) ** 2, axis=1))
+    assert level[2] < 0.3 * level[0]
+    assert level[5] == pytest.approx(level[0], rel=0.05)
+
+
 def test_it_comes_and_goes_without_a_click_or_a_step() -> None:
     layer, silence = _layer(12.0), np.zeros(N_BANDS)
     envelope = BandEnvelope()
@@ -119,7 +174,7 @@ def test_frames_that_fade_into_one_another_add_up_to_what_they_are_made_of(
     assert 0.02 < fade / rate < 0.03
     layer = _layer(1.0)
     maker = FrameMaker(rate)
-    frames = maker.make(0, BATCH, FrameInputs((layer,), BandEnvelope(), 6.0))
+    frames = maker.make(0, BATCH, FrameInputs((layer,), BandEnvelope(), BedFilter(6.0)))
     total = np.zeros((BATCH * hop + fade, 2), np.float32)
     for frame in frames:
         total[frame.begin : frame.begin + hop + fade] += frame.samples
@@ -148,14 +203,14 @@ def test_what_sounds_is_decided_by_the_position_alone(
         (0, 20_000, 40_000), (0 * _partials(), _partials(), _partials())
     )
     whole = np.zeros((40_000, 2), np.float32)
-    _bed(layers).mix_into(whole, 0, envelope, 6.0)
+    _bed(layers).mix_into(whole, 0, envelope, BedFilter(6.0))
     bed, position, i = _bed(layers, batch), start, 0
     sizes = [*sizes, 701]
     while position < 30_000:
         part = np.zeros((sizes[i % len(sizes)], 2), np.float32)
         if ahead and i % 3 == 0:
-            bed.make_ahead(position, envelope, 6.0)
-        bed.mix_into(part, position, envelope, 6.0)
+            bed.make_ahead(position, envelope, BedFilter(6.0))
+        bed.mix_into(part, position, envelope, BedFilter(6.0))
         assert np.array_equal(part, whole[position : position + len(part)])
         position, i = position + len(part), i + 1
 
@@ -165,7 +220,7 @@ def test_frames_are_the_same_in_any_batch() -> None:
     # So that some frames of a batch are ducked, and others are not.
     silence, loud = np.zeros(N_BANDS), _partials()
     envelope = BandEnvelope((0, 40_000, 50_000, 70_000), (silence, loud, loud, silence))
-    inputs = FrameInputs(layers, envelope, 6.0)
+    inputs = FrameInputs(layers, envelope, BedFilter(6.0))
     together = FrameMaker(RATE).make(3, BATCH, inputs)
     alone = FrameMaker(RATE, 1)
     for number, frame in enumerate(together, 3):
@@ -192,11 +247,11 @@ def test_what_was_made_ahead_is_taken_and_made_once() -> None:
     bed, expected = _bed(layers), _mixed(_bed(layers), 6 * RATE, envelope, 6.0)
     late = _watched(bed)
     out = np.zeros((6 * RATE, 2), np.float32)
-    bed.make_ahead(0, envelope, 6.0)
+    bed.make_ahead(0, envelope, BedFilter(6.0))
     for at in range(0, len(out), 1024):
         if at % (16 * 1024) == 0:
-            bed.make_ahead(at, envelope, 6.0)
-        bed.mix_into(out[at : at + 1024], at, envelope, 6.0)
+            bed.make_ahead(at, envelope, BedFilter(6.0))
+        bed.mix_into(out[at : at + 1024], at, envelope, BedFilter(6.0))
     assert late == [-1]  # the frame before the first
     assert np.array_equal(out, expected)
 
@@ -204,7 +259,7 @@ def test_what_was_made_ahead_is_taken_and_made_once() -> None:
 def test_frames_are_made_ahead_by_the_dozen() -> None:
     """However often it is looked at: a few at a time cost each twice as much."""
     bed, envelope = _bed([_layer(3.0, 1)]), BandEnvelope()
-    bed.make_ahead(0, envelope, 6.0)
+    bed.make_ahead(0, envelope, BedFilter(6.0))
     maker = bed._ahead_maker
     assert maker is not None
     sizes: list[int] = []
@@ -217,8 +272,8 @@ def test_frames_are_made_ahead_by_the_dozen() -> None:
     maker.make = noted  # type: ignore[method-assign]
     late, out = _watched(bed), np.zeros((RATE // 10, 2), np.float32)
     for at in range(0, 20 * RATE, len(out)):
-        bed.make_ahead(at, envelope, 6.0)
-        bed.mix_into(out, at, envelope, 6.0)
+        bed.make_ahead(at, envelope, BedFilter(6.0))
+        bed.mix_into(out, at, envelope, BedFilter(6.0))
     assert late == [-1]
     assert min(sizes) >= AHEAD // 2 - 1
     assert sum(sizes) == pytest.approx(20 * RATE / hop_length(RATE), abs=AHEAD)
@@ -249,8 +304,8 @@ def test_what_no_longer_holds_is_made_again_from_its_position_on() -> None:
                 published.replace([stopped, later])
             depth_db = 6.0 if at < 5 * RATE else 2.0
             if ahead and at % (512 * 32) == 0:
-                bed.make_ahead(at, envelope, depth_db)
-            bed.mix_into(out[at : at + 512], at, envelope, depth_db)
+                bed.make_ahead(at, envelope, BedFilter(depth_db))
+            bed.mix_into(out[at : at + 512], at, envelope, BedFilter(depth_db))
         return out, len(late)
 
     (plain, all_late), (out, late) = played(ahead=False), played(ahead=True)
@@ -265,14 +320,14 @@ def test_two_threads_may_make_the_same_bed() -> None:
 
     def make() -> None:
         while not stop.is_set():
-            bed.make_ahead(position[0], envelope, 6.0)
+            bed.make_ahead(position[0], envelope, BedFilter(6.0))
 
     thread = threading.Thread(target=make)
     thread.start()
     out = np.zeros((4 * RATE, 2), np.float32)
     for at in range(0, len(out), 512):
         position[0] = at
-        bed.mix_into(out[at : at + 512], at, envelope, 6.0)
+        bed.mix_into(out[at : at + 512], at, envelope, BedFilter(6.0))
     stop.set()
     thread.join(10.0)
     assert not thread.is_alive()
@@ -288,7 +343,7 @@ def test_an_offer_holds_from_the_first_frame_that_is_not_decided() -> None:
     )
     published.replace([first])
     bed = DuckedBed(published, RATE)
-    bed.mix_into(out, 0, BandEnvelope(), 0.0)  # frame 0 reaches into hop 1
+    bed.mix_into(out, 0, BandEnvelope(), BedFilter(0.0))  # frame 0 reaches into hop 1
     answers: list[bool] = []
 
     def offer(until: int) -> None:
@@ -301,7 +356,7 @@ def test_an_offer_holds_from_the_first_frame_that_is_not_decided() -> None:
         thread.start()
         while published._answered is published._offer:
             time.sleep(0.001)
-        bed.mix_into(out, position, BandEnvelope(), 0.0)
+        bed.mix_into(out, position, BandEnvelope(), BedFilter(0.0))
         thread.join(5.0)
     assert answers == [False, True]
 
@@ -316,7 +371,7 @@ def test_two_layers_crossfading_take_a_small_share_of_the_block(
     out, times = np.zeros((512, 2), np.float32), []
     for start in range(512, 9 * RATE, 512):
         begin = time.thread_time()
-        bed.mix_into(out, start, envelope, depth_db)
+        bed.mix_into(out, start, envelope, BedFilter(depth_db))
         times.append(time.thread_time() - begin)
     # Every seventh block makes a frame: the mean counts, not the median.
     assert float(np.mean(sorted(times)[: -len(times) // 50])) < 0.03 * 512 / RATE

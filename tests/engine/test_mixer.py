@@ -168,10 +168,12 @@ def test_a_turned_gain_arrives_on_a_straight_ramp(
 
 def test_the_bed_has_a_level_of_its_own() -> None:
     controls = Controls()
+    controls.update({"effects/gain": 0.0, "effects/cutoff": 20_000.0})
+    full = controls.snapshot
     controls.set("effects/gain", -60.0)
     quiet = controls.snapshot
     silence = np.zeros((TOTAL, 2), np.float32)
-    loud, _ = mix([TOTAL], source=silence)
+    loud, _ = mix([TOTAL], lambda p: full, source=silence)
     low, _ = mix([TOTAL], lambda p: quiet, source=silence)
     assert np.std(loud) > 0.003
     assert np.std(low) < 0.002 * np.std(loud)

@@ -1,0 +1,72 @@
+"""The filter of the bed, band by band: a low-pass, and ducking under the music.
+
+Far off, nature has lost its treble, and steady noise above the music's own treble is
+what makes a bed lie before the music instead of behind it. Safe in the callback: numpy
+only, and what is called there fills what it is given.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from effects.audio.third_octaves import CENTRES_HZ, Bands
+from effects.bed.masking import duck_into
+
+NO_CUTOFF_HZ = 20_000.0  # from here on there is no low-pass
+
+
+@dataclass(frozen=True)
+class BedFilter:
+    """How the bed is filtered.
+
+    Attributes:
+        ducking_db: by how much a band is turned down at most where partials stand.
+        cutoff_hz: of the low-pass, at which it takes 3 dB; from `NO_CUTOFF_HZ` on
+            there is none.
+    """
+
+    ducking_db: float = 0.0
+    cutoff_hz: float = NO_CUTOFF_HZ
+
+
+def low_pass(cutoff_hz: float) -> Bands:
+    """Linear gains of the low-pass at the centres of the bands, shape (N_BANDS,).
+
+    The amplitude of a Butterworth filter of second order: 12 dB an octave.
+
+    >>> gains = low_pass(56.0 * 2**3)  # the tenth centre
+    >>> [round(20 * np.log10(gains[i]), 1) for i in (0, 9, 15)]
+    [np.float64(-0.0), np.float64(-3.0), np.float64(-24.1)]
+    """
+    gains: Bands = 1.0 / np.sqrt(1.0 + (CENTRES_HZ / cutoff_hz) ** 4)
+    return gains
+
+
+def gains_into(
+    gains: NDArray[np.float64],
+    music: NDArray[np.float64],
+    bed: NDArray[np.float64],
+    bed_filter: BedFilter,
+) -> NDArray[np.bool_]:
+    """Callback: linear gain of the bed in each band beside these partials.
+
+    What is ducked is what the low-pass leaves of the bed.
+
+    Args:
+        gains: filled; shape (..., N_BANDS), as the two that follow.
+        music: mean square of the music's partials.
+        bed: mean square of the bed; overwritten by what the low-pass leaves.
+        bed_filter: in force.
+
+    Returns:
+        Where any band has a gain other than 1, shape (...).
+    """
+    if bed_filter.cutoff_hz >= NO_CUTOFF_HZ:
+        return duck_into(gains, music, bed, bed_filter.ducking_db)
+    low = low_pass(bed_filter.cutoff_hz)
+    np.multiply(bed, low * low, out=bed)
+    filtered = duck_into(gains, music, bed, bed_filter.ducking_db)
+    np.multiply(gains, low, out=gains)
+    filtered.fill(True)
+    return filtered
