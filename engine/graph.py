@@ -10,7 +10,6 @@ from pathlib import Path
 import numpy as np
 
 from effects.bed.ducking import DuckedBed
-from effects.shelf.loops import BED_LUFS
 from engine.compose import grammar as grammars
 from engine.compose import likeness
 from engine.control.controls import Controls, Snapshot, defaults
@@ -19,6 +18,7 @@ from engine.sound.music import Music
 from model.inference import TimbreModel
 
 TARGET_LUFS = -18.0
+BED_HEARD_LUFS = -42.0  # of the bed as it is by default: loops at -30 with less treble
 RENDER_RATE = 44_100  # Hz, of files unless another is asked for
 LIVE_RATE = 48_000  # Hz, of a session on no device
 
@@ -126,5 +126,5 @@ def _music_lufs(*, with_bed: bool) -> float:
     """Return the loudness at which music and bed together meet the target, LUFS."""
     if not with_bed:
         return TARGET_LUFS
-    power = 10.0 ** (TARGET_LUFS / 10.0) - 10.0 ** (BED_LUFS / 10.0)
+    power = 10.0 ** (TARGET_LUFS / 10.0) - 10.0 ** (BED_HEARD_LUFS / 10.0)
     return float(10.0 * np.log10(power))

@@ -1,1 +1,1 @@
-"""The layer of effects under the music: schedule, mixing, and ducking."""
+"""The layer of effects under the music: schedule, mixing, and filtering."""

@@ -31,7 +31,7 @@ _PLACES = 32  # of frames: a whole batch, or those ahead and a few that are bein
 
 
 class DuckedBed:
-    """The bed's layers, ducked under the music.
+    """The bed's layers, filtered, and ducked under the music.
 
     Args:
         layers: of the bed.

@@ -38,7 +38,7 @@ SIDE_OVER_MID, LOW_SHARE = 0.35, 0.7
 
 _N_GAINS = 5
 _MID, _SIDE, _MID_LOW, _SIDE_LOW, _BED = range(_N_GAINS)
-_PLAIN = (1.0, 1.0, 0.0, 0.0, 1.0)
+_PLAIN = (1.0, 1.0, 0.0, 0.0)  # of the music
 
 
 class MusicSource(Protocol):
@@ -92,7 +92,7 @@ class Mixer:
         self._from = np.zeros(_N_GAINS, np.float32)
         self._to = np.zeros(_N_GAINS, np.float32)
         self._turned_at = -self._ramp
-        self._is_plain = True  # behind the ramp, all gains are 1 and nothing is tilted
+        self._is_plain = True  # behind the ramp, gains of the music leave it as it is
         self._was_tilted = self._is_tilted = False  # at both ends of the ramp
         self._low_pass = LowPass(TILT_PIVOT_HZ, sample_rate, 2, MAX_BLOCK)
         # The limiter replaces what is not finite. A context that is made once: entering
@@ -154,9 +154,8 @@ class Mixer:
             bed_filter = bed_filter_of(self._seen) if self._seen else BedFilter()
             envelope = self._source.band_envelope
             self._bed.mix_into(bed, self.position, envelope, bed_filter)
-            if is_weighed:
-                self._weigh(bed[:, 0], _BED)
-                self._weigh(bed[:, 1], _BED)
+            self._weigh(bed[:, 0], _BED)
+            self._weigh(bed[:, 1], _BED)
             mix += bed
         for fade in self._fades:
             if (asked := fade.take(self.position)) is not None:
@@ -180,7 +179,7 @@ class Mixer:
         self._seen = snapshot
         self.log.put(self.position, snapshot)
         target = _gains(snapshot)
-        self._is_plain = target == _PLAIN
+        self._is_plain = target[:_BED] == _PLAIN
         if first:
             self._from[:] = self._to[:] = target
             self._is_tilted = _is_tilt(target)
@@ -201,7 +200,7 @@ class Mixer:
 
     @property
     def _is_weighed(self) -> bool:
-        """Whether a gain of a block is not 1; most of the time none is."""
+        """Whether a gain changes the music in a block; most of the time none does."""
         return not self._is_plain or self.position - self._turned_at < self._ramp
 
     def _weigh(self, samples: Samples, which: int) -> None:

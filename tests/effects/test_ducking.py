@@ -29,6 +29,7 @@ from effects.bed.published_layers import PublishedLayers
 from tests.support.signals import clicks
 
 RATE = 48_000
+FAR = BedFilter(6.0, 700.0)
 PARTIALS_HZ = (220.0, 1_100.0)
 
 
@@ -190,9 +191,10 @@ def test_frames_that_fade_into_one_another_add_up_to_what_they_are_made_of(
     start=st.integers(0, 20_000),
     batch=st.sampled_from([1, 3, BATCH]),
     ahead=st.booleans(),
+    bed_filter=st.sampled_from([BedFilter(6.0), FAR]),
 )
 def test_what_sounds_is_decided_by_the_position_alone(
-    sizes: list[int], start: int, batch: int, ahead: bool
+    sizes: list[int], start: int, batch: int, ahead: bool, bed_filter: BedFilter
 ) -> None:
     """Nor by who made the frames, nor in which company."""
     layers = [
@@ -203,24 +205,25 @@ def test_what_sounds_is_decided_by_the_position_alone(
         (0, 20_000, 40_000), (0 * _partials(), _partials(), _partials())
     )
     whole = np.zeros((40_000, 2), np.float32)
-    _bed(layers).mix_into(whole, 0, envelope, BedFilter(6.0))
+    _bed(layers).mix_into(whole, 0, envelope, bed_filter)
     bed, position, i = _bed(layers, batch), start, 0
     sizes = [*sizes, 701]
     while position < 30_000:
         part = np.zeros((sizes[i % len(sizes)], 2), np.float32)
         if ahead and i % 3 == 0:
-            bed.make_ahead(position, envelope, BedFilter(6.0))
-        bed.mix_into(part, position, envelope, BedFilter(6.0))
+            bed.make_ahead(position, envelope, bed_filter)
+        bed.mix_into(part, position, envelope, bed_filter)
         assert np.array_equal(part, whole[position : position + len(part)])
         position, i = position + len(part), i + 1
 
 
-def test_frames_are_the_same_in_any_batch() -> None:
+@pytest.mark.parametrize("bed_filter", [BedFilter(6.0), FAR])
+def test_frames_are_the_same_in_any_batch(bed_filter: BedFilter) -> None:
     layers = (_layer(0.3, 1, fade_in=3000, stop=60_000), _layer(0.2, 2))
     # So that some frames of a batch are ducked, and others are not.
     silence, loud = np.zeros(N_BANDS), _partials()
     envelope = BandEnvelope((0, 40_000, 50_000, 70_000), (silence, loud, loud, silence))
-    inputs = FrameInputs(layers, envelope, BedFilter(6.0))
+    inputs = FrameInputs(layers, envelope, bed_filter)
     together = FrameMaker(RATE).make(3, BATCH, inputs)
     alone = FrameMaker(RATE, 1)
     for number, frame in enumerate(together, 3):
@@ -280,7 +283,7 @@ def test_frames_are_made_ahead_by_the_dozen() -> None:
 
 
 def test_what_no_longer_holds_is_made_again_from_its_position_on() -> None:
-    """Another plan of the music, other layers, another depth."""
+    """Another plan of the music, other layers, another filter."""
     first, second = _layer(3.0, 1), _layer(2.0, 2, fade_in=4000)
     loud, silence = _partials(), np.zeros(N_BANDS)
     before = BandEnvelope((0, 8 * RATE), (loud, loud))
@@ -302,10 +305,12 @@ def test_what_no_longer_holds_is_made_again_from_its_position_on() -> None:
             envelope = before if at < 1.9 * RATE else after
             if at == 512 * 200:
                 published.replace([stopped, later])
-            depth_db = 6.0 if at < 5 * RATE else 2.0
+            bed_filter = BedFilter(6.0 if at < 5 * RATE else 2.0)
+            if at > 5.5 * RATE:
+                bed_filter = replace(bed_filter, cutoff_hz=700.0)
             if ahead and at % (512 * 32) == 0:
-                bed.make_ahead(at, envelope, BedFilter(depth_db))
-            bed.mix_into(out[at : at + 512], at, envelope, BedFilter(depth_db))
+                bed.make_ahead(at, envelope, bed_filter)
+            bed.mix_into(out[at : at + 512], at, envelope, bed_filter)
         return out, len(late)
 
     (plain, all_late), (out, late) = played(ahead=False), played(ahead=True)

@@ -291,7 +291,9 @@ class Turned:
             self.controls.set("tilt", rng.choice([0.0, 0.0, 3.0, -6.0]))
             return
         names = ("master/gain", "master/mute", "width", "effects/gain")
-        control = CONTROLS[rng.choice((*names, "tilt", "effects/ducking"))]
+        control = CONTROLS[
+            rng.choice((*names, "tilt", "effects/ducking", "effects/cutoff"))
+        ]
         self.controls.set(control.name, control.from_norm(rng.random()))
 
 

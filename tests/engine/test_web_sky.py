@@ -126,7 +126,7 @@ def test_a_click_hears_a_sound_in_the_page_alone(
 ) -> None:
     page = opened(browser, session, touch=False)
     before = asked(session, "song/like", "now")
-    page.click_at(pixel(page, timbre_map.places[2100]))
+    page.click_at(pixel_at_rest(page, timbre_map.places[2100]))
     page.wait("window.heard.length === 1", 30)
     seconds, amplitude = page.run("window.heard[0]")
     assert seconds == pytest.approx(2.0, abs=0.01)
@@ -153,7 +153,7 @@ def test_a_drag_steers_the_music_to_a_sound(
     goal = far_sound(model, timbre_map, start)
     begin, end = (
         (0.5 * page.run("innerWidth"), 0.5 * page.run("innerHeight")),
-        pixel(page, timbre_map.places[goal]),
+        pixel_at_rest(page, timbre_map.places[goal]),
     )
     if touch:
         steps = np.linspace(begin, end, 8)
