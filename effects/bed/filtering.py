@@ -10,10 +10,18 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from effects.audio.k_weighting import k_weighting
 from effects.audio.third_octaves import CENTRES_HZ, Bands
 from effects.bed.masking import duck_into
 
 NO_CUTOFF_HZ = 20_000.0  # from here on there is no low-pass
+
+# Drips and crickets are nearly all treble, and would be gone: of the loudness that the
+# low-pass takes, what is above the first is given back, up to the second.
+LOST_DB, MOST_BACK_DB = 8.0, 8.0
+
+_LOUD = k_weighting(CENTRES_HZ)  # weight of a band's power in the loudness
+_TINY = 1e-14
 
 
 @dataclass(frozen=True)
@@ -44,6 +52,12 @@ def low_pass(cutoff_hz: float) -> Bands:
     return gains
 
 
+def _loudness(power: NDArray[np.float64]) -> NDArray[np.float64]:
+    """K-weighted mean square of bands, shape (..., N_BANDS) to (...)."""
+    # A sum row by row: to the bit, it is the same in any batch.
+    return np.asarray((power * _LOUD).sum(axis=-1) + _TINY)
+
+
 def gains_into(
     gains: NDArray[np.float64],
     music: NDArray[np.float64],
@@ -53,11 +67,12 @@ def gains_into(
     """Callback: linear gain of the bed in each band beside these partials.
 
     What is ducked is what the low-pass leaves of the bed, before its level is turned.
+    A bed that loses much of its loudness gets some of it back.
 
     Args:
         gains: filled; shape (..., N_BANDS), as the two that follow.
         music: mean square of the music's partials.
-        bed: mean square of the bed; overwritten by what the low-pass leaves.
+        bed: mean square of the bed; overwritten by what the filter leaves.
         bed_filter: in force.
 
     Returns:
@@ -65,9 +80,13 @@ def gains_into(
     """
     if bed_filter.cutoff_hz >= NO_CUTOFF_HZ:
         return duck_into(gains, music, bed, bed_filter.ducking_db)
+    before = _loudness(bed)
     low = low_pass(bed_filter.cutoff_hz)
     np.multiply(bed, low * low, out=bed)
+    lost_db = 10.0 * np.log10(before / _loudness(bed))
+    back = 10.0 ** (np.clip(lost_db - LOST_DB, 0.0, MOST_BACK_DB) / 10.0)[..., None]
+    np.multiply(bed, back, out=bed)
     filtered = duck_into(gains, music, bed, bed_filter.ducking_db)
-    np.multiply(gains, low, out=gains)
+    np.multiply(gains, low * np.sqrt(back), out=gains)
     filtered.fill(True)
     return filtered

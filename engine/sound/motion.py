@@ -35,7 +35,7 @@ TABLE_HZ = 64.0  # entries of the table a second
 TABLE_LENGTH = MOVEMENT_LENGTH  # 34 minutes until all repeats, at other times for each
 SHARED = 0.40  # rate of what many partials share: fast, it would be heard as attacks
 ALONE = 1.6  # rate of what each band of noise does by itself
-PARTIALS, PARTIALS_SLOPE = 1.1, 0.25  # rate and slope of what each partial does
+PARTIALS, PARTIALS_SLOPE = 1.25, 0.25  # rate and slope of what each partial does
 # In standard deviations of the noise before it is limited, a second of the table; what
 # is read at a rate rises faster by that.
 MOST_RISE = 15.0
@@ -45,7 +45,7 @@ SLOWEST = 0.1  # rate of the low-pass, which opens over many bands at once
 # Shares of `motion/depth` in standard deviations.
 SWELL, TOGETHER, BRIGHTEN, TILT = 0.48, 0.34, 0.16, 0.2
 NOISE_SWELL = 0.36
-OWN = 1.2  # of a partial from 220 Hz up, where `motion/own` is 1; a bass has less
+OWN = 1.27  # of a partial from 220 Hz up, where `motion/own` is 1; a bass has less
 CARRIED = 0.3  # of its movement that a voice or partial lacks if it is all that is held
 TILT_PIVOT_HZ = 400.0
 TILT_LOW, TILT_HIGH = -1.0, 4.0  # octaves from the pivot within which tilt turns

@@ -11,9 +11,21 @@ from hypothesis import strategies as st
 from scipy import signal
 
 from effects.audio.levels import Samples
-from effects.audio.third_octaves import N_BANDS, Bands, band_sums, loop_power
+from effects.audio.third_octaves import (
+    CENTRES_HZ,
+    N_BANDS,
+    Bands,
+    band_sums,
+    loop_power,
+)
 from effects.bed.ducking import AHEAD, DuckedBed
-from effects.bed.filtering import NO_CUTOFF_HZ, BedFilter
+from effects.bed.filtering import (
+    LOST_DB,
+    MOST_BACK_DB,
+    NO_CUTOFF_HZ,
+    BedFilter,
+    low_pass,
+)
 from effects.bed.frames import (
     BATCH,
     BedFrame,
@@ -121,10 +133,23 @@ def test_the_low_pass_takes_twelve_db_an_octave_above_the_cutoff(
     after = signal.welch(out[:, 0], rate, nperseg=4096)[1]
     heard = (hz > 40.0) & (hz < 10_000.0)
     change = 10 * np.log10(after[heard] / before[heard])
+    change -= np.mean(change[hz[heard] < 0.5 * cutoff_hz])  # what is given back of it
     expected = -10 * np.log10(1.0 + (hz[heard] / cutoff_hz) ** 4)
     # Gains lie on steps that are a third of an octave apart: up to 2 dB beside it.
     assert np.max(np.abs(change - expected)) < 2.5
     assert abs(np.mean(change - expected)) < 0.3
+
+
+def test_a_sound_that_is_nearly_all_treble_keeps_some_of_its_loudness() -> None:
+    sos = signal.butter(4, 2_500.0, "highpass", fs=RATE, output="sos")
+    high = signal.sosfilt(sos, _noise(8.0), axis=0).astype(np.float32)
+    layer = LoopLayer(high, 0, power=loop_power(high, RATE))
+    plain = _mixed(_bed([layer]), 8 * RATE, BandEnvelope(), 0.0)
+    far = _mixed(_bed([layer]), 8 * RATE, BandEnvelope(), 0.0, cutoff_hz=700.0)
+    taken_db = -20 * np.log10(low_pass(700.0)[np.argmin(np.abs(CENTRES_HZ - 2_800.0))])
+    lost_db = 20 * np.log10(np.std(plain) / np.std(far))
+    assert taken_db > LOST_DB + MOST_BACK_DB + 5.0
+    assert lost_db > taken_db - MOST_BACK_DB
 
 
 def test_partials_duck_what_the_low_pass_leaves() -> None:
