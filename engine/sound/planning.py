@@ -26,6 +26,7 @@ from model.config import AXIS
 
 FAINTEST = 10.0 ** (-75.0 / 10.0)  # power at a place beside the strongest one's
 UNHEARD = 10.0 ** (-75.0 / 20.0)  # the same of a partial's amplitude, K-weighted
+MOVED_DIGITS = 9  # decimals to which seconds of the movement are rounded
 
 Powers = NDArray[np.float64]
 Places = NDArray[np.intp]
@@ -110,6 +111,9 @@ class Planner:
         moved = self._nodes.transport.moved + seconds * float(
             self._controls["motion/rate"]
         )
+        # To the bit the same wherever the transport was read last: a place that lies on
+        # an entry of a table would be just before it, or on it.
+        moved = np.round(moved, MOVED_DIGITS)
         depth = Depth(
             float(self._controls["motion/depth"]), float(self._controls["motion/own"])
         )
