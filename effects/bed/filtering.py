@@ -1,8 +1,8 @@
 """The filter of the bed, band by band: a low-pass, and ducking under the music.
 
-Far off, nature has lost its treble, and steady noise above the music's own treble is
-what makes a bed lie before the music instead of behind it. Safe in the callback: numpy
-only, arrays of fixed size.
+Sounds from far off have lost their treble. Steady noise above the music's own treble is
+heard in front of the music, not behind it. Safe in the callback: numpy only, arrays of
+fixed size.
 """
 
 from dataclasses import dataclass
@@ -11,8 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from effects.audio.k_weighting import k_weighting
+from effects.audio.levels import db_to_power
 from effects.audio.third_octaves import CENTRES_HZ, Bands
-from effects.bed.masking import duck_into
+from effects.bed.masking import TINY, duck_into
 
 NO_CUTOFF_HZ = 20_000.0  # from here on there is no low-pass
 
@@ -21,7 +22,6 @@ NO_CUTOFF_HZ = 20_000.0  # from here on there is no low-pass
 LOST_DB, MOST_BACK_DB = 8.0, 8.0
 
 _LOUD = k_weighting(CENTRES_HZ)  # weight of a band's power in the loudness
-_TINY = 1e-14
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,7 @@ def low_pass(cutoff_hz: float) -> Bands:
 def _loudness(power: NDArray[np.float64]) -> NDArray[np.float64]:
     """K-weighted mean square of bands, shape (..., N_BANDS) to (...)."""
     # A sum row by row: to the bit, it is the same in any batch.
-    return np.asarray((power * _LOUD).sum(axis=-1) + _TINY)
+    return np.asarray((power * _LOUD).sum(axis=-1) + TINY)
 
 
 def gains_into(
@@ -84,7 +84,7 @@ def gains_into(
     low = low_pass(bed_filter.cutoff_hz)
     np.multiply(bed, low * low, out=bed)
     lost_db = 10.0 * np.log10(before / _loudness(bed))
-    back = 10.0 ** (np.clip(lost_db - LOST_DB, 0.0, MOST_BACK_DB) / 10.0)[..., None]
+    back = db_to_power(np.clip(lost_db - LOST_DB, 0.0, MOST_BACK_DB))[..., None]
     np.multiply(bed, back, out=bed)
     filtered = duck_into(gains, music, bed, bed_filter.ducking_db)
     np.multiply(gains, low * np.sqrt(back), out=gains)

@@ -18,7 +18,7 @@ FULL_DB = 12.0  # partials over bed: ducking begins at 0 dB and is complete here
 KEPT_S = 30.0  # of an envelope behind its end: more than any ring holds
 MAX_EARLIER = 32  # plans that are remembered: more than are spliced within a block
 
-_TINY = 1e-14
+TINY = 1e-14
 
 
 @dataclass(frozen=True, eq=False)
@@ -154,8 +154,8 @@ def duck_into(
     >>> bool(duck_into(gains, np.full(N_BANDS, 1e-5), bed, 6.0)), gains[0]
     (False, np.float64(1.0))
     """
-    np.add(music, _TINY, out=gains)
-    np.divide(gains, np.add(bed, _TINY), out=gains)
+    np.add(music, TINY, out=gains)
+    np.divide(gains, np.add(bed, TINY), out=gains)
     np.log10(gains, out=gains)
     np.multiply(gains, 10.0 / FULL_DB, out=gains)
     np.clip(gains, 0.0, 1.0 if depth_db > 0.0 else 0.0, out=gains)

@@ -125,8 +125,8 @@ class SongSchedule:
     def recompose(self, tau: float, controls: Snapshot) -> None:
         """From `tau` on, compose so; songs that have begun keep their length.
 
-        They are placed as they were before, whether anybody has asked for them or not:
-        who starts in the middle of a session has not heard the songs before it.
+        They are placed first, under the controls that were in force when they began: a
+        replay from the middle of a session has asked for none of them yet.
         """
         self.at(tau)
         self._controls = controls

@@ -132,7 +132,8 @@ class Mixer:
         n = len(out)
         layers, mix = self._layers[:n], self._mix[:n]
         n_music = self._source.read_into(layers)
-        self._turn(self._snapshot())
+        snapshot = self._snapshot()
+        self._turn(snapshot)
         is_tilted = self._is_tilted_at(self.position)
         low = self._low[:n]
         if is_tilted:
@@ -151,9 +152,8 @@ class Mixer:
         if self._bed is not None:
             bed = self._bed_block[:n]
             bed.fill(0.0)
-            bed_filter = bed_filter_of(self._seen) if self._seen else BedFilter()
             envelope = self._source.band_envelope
-            self._bed.mix_into(bed, self.position, envelope, bed_filter)
+            self._bed.mix_into(bed, self.position, envelope, bed_filter_of(snapshot))
             self._weigh(bed[:, 0], _BED)
             self._weigh(bed[:, 1], _BED)
             mix += bed

@@ -111,8 +111,8 @@ class Planner:
         moved = self._nodes.transport.moved + seconds * float(
             self._controls["motion/rate"]
         )
-        # To the bit the same wherever the transport was read last: a place that lies on
-        # an entry of a table would be just before it, or on it.
+        # The same moment counted from another sample differs in its last bit. Where it
+        # lies on an entry of a table, it would then be read from the entry before.
         moved = np.round(moved, MOVED_DIGITS)
         depth = Depth(
             float(self._controls["motion/depth"]), float(self._controls["motion/own"])
